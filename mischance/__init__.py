@@ -1,0 +1,5 @@
+"""mischance: rare events, made to order."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

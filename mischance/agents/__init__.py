@@ -1,0 +1,1 @@
+"""Agents: systems under test that come in the box."""

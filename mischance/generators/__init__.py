@@ -1,0 +1,1 @@
+"""Generators: learn from rows and sample more."""

@@ -1,0 +1,184 @@
+"""The five sockets: what a plug-in must be able to do, and who calls it.
+
+A plug-in is a class with a pydantic model of its settings, either as the class
+attribute `Settings` or as `Settings` in its module. Its settings are always
+exact: where a scenario puts a drawn value (`$gap`) into them, the plug-in is
+built anew for each run, unless it is a simulator that holds many runs at once
+(`batch` > 1), which reads `draw.settings` of every run instead.
+
+What a class may declare beside its methods (all optional, see `declares`):
+`Settings`, `batch`, `measures`, `faults`, `commands`, `targets`, `reads`, `rate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from mischance.randomness import Streams
+    from mischance.truth import (
+        BoolArray,
+        Camera,
+        Chunk,
+        Commands,
+        Draw,
+        FloatArray,
+        Frames,
+        Reading,
+        Record,
+        Scene,
+        Schema,
+        Table,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """A kind of fault that a simulator or sensor knows: what it does, what its severity means.
+
+    `innocent` marks a hard negative: it looks like the event and is none.
+    """
+
+    about: str
+    severity: str = "ratio"
+    default: float = 1.0
+    innocent: bool = False
+
+
+@runtime_checkable
+class Simulator(Protocol):
+    """A world. `play` calls start once a batch, advance for every piece of time, outcome once at the end.
+
+    An instance is reused: `start` forgets everything. `outcome` returns one row a run (every declared
+    measure, and `event` bool, `margin`, `verdict` and `reason` text) and the labels of plant, actuators and events.
+    """
+
+    Settings: ClassVar[type[BaseModel]]
+    batch: ClassVar[int]
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
+        """Return truth AT t = 0."""
+        ...
+
+    def advance(self, until: float, commands: Commands | None) -> Chunk:
+        """Return truth in (last end, end], where end is the last own step <= until."""
+        ...
+
+    def outcome(self) -> tuple[Table, Table]:
+        """Return one row of measures a run, and the labels."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the world holds."""
+        ...
+
+
+@runtime_checkable
+class Sensor(Protocol):
+    """An instrument. `read` is called for the chunk at t = 0 and then for each that follows."""
+
+    def start(self, name: str, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
+        """Forget the last runs; take the streams called after the sensor."""
+        ...
+
+    def read(self, chunk: Chunk, renderer: Renderer | None) -> Reading:
+        """Return every sample of the sensor's own clock in (chunk.start, chunk.end], for all runs."""
+        ...
+
+    def labels(self) -> Table:
+        """Return the labels of the sensor's own faults, once, at the end."""
+        ...
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """Draws a scene for a camera. `t` (n,), `pose` (n, bodies, 7); all passes from one visibility solution."""
+
+    def draw(self, scene: Scene, t: FloatArray, pose: FloatArray, camera: Camera) -> Frames:
+        """Return the frames, one for each time."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the renderer holds."""
+        ...
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """The system under test. `reads` names the sensors it looks at ('truth' is the world's own tables).
+
+    `act` gets readings since its last turn and returns commands in the columns that the world declares.
+    It is called at t = 0 and then at every tick of its `rate` (20 Hz where it declares none).
+    """
+
+    reads: tuple[str, ...]
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
+        """Forget the last runs."""
+        ...
+
+    def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> Commands:
+        """Return what every live run shall do from t on."""
+        ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """Turns records into files. Built as `Writer(settings, folder)`; the folder is the part of one job.
+
+    Names of files must come from the run and the sample, never from the job, so that the dataset does not
+    depend on how runs were dealt out. `finish(dataset: Path)`, where a class has it, is called as a
+    static method once every run is in place.
+    """
+
+    def write(self, record: Record) -> None:
+        """Take one record."""
+        ...
+
+    def close(self) -> None:
+        """Finish the files of this job."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a plug-in's class says about itself, with defaults for what it leaves out."""
+
+    settings: type[BaseModel]
+    batch: int = 1
+    measures: Schema = field(default_factory=dict)
+    faults: Mapping[str, FaultKind] = field(default_factory=dict)
+    commands: Schema = field(default_factory=dict)
+    targets: Callable[[Any], Sequence[str]] | None = None
+    reads: tuple[str, ...] = ()
+    finish: Callable[[Path], None] | None = None
+
+
+def declares(plugin: type[Any]) -> Declared:
+    """Return what a plug-in's class declares; without a `Settings` model it takes no settings."""
+    import sys
+
+    from pydantic import BaseModel, ConfigDict
+
+    class Nothing(BaseModel):
+        """This plug-in has no settings."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module = sys.modules.get(plugin.__module__)
+    settings = getattr(plugin, "Settings", None) or getattr(module, "Settings", None) or Nothing
+    return Declared(
+        settings=settings,
+        batch=int(getattr(plugin, "batch", 1)),
+        measures=getattr(plugin, "measures", {}),
+        faults=getattr(plugin, "faults", {}),
+        commands=getattr(plugin, "commands", {}),
+        targets=getattr(plugin, "targets", None),
+        reads=tuple(getattr(plugin, "reads", ())),
+        finish=getattr(plugin, "finish", None),
+    )

@@ -1,0 +1,1 @@
+"""Writers: files for people and programs that come after."""

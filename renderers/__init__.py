@@ -1,0 +1,1 @@
+"""Renderers: how a scene becomes images."""

@@ -1,0 +1,1 @@
+"""The scenario library: one YAML file a situation, one folder a domain."""

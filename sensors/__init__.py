@@ -1,0 +1,1 @@
+"""Sensors: how instruments report the truth, and how they fail."""

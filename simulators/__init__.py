@@ -1,0 +1,1 @@
+"""Worlds: one file (or folder) each. SimPy says when things happen, physics says how they look."""
