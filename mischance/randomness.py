@@ -40,7 +40,8 @@ class _Words(ISeedSequence):
 
 def generator(seed: int, run: int, component: str, entity: str = "", branch: str = "") -> Generator:
     """Return the stream of that name, from its beginning."""
-    return Generator(PCG64(_Words(_digest(seed, run, component, entity, branch))))
+    words = _Words(_digest(seed, run, component, entity, branch))
+    return Generator(PCG64(words))  # type: ignore[arg-type]  # the stubs know SeedSequence alone
 
 
 class Streams:

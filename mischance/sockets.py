@@ -7,7 +7,8 @@ built anew for each run, unless it is a simulator that holds many runs at once
 (`batch` > 1), which reads `draw.settings` of every run instead.
 
 What a class may declare beside its methods (all optional, see `declares`):
-`Settings`, `batch`, `measures`, `faults`, `commands`, `targets`, `reads`, `rate`.
+`Settings`, `batch`, `piece` (the longest time in one chunk [s], so that a chunk
+stays at a few MB), `measures`, `faults`, `commands`, `targets`, `reads`, `rate`.
 """
 
 from __future__ import annotations
@@ -151,6 +152,8 @@ class Declared:
 
     settings: type[BaseModel]
     batch: int = 1
+    piece: float = 10.0
+    rate: float = 20.0
     measures: Schema = field(default_factory=dict)
     faults: Mapping[str, FaultKind] = field(default_factory=dict)
     commands: Schema = field(default_factory=dict)
@@ -175,6 +178,8 @@ def declares(plugin: type[Any]) -> Declared:
     return Declared(
         settings=settings,
         batch=int(getattr(plugin, "batch", 1)),
+        piece=float(getattr(plugin, "piece", 10.0)),
+        rate=float(getattr(plugin, "rate", 20.0)),
         measures=getattr(plugin, "measures", {}),
         faults=getattr(plugin, "faults", {}),
         commands=getattr(plugin, "commands", {}),

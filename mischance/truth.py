@@ -252,9 +252,10 @@ class Chunk:
 def ticks(rate: float, start: float, end: float, *, first: bool = False) -> IntArray:
     """Return every integer k with start < k / rate <= end, exactly as floating point says; plus 0 if `first`."""
     low = int(np.floor(start * rate)) - 1
-    k = np.arange(max(low, 0), int(np.ceil(end * rate)) + 2, dtype=np.int64)
+    k: IntArray = np.arange(max(low, 0), int(np.ceil(end * rate)) + 2, dtype=np.int64)
     t = k / rate
-    return k[((t > start) | (first & (k == 0))) & (t <= end)]
+    chosen: IntArray = k[((t > start) | (first & (k == 0))) & (t <= end)]
+    return chosen
 
 
 def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
@@ -304,10 +305,12 @@ class Frames:
     """Images of one run at times `t` (n,): pass name -> (n, height, width[, channels]).
 
     `rgb` uint8 (…, 3); `depth` float32 along the view axis [m], +inf where nothing is; `instance` uint16.
+    `index`: the tick of the sensor's clock that each image belongs to; it names the file. Shape (n,).
     """
 
     t: FloatArray
     passes: Mapping[str, AnyArray]
+    index: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +391,8 @@ class Record:
     """What `play` hands on: one piece of time of a batch of runs.
 
     `tables`: path in the dataset ('truth/bodies', 'sensors/imu', 'events', 'labels/front/images' …) -> rows.
-    `frames`: path ('sensors/front/frames', 'labels/front/instance' …) -> one Frames a run.
+    `frames`: path ('sensors/front/frames', 'sensors/front/depth', 'labels/front/instance' …) -> one Frames a
+    run, each with exactly one pass.
     `last` marks the last record of the batch; it alone has the tables 'runs' and 'labels'.
     """
 

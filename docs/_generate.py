@@ -1,0 +1,190 @@
+"""Writes the reference pages that follow from the code: keys, distributions, units, scenarios, options of plug-ins.
+
+`conf.py` calls `write`; by hand it is `python docs/_generate.py`. The pages land in docs/_generated/,
+which git ignores. What a part of the code does not offer yet is left out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from mischance import catalog
+from mischance.sockets import declares
+
+ROOMS = ("simulators", "sensors", "renderers", "agents", "writers")
+
+
+def write(folder: Path) -> None:
+    """Write every generated page into a folder, which is created."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {f"{room}.md": "\n".join(_room(room)) for room in ROOMS}
+    pages["scenarios.md"] = "\n".join(_scenarios())
+    pages["keys.md"] = "\n".join(_keys())
+    pages["distributions.md"] = "\n".join(_distributions())
+    pages["units.md"] = "\n".join(_units())
+    for old in folder.glob("*.md"):
+        if old.name not in pages:
+            old.unlink()
+    for name, text in pages.items():
+        path = folder / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:  # an untouched page is not built again
+            path.write_text(text, encoding="utf-8")
+
+
+def _room(room: str) -> Iterator[str]:
+    yield f"# {room.capitalize()}"
+    yield ""
+    entries = catalog.entries(room)
+    if not entries:
+        yield "None is installed."
+    for entry in entries:
+        plugin = catalog.find(room, entry.name)
+        declared = declares(plugin)
+        yield f"## `{entry.name}`"
+        yield ""
+        yield entry.about
+        yield ""
+        yield from _model(declared.settings, top=True)
+        if declared.faults:
+            yield "Faults:"
+            yield ""
+            rows = (
+                (f"`{kind}`", fault.severity, fault.default, fault.about) for kind, fault in declared.faults.items()
+            )
+            yield from _table(("kind", "severity in", "default", "what it does"), rows)
+        if declared.measures:
+            yield "Measures of a run:"
+            yield ""
+            rows = ((f"`{name}`", column.unit, column.about) for name, column in declared.measures.items())
+            yield from _table(("name", "unit", "what it is"), rows)
+        if declared.commands:
+            yield "Commands that it takes:"
+            yield ""
+            rows = ((f"`{name}`", column.unit, column.about) for name, column in declared.commands.items())
+            yield from _table(("name", "unit", "what it is"), rows)
+
+
+def _model(model: type[BaseModel], *, top: bool = False, seen: frozenset[type] = frozenset()) -> Iterator[str]:
+    """Yield a table of a model's fields, then those of the models inside it."""
+    fields = model.model_fields
+    if not fields:
+        if top:
+            yield "It has no settings."
+            yield ""
+        return
+    yield "Settings:" if top else f"Settings of `{model.__name__}`:"
+    yield ""
+    rows = ((f"`{f.alias or name}`", _default(f), _text(f.description)) for name, f in fields.items())
+    yield from _table(("key", "default", "what it is"), rows)
+    for inner in _inner_models(model):
+        if inner not in seen:
+            yield from _model(inner, seen=seen | {model, inner})
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "see below"
+    text = repr(value) if isinstance(value, str | dict | list | tuple) else str(value)
+    return f"`{text}`" if len(text) < 60 else "see the source"
+
+
+def _inner_models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    found: dict[type[BaseModel], None] = {}
+
+    def look(annotation: Any) -> None:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found[annotation] = None
+        for argument in getattr(annotation, "__args__", ()):
+            look(argument)
+
+    for field in model.model_fields.values():
+        look(field.annotation)
+    yield from found
+
+
+def _scenarios() -> Iterator[str]:
+    yield "# Scenarios of the library"
+    yield ""
+    rows = (
+        (f"`{e.name}`", e.about, " ".join(e.tags), ", ".join(f"`{variant}`" for variant in e.variants))
+        for e in catalog.entries("scenarios")
+    )
+    yield from _table(("name", "about", "tags", "variants"), rows)
+
+
+def _keys() -> Iterator[str]:
+    yield "# Keys of a scenario"
+    yield ""
+    model = getattr(_module("mischance.scenario"), "ScenarioModel", None)
+    if model is None:
+        yield "`mischance schema` prints the keys."
+        return
+    yield from _model(model, top=True)
+
+
+def _distributions() -> Iterator[str]:
+    yield "# Distributions"
+    yield ""
+    laws = getattr(_module("mischance._laws"), "LAWS", {})
+    yield "One key names the distribution: `gap: {normal: [18 m, 3 m]}` or `gap: {normal: {mean: 18 m, sigma: 3 m}}`."
+    yield "Where more than one form is given, the first one may be written as a list too."
+    yield ""
+    for name, law in laws.items():
+        yield f"## `{name}`"
+        yield ""
+        yield _text(law.about)
+        yield ""
+        for form in law.forms:
+            rows = (
+                (f"`{arg.name}`", arg.about, "required" if arg.default is None else f"`{arg.default:g}`")
+                for arg in form.args
+            )
+            yield from _table(("argument", "what it is", "default"), rows)
+            if form.rules:
+                yield "Limits: " + "; ".join(f"`{rule}`" for rule in form.rules) + "."
+                yield ""
+
+
+def _units() -> Iterator[str]:
+    yield "# Units"
+    yield ""
+    yield "A quantity is one number and one unit (`50 km/h`); a bare number is SI, the first unit of each line."
+    yield "Names are case-sensitive."
+    yield ""
+    dimensions: dict[str, list[str]] = {}
+    for name, scale in getattr(_module("mischance.units"), "UNITS", {}).items():
+        dimensions.setdefault(scale.dimension, []).append(name)
+    rows = ((dimension, " ".join(f"`{name}`" for name in names)) for dimension, names in dimensions.items())
+    yield from _table(("dimension", "units"), rows)
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return None
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(_text(str(cell)) for cell in row)} |"
+    yield ""
+
+
+def _text(text: str | None) -> str:
+    """Return one line that no table or markup can trip over; what stands in back quotes stays."""
+    return " ".join((text or "").split()).replace("|", "\\|").replace("<", "&lt;").replace("$", "\\$")
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parent / "_generated")

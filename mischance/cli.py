@@ -1,0 +1,333 @@
+"""The command line: stdout is data for the next command, stderr is for people.
+
+Exit codes: 0 done and the answer is yes; 1 done, but not; 2 bad input; 130 interrupted.
+Nothing heavy is imported before a verb needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from mischance import __version__
+from mischance.advice import suggest
+from mischance.errors import MischanceError, ScenarioError
+
+# Our arrays are small and our workers many: a thread pool for each would only be in the way.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+ROOMS = ["scenarios", "simulators", "sensors", "renderers", "writers", "agents", "generators"]
+
+
+class Group(click.Group):
+    """A group of verbs that answers a misspelt one with the nearest."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the verb, or say which one may have been meant."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            hint = suggest(args[0], self.commands) or "`mischance --help` lists the verbs"
+            raise MischanceError(f"there is no verb {args[0]!r}", hint)
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the verbs in the order of their use."""
+        return list(self.commands)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mischance")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing but results and errors.")
+@click.option("--color/--no-color", default=None, help="Force or forbid colours (NO_COLOR is respected).")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool, quiet: bool, color: bool | None) -> None:
+    """Rare events, made to order: labelled, reproducible data from YAML scenarios."""
+    ctx.obj = {"debug": debug, "quiet": quiet, "color": color}
+
+
+def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+
+
+def _scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--seed", type=click.IntRange(0), help="Replace the scenario's seed.")(command)
+    return click.option(
+        "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value: --set vary.gap=12m."
+    )(command)
+
+
+def _load(source: str, overrides: tuple[str, ...], seed: int | None) -> Any:
+    from mischance.loading import load
+
+    changes = {}
+    for text in overrides:
+        path, sign, value = text.partition("=")
+        if not sign or not path.strip():
+            raise MischanceError(f"--set {text}: write it as PATH=VALUE", "for example --set vary.gap=12m")
+        changes[path.strip()] = value
+    return load(source, changes, seed=seed)
+
+
+@cli.command("list")
+@click.argument("room", type=click.Choice(ROOMS), required=False)
+@click.option("--tag", multiple=True, help="Only scenarios with this tag.")
+@_json_option
+@click.pass_context
+def list_(ctx: click.Context, room: str | None, tag: tuple[str, ...], as_json: bool) -> None:
+    """List scenarios and plug-ins."""
+    from mischance.catalog import entries
+
+    rooms = [room] if room else ["scenarios"] if tag else ROOMS
+    found = [entry for name in rooms for entry in entries(name) if set(tag) <= set(entry.tags)]
+    if as_json:
+        _print_json(
+            [
+                {
+                    "room": entry.room, "name": entry.name, "about": entry.about, "tags": list(entry.tags),
+                    "origin": entry.origin, "variants": list(entry.variants),
+                }
+                for entry in found
+            ]
+        )  # fmt: skip
+        return
+    width = max((len(entry.name) for entry in found), default=0)
+    for name in rooms:
+        own = [entry for entry in found if entry.room == name]
+        if len(rooms) > 1 and own:
+            _say(ctx, f"{name}:", err=False, bold=True)
+        for entry in own:
+            extra = f"  [{', '.join(entry.tags)}]" if entry.tags else ""
+            variants = f"  (variants: {', '.join(entry.variants)})" if entry.variants else ""
+            click.echo(f"{'  ' if len(rooms) > 1 else ''}{entry.name:<{width}}  {entry.about}{variants}{extra}")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False), default="scenario.yaml")
+@click.option("--from", "source", metavar="NAME", help="Copy a scenario of the library.")
+@click.pass_context
+def init(ctx: click.Context, file: str, source: str | None) -> None:
+    """Write a scenario to start from."""
+    from mischance.starter import starter_text
+
+    path = Path(file)
+    text = starter_text(source)
+    try:
+        with path.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise MischanceError(f"{file} exists, and nothing is overwritten", "name another file") from None
+    except OSError as error:
+        raise MischanceError(f"cannot write {file}: {error.strerror}") from error
+    click.echo(file)
+    _say(ctx, f"next: mischance validate {file}")
+
+
+@cli.command()
+@click.argument("scenario")
+@_scenario_options
+@_json_option
+@click.pass_context
+def validate(ctx: click.Context, scenario: str, overrides: tuple[str, ...], seed: int | None, as_json: bool) -> None:
+    """Check a scenario; print every problem with its place."""
+    loaded = _load(scenario, overrides, seed)
+    if as_json:
+        _print_json({"valid": True, "name": loaded.name, "not_built_yet": list(loaded.unbuilt)})
+        return
+    click.echo(f"{loaded.name}: valid")
+    for key in loaded.unbuilt:
+        _say(ctx, f"note: `{key}` is read and checked, but it is not built yet: this scenario cannot be run with it")
+
+
+def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Dataset folder [outputs/NAME]."),
+        click.option("--twin", is_flag=True, help="Play each run beside its twins; fill t_effect and t_observable."),
+        click.option("--keep-twins", is_flag=True, help="Store the twin's rows too, under twins/."),
+        click.option("--limit", type=click.FloatRange(0, min_open=True), default=600.0, show_default=True,
+                     help="Time limit of one run [s]."),
+        click.option("--retry-failed", is_flag=True, help="Try again the runs that the ledger has as failed."),
+        click.option("--dry-run", is_flag=True, help="Say what would be done, and what it would take."),
+        click.option("--preview/--no-preview", default=True, help="Draw preview.png into the dataset."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return _json_option(_scenario_options(command))
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Number of runs.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
+@_run_options
+@click.pass_context
+def run(ctx: click.Context, **options: Any) -> None:
+    """Play a scenario once (or a few times) and write a dataset."""
+    _sweep(ctx, **options)
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option("--runs", type=click.IntRange(1), default=100, show_default=True, help="Number of runs.")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
+@_run_options
+@click.pass_context
+def sweep(ctx: click.Context, **options: Any) -> None:
+    """Play many runs (Monte Carlo) and write a dataset; the same command resumes a stopped one."""
+    _sweep(ctx, **options)
+
+
+def _sweep(
+    ctx: click.Context, scenario: str, runs: int, workers: int, out: Path | None, twin: bool, keep_twins: bool,
+    limit: float, retry_failed: bool, dry_run: bool, preview: bool, overrides: tuple[str, ...], seed: int | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    from mischance.face import show_summary, summary, sweep_with_progress
+
+    loaded = _load(scenario, overrides, seed)
+    folder = out or Path("outputs") / loaded.name.replace("/", "_").replace(":", "_")
+    if dry_run:
+        from mischance.face import estimate
+
+        _print_json(estimate(loaded, runs, workers, folder)) if as_json else click.echo(
+            estimate(loaded, runs, workers, folder)["text"]
+        )
+        return
+    result = sweep_with_progress(
+        loaded, runs, folder, workers=workers, twin=twin, keep_twins=keep_twins, limit=limit,
+        retry_failed=retry_failed, quiet=ctx.obj["quiet"] or as_json, color=ctx.obj["color"],
+    )  # fmt: skip
+    facts = summary(folder, result, preview=preview)
+    if as_json:
+        _print_json(facts)
+    else:
+        show_summary(facts, quiet=ctx.obj["quiet"])
+    if facts["not_done"]:
+        _fail(ctx, f"{facts['not_done']} of {runs} runs were not done", f"mischance sweep --retry-failed … --out {folder}; reasons: ledger.sqlite", 1, as_json=False)
+
+
+@cli.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("run", type=click.IntRange(0))
+@click.option("--strict", is_flag=True, help="Exit with 1 unless the bytes are identical.")
+@_json_option
+def replay(dataset: Path, run: int, strict: bool, as_json: bool) -> None:
+    """Play one run of a dataset again, alone, and compare it with what is stored."""
+    from mischance.jobs import replay as play_again
+
+    found = play_again(dataset, run)
+    if as_json:
+        _print_json(found.facts())
+    else:
+        click.echo(found.text())
+    if not found.same or (strict and not found.identical):
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@_json_option
+def verify(dataset: Path, as_json: bool) -> None:
+    """Hash every file of a dataset again and name those that differ."""
+    from mischance.dataset import verify as differences
+
+    found = differences(dataset)
+    if as_json:
+        _print_json({"dataset": str(dataset), "intact": not found, "differences": found})
+    else:
+        for line in found:
+            click.echo(line)
+        if not found:
+            click.echo(f"{dataset}: every file is as the manifest says")
+    if found:
+        sys.exit(1)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of the scenario language."""
+    from mischance.schema import scenario_schema
+
+    _print_json(scenario_schema())
+
+
+@cli.command()
+@_json_option
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Say what is installed, what each extra would add, and what is broken."""
+    from mischance.doctor import examine
+
+    report = examine()
+    if as_json:
+        _print_json(report.facts())
+    else:
+        click.echo(report.text())
+    if report.broken:
+        sys.exit(1)
+
+
+def _print_json(document: object) -> None:
+    import json
+
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _say(ctx: click.Context, text: str, *, err: bool = True, bold: bool = False) -> None:
+    if not (ctx.obj or {}).get("quiet"):
+        click.secho(text, err=err, bold=bold, color=(ctx.obj or {}).get("color"))
+
+
+def _fail(ctx: click.Context | None, message: str, hint: str, code: int, *, as_json: bool) -> NoReturn:
+    if as_json:
+        _print_json({"error": message, "hint": hint, "exit_code": code})
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(code)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit; no traceback reaches a user who did not ask for one."""
+    given = sys.argv[1:] if arguments is None else arguments
+    debug, as_json = "--debug" in given, "--json" in given
+    try:
+        cli.main(given, standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        _fail(None, error.format_message(), "`mischance --help` and `mischance VERB --help` say what is known", 2, as_json=as_json)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        click.echo("interrupted; what was committed is kept, and the same command goes on from there", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+    except ScenarioError as error:
+        if debug:
+            raise
+        if as_json:
+            problems = [{"file": p.file, "line": p.line, "column": p.column, "path": p.path, "message": p.message, "hint": p.hint} for p in error.problems]
+            _print_json({"error": "the scenario has problems", "problems": problems, "exit_code": 2})
+        click.echo(error.message, err=True)
+        sys.exit(2)
+    except MischanceError as error:
+        if debug:
+            raise
+        _fail(None, error.message, error.hint, getattr(error, "exit_code", 2), as_json=as_json)
+    except OSError as error:
+        if debug:
+            raise
+        _fail(None, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), "", 1, as_json=as_json)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(None, f"{type(error).__name__}: {error}", "this is our mistake: run it again with --debug and report what it shows", 1, as_json=as_json)
+    sys.exit(0)
+
+

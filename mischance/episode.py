@@ -1,0 +1,404 @@
+"""Plays draws: the one place where all five sockets meet.
+
+The order is: advance, read, act, write, then branch. Where time is cut (agent
+ticks, branch times, the world's longest piece, the caller's own cuts) changes no
+byte of what comes out; neither does the batch that a run is played in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mischance import catalog
+from mischance.errors import RunError, TruthError
+from mischance.randomness import Streams
+from mischance.scenario import Scenario
+from mischance.sockets import declares
+from mischance.truth import (
+    LABELS,
+    BoolArray,
+    Chunk,
+    Column,
+    Commands,
+    Draw,
+    FloatArray,
+    Frames,
+    Motion,
+    Reading,
+    Record,
+    Schema,
+    Table,
+    join_chunks,
+    join_tables,
+)
+
+MOTION = ("x", "y", "z", "qx", "qy", "qz", "qw", "vx", "vy", "vz", "wx", "wy", "wz")
+MOTION_UNITS = ("m",) * 3 + ("",) * 4 + ("m/s",) * 3 + ("rad/s",) * 3
+
+
+def play(scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float] = ()) -> Iterator[Record]:
+    """Play runs and yield their records: one a piece of time of a batch, the last with outcome and labels.
+
+    Args:
+        scenario: what to play.
+        draws: what each run got, as `drawing.draw` gives it.
+        cuts: further times to cut at [s]; they change nothing but the length of the pieces.
+
+    Raises:
+        RunError: a run cannot go on; the message names the run and the time.
+        TruthError: a plug-in breaks its contract.
+    """
+    size = batch_size(scenario)
+    cast = _Cast(scenario)
+    try:
+        for first in range(0, len(draws), size):
+            yield from _play(cast, draws[first : first + size], cuts)
+    finally:
+        cast.close()
+
+
+def batch_size(scenario: Scenario) -> int:
+    """Return how many runs are played together: 1 where a drawn value sits in a setting of a one-run plug-in."""
+    others = [*scenario.sensors.values(), *([scenario.agent] if scenario.agent else [])]
+    return 1 if any(plugin.drawn for plugin in others) else max(scenario.simulator.declared.batch, 1)
+
+
+@dataclass(slots=True)
+class _Cast:
+    """The plug-ins of a scenario; built anew only where a drawn value sits in their settings."""
+
+    scenario: Scenario
+    built: dict[str, Any] = field(default_factory=dict)
+    renderers: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, key: str, plugin: Any, draws: Sequence[Draw]) -> Any:
+        """Return the plug-in's instance for these draws."""
+        if plugin.drawn or key not in self.built:
+            self._close(self.built.pop(key, None))
+            settings = plugin.settings_for(draws[0].values) if plugin.drawn else plugin.settings
+            self.built[key] = _construct(plugin.cls, settings)
+        return self.built[key]
+
+    def renderer(self, sensor: Any) -> Any:
+        """Return the renderer that a sensor's settings ask for, or None."""
+        kind = getattr(getattr(sensor, "settings", None), "renderer", None)
+        if not isinstance(kind, str) or not kind:
+            return None
+        if kind not in self.renderers:
+            cls = catalog.find("renderers", kind)
+            self.renderers[kind] = _construct(cls, declares(cls).settings())
+        return self.renderers[kind]
+
+    def close(self) -> None:
+        """Close worlds, agents and renderers."""
+        for plugin in (*self.built.values(), *self.renderers.values()):
+            self._close(plugin)
+        self.built.clear()
+        self.renderers.clear()
+
+    def _close(self, plugin: Any) -> None:
+        close = getattr(plugin, "close", None)
+        if callable(close):
+            close()
+
+
+def _construct(cls: type[Any], settings: Any) -> Any:
+    """Build a plug-in; one that has no settings may leave the argument out."""
+    import inspect
+
+    return cls(settings) if inspect.signature(cls).parameters else cls()
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    t: float
+    act: bool
+    flush: bool
+
+
+def _timeline(scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float], rate: float) -> list[_Cut]:
+    """Return the union of all cuts in (0, duration]; clocks are integers k with t = k / rate."""
+    end = scenario.duration
+    piece = scenario.simulator.declared.piece
+    acts = {k / rate for k in range(1, int(end * rate) + 2) if k / rate < end} if rate > 0 else set()
+    pieces = {k * piece for k in range(1, int(end / piece) + 2) if k * piece < end} | {end}
+    branches = {t for draw in draws for t, _ in draw.branch if 0 < t < end}
+    asked = {float(t) for t in cuts if 0 < t < end}
+    times = sorted(acts | pieces | branches | asked)
+    flush = pieces | branches | asked
+    return [_Cut(t, t in acts, t in flush) for t in times]
+
+
+def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator[Record]:
+    scenario = cast.scenario
+    streams = [Streams(draw.seed, draw.run) for draw in draws]
+    world = cast.get("simulator", scenario.simulator, draws)
+    agent = cast.get("agent", scenario.agent, draws) if scenario.agent else None
+    sensors = {name: cast.get(f"sensors.{name}", plugin, draws) for name, plugin in scenario.sensors.items()}
+    for name, sensor in sensors.items():
+        sensor.start(name, draws, streams)
+    reads = frozenset(agent.reads) if agent else frozenset()
+    _check_reads(scenario, reads)
+    out = _Output(draws)
+    chunk: Chunk = world.start(draws, streams)
+    _check(chunk, 0.0, len(draws))
+    if agent:
+        agent.start(draws, streams)
+    fresh = _read(cast, sensors, sensors, chunk)
+    yield out.record(chunk, fresh)
+    commands = _act(scenario, agent, [_Seen(chunk.tables, fresh)], 0.0, chunk, draws) if agent else None
+    waiting: list[Chunk] = []
+    read_early: dict[str, list[Reading]] = {name: [] for name in reads if name in sensors}
+    seen: list[_Seen] = []
+    rate = float(getattr(agent, "rate", scenario.agent.declared.rate)) if agent and scenario.agent else 0.0
+    done = False
+    for cut in _timeline(scenario, draws, cuts, rate):
+        start = chunk.end
+        chunk = world.advance(cut.t, commands)
+        commands = None  # a command holds until the next one; handing it over twice would tie it to the cuts
+        _check(chunk, start, len(draws))
+        done = bool(chunk.over.all())
+        waiting.append(chunk)
+        early = _read(cast, sensors, read_early, chunk)
+        for name, reading in early.items():
+            read_early[name].append(reading)
+        seen.append(_Seen(chunk.tables, early))
+        if cut.act and agent and not done:
+            commands = _act(scenario, agent, seen, cut.t, chunk, draws)
+            seen = []
+        if cut.flush or done:
+            joined = join_chunks(waiting)
+            late = _read(cast, sensors, sensors.keys() - read_early.keys(), joined)
+            readings = {**late, **{name: join_readings(parts) for name, parts in read_early.items()}}
+            yield out.record(joined, {name: readings[name] for name in sensors})
+            waiting, read_early = [], {name: [] for name in read_early}
+        if done:
+            break
+        for draw, stream in zip(draws, streams, strict=True):
+            for t, key in draw.branch:
+                if t == cut.t:
+                    stream.rekey(key)
+    yield _last(scenario, draws, world, sensors, chunk)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What happened since an agent's last turn."""
+
+    tables: Mapping[str, Table]
+    readings: Mapping[str, Reading]
+
+
+def _check_reads(scenario: Scenario, reads: frozenset[str]) -> None:
+    known = {*scenario.sensors, "truth"}
+    for name in sorted(reads - known):
+        raise RunError(
+            f"the agent '{scenario.agent.kind if scenario.agent else ''}' reads a sensor '{name}' that is not there",
+            f"add it under `sensors`; known: {', '.join(sorted(known))}",
+        )
+
+
+def _read(cast: _Cast, sensors: Mapping[str, Any], names: Any, chunk: Chunk) -> dict[str, Reading]:
+    return {name: sensors[name].read(chunk, cast.renderer(sensors[name])) for name in sensors if name in names}
+
+
+def _act(
+    scenario: Scenario, agent: Any, seen: Sequence[_Seen], t: float, chunk: Chunk, draws: Sequence[Draw]
+) -> Commands:
+    readings: dict[str, Reading] = {}
+    for name in agent.reads:
+        if name == "truth":
+            tables = {key: join_tables([part.tables[key] for part in seen]) for key in seen[0].tables}
+            readings[name] = Reading(tables)
+        else:
+            readings[name] = join_readings([part.readings[name] for part in seen])
+    commands = agent.act(readings, t, ~chunk.over)
+    _check_commands(scenario, commands, t, draws)
+    return commands  # type: ignore[no-any-return]
+
+
+def _check_commands(scenario: Scenario, commands: Any, t: float, draws: Sequence[Draw]) -> None:
+    """Refuse a command that the world cannot take, naming run, actor and time."""
+    kind = scenario.agent.kind if scenario.agent else ""
+    table = getattr(commands, "table", None)
+    if not isinstance(commands, Commands) or not isinstance(table, Table) or table.runs != len(draws):
+        got = f"{table.runs} runs" if isinstance(table, Table) else type(commands).__name__
+        raise RunError(
+            f"run {draws[0].run}: the agent '{kind}' answered at t = {t:g} s with {got}",
+            f"it must return Commands with a table of {len(draws)} run(s)",
+        )
+    wanted = scenario.simulator.declared.commands
+    odd = sorted(set(table.schema) ^ set(wanted)) if wanted else []
+    if odd:
+        raise RunError(
+            f"run {draws[0].run}: the agent '{kind}' answered at t = {t:g} s with columns {sorted(table.schema)}",
+            f"the world '{scenario.simulator.kind}' takes {sorted(wanted)}",
+        )
+    for name, values in table.columns.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            run = draws[int(table.run_index()[row])].run
+            actor = f" for {_word(table, 'actor', row)}" if "actor" in table.columns else ""
+            raise RunError(f"run {run}: the agent '{kind}' commanded {name} = {values[row]}{actor} at t = {t:g} s")
+
+
+def _word(table: Table, name: str, row: int) -> str:
+    value, column = table.columns[name][row], table.schema[name]
+    return column.names[int(value)] if column.dtype == "category" and 0 <= int(value) < len(column.names) else str(value)
+
+
+def join_readings(readings: Sequence[Reading]) -> Reading:
+    """Join readings of one sensor that follow each other in time."""
+    first = readings[0]
+    if len(readings) == 1:
+        return first
+    return Reading(
+        {key: join_tables([part.tables[key] for part in readings]) for key in first.tables},
+        join_frames([part.frames for part in readings]),
+        {key: join_tables([part.labels[key] for part in readings]) for key in first.labels},
+        join_frames([part.label_frames for part in readings]),
+    )
+
+
+def join_frames(parts: Sequence[tuple[Frames, ...]]) -> tuple[Frames, ...]:
+    """Join images of the same runs that follow each other in time."""
+    return tuple(
+        Frames(
+            np.concatenate([frames.t for frames in run]),
+            {name: np.concatenate([frames.passes[name] for frames in run]) for name in run[0].passes},
+            np.concatenate([frames.index for frames in run]),
+        )
+        for run in zip(*parts, strict=True)
+    )
+
+
+def _check(chunk: Chunk, start: float, runs: int) -> None:
+    """Hold a world to its contract where breaking it would go unnoticed."""
+    if chunk.start != start or chunk.end < start:
+        raise TruthError(f"a chunk from {chunk.start} to {chunk.end} s follows one that ended at {start} s")
+    sizes = {len(chunk.ends), len(chunk.over), chunk.events.runs, *(table.runs for table in chunk.tables.values())}
+    if chunk.motion is not None:
+        sizes.add(len(chunk.motion.pose))
+    if sizes != {runs}:
+        raise TruthError(f"a chunk of {runs} runs has parts of {sorted(sizes)} runs")
+
+
+@dataclass(slots=True)
+class _Output:
+    """Turns chunks and readings into records."""
+
+    draws: Sequence[Draw]
+
+    def record(self, chunk: Chunk, readings: Mapping[str, Reading]) -> Record:
+        """Return the record of one piece of time."""
+        tables: dict[str, Table] = {"events": chunk.events}
+        frames: dict[str, tuple[Frames, ...]] = {}
+        for name, table in chunk.tables.items():
+            tables[f"truth/{name}"] = table
+        if chunk.motion is not None and chunk.motion.bodies:
+            tables["truth/motion"] = motion_table(chunk.motion, chunk.ends, first=chunk.first)
+        for name, reading in readings.items():
+            for key, table in reading.tables.items():
+                tables[f"sensors/{name}/{key}" if key else f"sensors/{name}"] = table
+            for key, table in reading.labels.items():
+                tables[f"labels/{name}/{key}"] = table
+            for key in reading.frames[0].passes if reading.frames else ():
+                frames[f"sensors/{name}/{'frames' if key == 'rgb' else key}"] = _one_pass(reading.frames, key)
+            for key in reading.label_frames[0].passes if reading.label_frames else ():
+                frames[f"labels/{name}/{key}"] = _one_pass(reading.label_frames, key)
+        runs = np.array([draw.run for draw in self.draws], np.int64)
+        return Record(runs, chunk.start, chunk.end, tables, frames, chunk.scenes)
+
+
+def _one_pass(frames: Sequence[Frames], name: str) -> tuple[Frames, ...]:
+    return tuple(Frames(run.t, {name: run.passes[name]}, run.index) for run in frames)
+
+
+def motion_table(motion: Motion, ends: FloatArray, *, first: bool) -> Table:
+    """Return motion as rows (t, body, pose, velocity); the sample at a chunk's start belongs to the chunk before."""
+    schema: Schema = {
+        "t": Column(unit="s"),
+        "body": Column("category", names=motion.bodies),
+        **{name: Column(unit=unit) for name, unit in zip(MOTION, MOTION_UNITS, strict=True)},
+    }
+    skip = 0 if first else 1
+    rows = []
+    bodies = len(motion.bodies)
+    for i in range(len(motion.pose)):
+        n = max(int(np.searchsorted(motion.t, ends[i], side="right")), skip)
+        state = np.concatenate([motion.pose[i, skip:n], motion.velocity[i, skip:n]], axis=2).reshape(-1, len(MOTION))
+        rows.append(
+            {
+                "t": np.repeat(motion.t[skip:n], bodies),
+                "body": np.tile(np.arange(bodies, dtype=np.int32), n - skip),
+                **{name: state[:, j] for j, name in enumerate(MOTION)},
+            }
+        )
+    return Table.of(schema, rows)
+
+
+def _last(
+    scenario: Scenario, draws: Sequence[Draw], world: Any, sensors: Mapping[str, Any], chunk: Chunk
+) -> Record:
+    measures, labels = world.outcome()
+    if measures.runs != len(draws) or len(measures) != len(draws):
+        raise TruthError(f"the outcome of {len(draws)} runs has {len(measures)} rows")
+    parts = [labels, *(sensor.labels() for sensor in sensors.values())]
+    tables = {
+        "runs": _runs_table(scenario, draws, measures),
+        "labels": Table.of(LABELS, [_labels_of(parts, i, float(chunk.ends[i])) for i in range(len(draws))]),
+    }
+    runs = np.array([draw.run for draw in draws], np.int64)
+    return Record(runs, chunk.end, chunk.end, tables, last=True)
+
+
+def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:
+    """Return the labels of one run in order of (t_cause, label_id); what was planned past its end never happened."""
+    rows = [part.run(i) for part in parts]
+    joined = {name: np.concatenate([run[name] for run in rows]) for name in LABELS}
+    keep = [k for k in range(len(joined["t_cause"])) if not joined["t_cause"][k] > end]
+    keep.sort(key=lambda k: (joined["t_cause"][k], joined["label_id"][k]))
+    result = {name: values[keep] for name, values in joined.items()}
+    result["t_end"] = np.where(np.isinf(result["t_end"]), np.nan, result["t_end"])
+    return result
+
+
+def _runs_table(scenario: Scenario, draws: Sequence[Draw], measures: Table) -> Table:
+    """Return one row a run: weight, drawn values, measures, event, margin, verdict, reason."""
+    own = ("event", "margin", "verdict", "reason")
+    schema: dict[str, Column] = {"weight": Column(about="importance weight of the draw")}
+    columns: dict[str, Any] = {"weight": np.exp([draw.log_weight for draw in draws])}
+    for name in scenario.vary:
+        values = [draw.values[name] for draw in draws]
+        text = isinstance(values[0], str)
+        schema[name] = Column("text") if text else Column(unit=_si(scenario, name))
+        columns[name] = np.array(values, object if text else np.float64)
+    kept = [name for name in measures.schema if name not in own]
+    if scenario.measure is not None:
+        kept = [name for name in kept if name in scenario.measure]
+    for name in kept:
+        schema[name] = measures.schema[name]
+        columns[name] = measures.columns[name]
+    event, margin = measures.columns["event"], measures.columns["margin"]
+    if scenario.event is not None:
+        known = {**{n: columns[n] for n in scenario.vary}, **{n: measures.columns[n] for n in measures.schema}}
+        event = _column(scenario.event.when(known), len(draws)).astype(np.bool_)
+        if scenario.event.margin is not None:
+            margin = _column(scenario.event.margin(known), len(draws)).astype(np.float64)
+    schema.update(event=Column("bool"), margin=Column(), verdict=Column("text"), reason=Column("text"))
+    columns.update(event=event, margin=margin, verdict=measures.columns["verdict"], reason=measures.columns["reason"])
+    return Table(schema, columns, np.arange(len(draws) + 1, dtype=np.int64))
+
+
+def _column(values: Any, runs: int) -> BoolArray | FloatArray:
+    return np.array(np.broadcast_to(np.asarray(values), (runs,)))
+
+
+def _si(scenario: Scenario, name: str) -> str:
+    from mischance.units import SI
+
+    return SI.get(scenario.vary[name].dimension, "")

@@ -1,0 +1,240 @@
+"""Scenes inside PyBullet: one DIRECT client a scene, kept for the process, drawn by its TinyRenderer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mischance.errors import RunError
+
+if TYPE_CHECKING:
+    from mischance.truth import AnyArray, Camera, FloatArray, IntArray, Scene, Shape
+
+    _Mesh = tuple[FloatArray, FloatArray, IntArray]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the engine's greeting, which it prints from C when imported, off the terminal."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # no stderr at all
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+with _quiet():
+    import pybullet
+
+KEPT = 24
+_RINGS, _SECTORS = 16, 32
+_PLANE = 2000.0  # half-side of the square that stands for a plane [m]
+_stages: OrderedDict[object, Stage] = OrderedDict()
+
+
+def stage_for(scene: Scene) -> Stage:
+    """Return the scene inside the engine: kept from an earlier call, or built."""
+    key = tuple(tuple((s.kind, tuple(s.size), tuple(s.pose), tuple(s.color)) for s in b.shapes) for b in scene.bodies)
+    stage = _stages.pop(key, None) or Stage(scene)
+    _stages[key] = stage
+    while len(_stages) > KEPT:
+        _stages.popitem(last=False)[1].close()
+    return stage
+
+
+def forget() -> None:
+    """Close every client."""
+    while _stages:
+        _stages.popitem()[1].close()
+
+
+class Stage:
+    """One scene in one client. Every pose is set before each image, so that no image depends on another."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._client = pybullet.connect(pybullet.DIRECT)
+        if self._client < 0:
+            raise RunError("PyBullet gave no client")
+        self._parts: list[tuple[int, int, Shape | None]] = []
+        ids = [0]
+        for i, body in enumerate(scene.bodies):
+            # Each part costs the engine some 0.3 ms an image: shapes of one colour become one mesh.
+            parts: dict[object, list[Shape]] = {}
+            for shape in body.shapes:
+                parts.setdefault(shape if shape.kind == "plane" else tuple(shape.color), []).append(shape)
+            for shapes in parts.values():
+                plane = shapes[0] if shapes[0].kind == "plane" else None
+                unique = self._build(_mesh(plane) if plane else _merged(shapes), shapes[0])
+                self._parts.append((unique, i, plane))
+                ids += [0] * (unique + 2 - len(ids))
+                ids[unique + 1] = i + 1
+        self._ids = np.array(ids, np.uint16)
+
+    def _build(self, mesh: _Mesh, shape: Shape) -> int:
+        points, normals, faces = mesh
+        visual = pybullet.createVisualShape(
+            pybullet.GEOM_MESH,
+            vertices=points.tolist(),
+            normals=normals.tolist(),
+            indices=faces.tolist(),
+            uvs=[[0.0, 0.0]] * len(points),
+            rgbaColor=[*shape.color, 1.0],
+            specularColor=[0.0, 0.0, 0.0],
+            physicsClientId=self._client,
+        )
+        return int(pybullet.createMultiBody(0.0, -1, visual, physicsClientId=self._client))
+
+    def place(self, pose: FloatArray, eye: FloatArray) -> None:
+        """Put every body where it is, seen from the camera: near the origin single precision is finest.
+
+        Args:
+            pose: world poses of the scene's bodies; (bodies, 7).
+            eye: world pose of the camera; (7,). Planes are endless: their square is kept under the camera.
+        """
+        for unique, body, plane in self._parts:
+            at, turn = (pose[body, :3] - eye[:3]).tolist(), pose[body, 3:].tolist()
+            if plane:
+                at, turn = pybullet.multiplyTransforms(at, turn, plane.pose[:3], plane.pose[3:])
+                normal = np.array(pybullet.getMatrixFromQuaternion(turn)[2::3])
+                at = (normal * float(np.sum(normal * np.array(at)))).tolist()
+            pybullet.resetBasePositionAndOrientation(unique, at, turn, physicsClientId=self._client)
+
+    def look(self, eye: FloatArray, camera: Camera, sun: FloatArray) -> tuple[AnyArray, AnyArray, AnyArray]:
+        """Return colour (h, w, 3), depth (h, w) [m] and instance (h, w) as the placed camera sees them."""
+        turn = np.array(pybullet.getMatrixFromQuaternion(eye[3:].tolist())).reshape(3, 3)
+        return self.look_from(np.zeros(3), turn, camera.size, camera.fov, (camera.near, camera.far), sun)
+
+    def look_from(
+        self,
+        position: FloatArray,
+        turn: FloatArray,
+        size: tuple[int, int],
+        fov: float,
+        reach: tuple[float, float],
+        sun: FloatArray,
+        inside_out: bool = False,
+    ) -> tuple[AnyArray, AnyArray, AnyArray]:
+        """Return the same from any place near the camera; `turn` (3, 3) has the axes forward, left, up as columns.
+
+        `inside_out` shows the far sides of things in place of the near ones, and left and right exchanged.
+        """
+        width, height = size
+        near, far = reach
+        axes = np.stack([-turn[:, 1], turn[:, 2], -turn[:, 0]])  # OpenGL looks along -z, x to the right, y up
+        view = np.eye(4)
+        view[:3, :3] = axes
+        view[:3, 3] = -np.sum(axes * position, axis=1)
+        lens = np.zeros((4, 4))
+        lens[0, 0] = 1.0 / np.tan(fov / 2)
+        lens[1, 1] = lens[0, 0] * width / height
+        lens[2, 2] = -(far + near) / (far - near)
+        lens[2, 3] = -2.0 * far * near / (far - near)
+        lens[3, 2] = -1.0
+        # TinyRenderer samples a pixel at its lower left corner: half a pixel of shift brings the sample to the centre.
+        lens[0, 2], lens[1, 2] = 1.0 / width, 1.0 / height
+        if inside_out:  # a mirrored triangle turns the other way round, so the engine drops the other faces
+            lens[0, 0] = -lens[0, 0]
+        _, _, colour, buffer, unique = pybullet.getCameraImage(
+            width,
+            height,
+            view.T.ravel().tolist(),
+            lens.T.ravel().tolist(),
+            lightDirection=sun.tolist(),
+            lightColor=[1.0, 0.98, 0.94],
+            lightAmbientCoeff=0.62,
+            lightDiffuseCoeff=0.5,
+            lightSpecularCoeff=0.0,
+            shadow=0,
+            renderer=pybullet.ER_TINY_RENDERER,
+            physicsClientId=self._client,
+        )
+        instance = self._ids[np.asarray(unique).reshape(height, width) + 1]
+        ratio = 2.0 * np.asarray(buffer, np.float64).reshape(height, width) - 1.0
+        depth = (2.0 * far * near / (far + near - ratio * (far - near))).astype(np.float32)
+        depth[instance == 0] = np.inf
+        return np.asarray(colour, np.uint8).reshape(height, width, 4)[..., :3], depth, instance
+
+    def close(self) -> None:
+        """Give the client back."""
+        pybullet.disconnect(physicsClientId=self._client)
+
+
+def _merged(shapes: Sequence[Shape]) -> _Mesh:
+    """Return one mesh, in the body's frame, of several shapes."""
+    points, normals, faces, count = [], [], [], 0
+    for shape in shapes:
+        p, n, f = _mesh(shape)
+        turn = np.array(pybullet.getMatrixFromQuaternion(shape.pose[3:])).reshape(3, 3)
+        points.append(np.einsum("ij,nj->ni", turn, p) + np.array(shape.pose[:3]))
+        normals.append(np.einsum("ij,nj->ni", turn, n))
+        faces.append(f + count)
+        count += len(p)
+    return np.concatenate(points), np.concatenate(normals), np.concatenate(faces)
+
+
+def _mesh(shape: Shape) -> _Mesh:
+    """Return points (n, 3), normals (n, 3) and triangles (3 m,); the engine's own spheres are too coarse for masks."""
+    a, b, c = shape.size
+    if shape.kind == "box":
+        return _box(a / 2, b / 2, c / 2)
+    if shape.kind == "plane":
+        corners = np.array([[-1.0, -1.0, 0.0], [1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [-1.0, 1.0, 0.0]])
+        return corners * _PLANE, np.tile([0.0, 0.0, 1.0], (4, 1)), np.array([0, 1, 2, 0, 2, 3])
+    if shape.kind == "sphere":
+        rings = np.pi * np.arange(_RINGS + 1) / _RINGS
+        return _turned(np.stack([a * np.sin(rings), a * np.cos(rings), np.sin(rings), np.cos(rings)], axis=1))
+    if shape.kind == "cylinder":
+        top = _turned(np.array([[0.0, b / 2, 0.0, 1.0], [a, b / 2, 0.0, 1.0]]))
+        side = _turned(np.array([[a, b / 2, 1.0, 0.0], [a, -b / 2, 1.0, 0.0]]))
+        bottom = _turned(np.array([[a, -b / 2, 0.0, -1.0], [0.0, -b / 2, 0.0, -1.0]]))
+        count = len(top[0])
+        return (
+            np.concatenate([top[0], side[0], bottom[0]]),
+            np.concatenate([top[1], side[1], bottom[1]]),
+            np.concatenate([top[2], side[2] + count, bottom[2] + 2 * count]),
+        )
+    raise RunError(f"renderer 'tiny' cannot draw a {shape.kind!r}", "it draws: box, cylinder, plane, sphere")
+
+
+def _box(x: float, y: float, z: float) -> _Mesh:
+    points, normals, faces = [], [], []
+    for axis in range(3):
+        u, v = (axis + 1) % 3, (axis + 2) % 3
+        for side in (1.0, -1.0):
+            faces.append(4 * len(normals) + np.array([0, 1, 2, 0, 2, 3]))
+            normal = np.zeros(3)
+            normal[axis] = side
+            normals.append(normal)
+            for du, dv in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
+                point = normal.copy()
+                point[u], point[v] = du * side, dv
+                points.append(point)
+    return np.array(points) * [x, y, z], np.repeat(normals, 4, axis=0), np.concatenate(faces)
+
+
+def _turned(profile: FloatArray) -> _Mesh:
+    """Turn a line of (radius, z, normal's radius, normal's z), from top to bottom, around the z axis."""
+    angles = 2 * np.pi * np.arange(_SECTORS + 1) / _SECTORS
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    radius, z, nr, nz = (np.repeat(column, len(angles))[:, None] for column in profile.T)
+    around = np.tile(circle, (len(profile), 1))
+    ring, sector = np.divmod(np.arange((len(profile) - 1) * _SECTORS), _SECTORS)
+    a = ring * len(angles) + sector
+    b = a + len(angles)
+    faces = np.stack([a, b, a + 1, a + 1, b, b + 1], axis=1).ravel()
+    return np.concatenate([around * radius, z], axis=1), np.concatenate([around * nr, nz], axis=1), faces

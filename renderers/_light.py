@@ -1,0 +1,120 @@
+"""Light after the fact: sky, haze and the sun's shadows, from the depth of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mischance.truth import AnyArray, Camera, FloatArray
+
+    from ._bullet import Stage
+
+_HORIZON = np.array([0.84, 0.89, 0.93], np.float32)
+_ZENITH = np.array([0.36, 0.58, 0.86], np.float32)
+_REACH = 40.0  # half-side of the square of ground that has shadows [m]
+_TEXELS = 512
+_SUN_DISTANCE = 250.0
+_BIAS = 0.1  # what lies less than this below a thing's far side is in the sun [m]
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The sun's place, the haze, and whether there are shadows."""
+
+    azimuth: float
+    elevation: float
+    visibility: float
+    shadow: bool
+
+    @property
+    def towards(self) -> FloatArray:
+        """The direction to the sun; (3,)."""
+        level = np.cos(self.elevation)
+        return np.array([level * np.cos(self.azimuth), level * np.sin(self.azimuth), np.sin(self.elevation)])
+
+
+def paint(
+    stage: Stage, eye: FloatArray, camera: Camera, light: Light, colour: AnyArray, depth: AnyArray, smooth: bool
+) -> AnyArray:
+    """Return the finished colour image (h, w, 3) uint8; `smooth` averages four samples a pixel."""
+    if smooth:
+        camera = replace(camera, size=(camera.size[0] * 2, camera.size[1] * 2))
+        colour, depth, _ = stage.look(eye, camera, light.towards)
+    rays = _rays(eye, camera)
+    lit = colour.astype(np.float32) * np.float32(1 / 255)
+    solid = np.isfinite(depth)
+    near = np.where(solid, depth, np.float32(0))
+    if light.shadow:
+        lit *= _shadows(stage, eye, light, rays, near)[..., None]
+    # Koschmieder: contrast fades as e^(-3 z / visibility), to 5 % at the visibility.
+    clear = np.exp(near * np.float32(-3.0 / light.visibility))[..., None]
+    lit = np.where(solid[..., None], lit * clear + _HORIZON * (1 - clear), _sky(rays))
+    image = np.clip(lit * 255 + np.float32(0.5), 0, 255)
+    if smooth:
+        image = (image[0::2, 0::2] + image[1::2, 0::2] + image[0::2, 1::2] + image[1::2, 1::2]) * np.float32(0.25)
+    return image.astype(np.uint8)
+
+
+def _rays(eye: FloatArray, camera: Camera) -> AnyArray:
+    """Return the world direction of each pixel's ray, of unit length along the view axis; (h, w, 3) float32."""
+    width, height = camera.size
+    focal = width / 2 / np.tan(camera.fov / 2)
+    left = ((width / 2 - np.arange(width) - 0.5) / focal).astype(np.float32)[None, :, None]
+    up = ((height / 2 - np.arange(height) - 0.5) / focal).astype(np.float32)[:, None, None]
+    ahead, aside, above = (axis.astype(np.float32) for axis in _axes(eye[3:]))
+    return ahead + aside * left + above * up
+
+
+def _axes(q: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return forward, left and up of an orientation, in the world; (3,) each."""
+    x, y, z, w = q.tolist()
+    return (
+        np.array([1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)]),
+        np.array([2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)]),
+        np.array([2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)]),
+    )
+
+
+def _sky(rays: AnyArray) -> AnyArray:
+    """Return the colour of a clear sky: pale at the horizon, bluer with the sine of elevation."""
+    x, y, z = rays[..., 0], rays[..., 1], rays[..., 2]
+    blue = np.sqrt(np.clip(z / np.sqrt(x * x + y * y + z * z), 0, 1))[..., None]
+    return _HORIZON + (_ZENITH - _HORIZON) * blue
+
+
+def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth: AnyArray) -> AnyArray:
+    """Return how much of its light each pixel keeps, 0.58 to 1, from an image that the sun takes; (h, w).
+
+    The sun sees the far sides of things: then a lit face never shadows itself, whatever the slope.
+    """
+    ahead = _axes(eye[3:])[0] * np.array([1.0, 1.0, 0.0])
+    middle = ahead * (_REACH * 0.75)
+    down = -light.towards
+    left = np.array([-down[1], down[0], 0.0]) if abs(down[2]) < 0.9999 else np.array([0.0, 1.0, 0.0])
+    left = left / np.sqrt(np.sum(left * left))
+    up = np.array(
+        [down[1] * left[2] - down[2] * left[1], down[2] * left[0] - down[0] * left[2], down[0] * left[1] - down[1] * left[0]]
+    )
+    place = middle - down * _SUN_DISTANCE
+    fov = 2 * np.arctan(_REACH / _SUN_DISTANCE)
+    reach = (_SUN_DISTANCE - 150.0, _SUN_DISTANCE + 150.0)
+    turn = np.stack([down, left, up], axis=1)
+    _, seen, _ = stage.look_from(place, turn, (_TEXELS, _TEXELS), fov, reach, light.towards, inside_out=True)
+
+    focal = np.float32(_TEXELS / 2 / np.tan(fov / 2))
+    point = [rays[..., i] * depth - np.float32(place[i]) for i in range(3)]
+    along, aside, above = (
+        point[0] * np.float32(a[0]) + point[1] * np.float32(a[1]) + point[2] * np.float32(a[2]) for a in (down, left, up)
+    )
+    u = np.float32(_TEXELS / 2) + focal * aside / along
+    v = np.float32(_TEXELS / 2) - focal * above / along
+    inside = (u > 2) & (v > 2) & (u < _TEXELS - 3) & (v < _TEXELS - 3)
+    column, row = np.where(inside, u, 2).astype(np.int32), np.where(inside, v, 2).astype(np.int32)
+    hidden = np.zeros(depth.shape, np.float32)
+    flat, place_in = seen.ravel(), row * _TEXELS + column
+    for step in (-_TEXELS - 1, -_TEXELS + 1, _TEXELS - 1, _TEXELS + 1, 0):  # five taps soften the edge
+        hidden += flat[place_in + step] < along - np.float32(_BIAS)
+    return 1 - np.float32(0.42 / 5) * np.where(inside, hidden, np.float32(0))

@@ -1,0 +1,216 @@
+"""Card payments of many people at many shops, with bursts of card testing and innocent bursts that look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field, model_validator
+
+from mischance.sockets import FaultKind
+from mischance.truth import EVENTS, LABELS, Chunk, Column, Commands, Draw, Schema, Table
+from mischance.units import Frequency, Money, Number, Ratio, Time
+
+from ._payments_words import TABLES
+
+if TYPE_CHECKING:
+    from mischance.randomness import Streams
+
+    from ._payments_run import Run
+
+
+class _Part(BaseModel, extra="forbid", frozen=True):
+    """Settings that cannot be changed, nor hold a key that nobody reads."""
+
+
+class Channels(_Part):
+    """How genuine payments divide between the channels; the shares are scaled to add up to 1."""
+
+    cnp: Number = Field(0.65, gt=0, description="card not present: online shops [share]")
+    pos: Number = Field(0.29, gt=0, description="point of sale: shops [share]")
+    atm: Number = Field(0.06, gt=0, description="cash machines [share]")
+
+
+Range = Annotated[tuple[Money, Money], Field(description="lowest and highest [currency]")]
+
+
+class Micro(_Part):
+    """Genuine payments of a few coins: fares, parking, apps."""
+
+    share: Ratio = Field(0.03, ge=0, le=1, description="share of the payments online and in shops")
+    amount: Range = Field((0.50, 3.00), description="lowest and highest amount [currency]")
+
+
+class Report(_Part):
+    """How cardholders find and report what they did not buy."""
+
+    probe: Ratio = Field(0.15, ge=0, le=1, description="chance that an approved probe is ever reported")
+    cash_out: Ratio = Field(0.95, ge=0, le=1, description="chance that an approved cash-out is ever reported")
+    delay: Time = Field(20 * 3600.0, gt=0, description="median delay of a report [s]")
+    spread: Number = Field(1.0, ge=0, description="sigma of the delay's logarithm")
+
+
+class Burst(_Part):
+    """Many cards tried with small payments, and larger ones on those that were approved."""
+
+    acquire: Literal["random", "bin"] = Field("random", description="cards of all kinds, or of one issuer range first")
+    merchants: tuple[int, int] = Field((1, 3), description="fewest and most online shops it goes to")
+    gap: Time = Field(20.0, gt=0, description="mean gap between cards, exponential [s]")
+    amount: Range = Field((0.50, 3.00), description="lowest and highest amount of a probe [currency]")
+    valid: Ratio = Field(0.75, ge=0, le=1, description="share of cards whose credentials are still good")
+    tries: int = Field(3, ge=1, le=15, description="most tries on one card")
+    retry: Ratio = Field(0.4, ge=0, le=1, description="chance of another try after a decline")
+    use: Ratio = Field(0.6, ge=0, le=1, description="chance that an approved card is used")
+    delay: Time = Field(3600.0, gt=0, description="mean delay of each larger payment, exponential [s]")
+    spend: Number = Field(2.0, gt=0, description="larger payments over the shop's usual price [ratio]")
+    again: Ratio = Field(0.3, ge=0, le=1, description="chance of one more payment after an approved one")
+    purchases: int = Field(4, ge=1, le=32, description="most larger payments tried on one card")
+    elsewhere: bool = Field(True, description="larger payments go to any online shop, not to the one of the probe")
+    report: Report = Field(Report(), description="how the payments are reported; innocent ones never are")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Burst:
+        low, high = self.merchants
+        if not 1 <= low <= high:
+            raise ValueError("merchants: the fewest must be at least 1 and not above the most")
+        if not 0.2 <= self.amount[0] <= self.amount[1]:
+            raise ValueError("amount: the lowest must be at least 0.20 and not above the highest")
+        return self
+
+
+class TicketSale(Burst):
+    """An innocent burst: an online shop verifies each buyer's card by a small fee, and charges the price later."""
+
+    merchants: tuple[int, int] = Field((1, 2), description="fewest and most online shops that sell")
+    valid: Ratio = Field(0.80, ge=0, le=1, description="share of buyers who enter their card rightly")
+    elsewhere: bool = Field(False, description="the price goes to any online shop, not to the one of the fee")
+
+
+class Settings(_Part):
+    """What a scenario may say about the payments world."""
+
+    weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "monday", description="day of the week on which the run starts, at midnight"
+    )
+    currency: Literal["EUR", "GBP", "USD"] = Field("EUR", description="currency of every amount")
+    cards: int = Field(1000, ge=1, le=1_000_000, description="number of cardholders, one card each")
+    merchants: int = Field(150, ge=12, le=1_000_000, description="number of merchants and cash machines")
+    bins: int = Field(8, ge=1, le=1000, description="number of issuer ranges that card numbers come from")
+    rate: Frequency = Field(1.2 / 86400, gt=0, le=1e-3, description="mean payments of a card [Hz]; 1.2 a day")
+    spread: Number = Field(0.7, ge=0, le=1.5, description="sigma of the logarithm of a card's own rate")
+    channels: Channels = Field(Channels(), description="shares of the channels")
+    loyalty: Ratio = Field(0.7, ge=0, le=1, description="share of payments at one of a card's favourite merchants")
+    micro: Micro = Field(Micro(), description="genuine payments of a few coins")
+    buffer: Ratio = Field(0.6, ge=0, description="median spare balance at the start [monthly incomes]")
+    day_limit: Ratio = Field(0.5, gt=0, description="daily spending limit [monthly incomes]; at least 300")
+    issuer_declines: Ratio = Field(
+        0.008, ge=0, le=0.5, description="share of payments declined by the issuer at random"
+    )
+    mistyped: Ratio = Field(0.012, ge=0, le=0.5, description="share of online payments with wrong credentials")
+    strikes: int = Field(3, ge=1, description="declines by issuer or credentials in a row that block a card")
+    reissue: Time = Field(5 * 86400.0, gt=0, description="time until a blocked card has been replaced [s]")
+    loss_limit: Money = Field(0.0, ge=0, description="fraud loss above which the event has happened [currency]")
+    card_testing: Burst = Field(Burst(), description="how stolen cards are tested and used")
+    ticket_sale: TicketSale = Field(TicketSale(), description="the innocent burst that looks like card testing")
+
+
+class Payments:
+    """Cardholders pay merchants through an issuer; bursts of card testing and of ticket sales come as planned.
+
+    `t` of the tables is in whole microseconds. Two runs that differ in a campaign alone draw the same genuine
+    payments; only decisions on cards that the campaign touched can differ.
+    """
+
+    batch: ClassVar[int] = 8
+    commands: ClassVar[Schema] = {"card": Column("int32", about="a card to block from now on")}
+    measures: ClassVar[Schema] = {
+        "payments": Column("int64", about="payments wanted, declined ones included"),
+        "declined": Column("int64"),
+        "decline_rate": Column(),
+        "value": Column(unit="currency", about="of all payments wanted"),
+        "fraud_count": Column("int64", about="payments of crimes, declined ones included"),
+        "fraud_declined": Column("int64"),
+        "fraud_value": Column(unit="currency", about="of payments of crimes, declined ones included"),
+        "fraud_rate": Column(about="share of the number of payments, as achieved"),
+        "fraud_value_rate": Column(about="share of the value of payments, as achieved"),
+        "loss": Column(unit="currency", about="approved payments of crimes"),
+        "headroom": Column(unit="currency", about="loss_limit - loss"),
+        "cards_probed": Column("int64", about="stolen cards tried"),
+        "cards_passed": Column("int64", about="stolen cards with an approved probe"),
+        "cards_used": Column("int64", about="stolen cards with an approved cash-out"),
+        "hard_negative_count": Column("int64", about="payments of innocent bursts"),
+        "first_detection": Column(
+            unit="s", null=True, about="first report by a cardholder, also after the run; null = never"
+        ),
+    }
+    faults: ClassVar[Mapping[str, FaultKind]] = {
+        "card_testing": FaultKind("stolen cards are probed with small payments, then used", "cards", 40.0),
+        "ticket_sale": FaultKind(
+            "buyers' cards are verified by small fees, then charged", "cards", 40.0, innocent=True
+        ),
+    }
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._runs: list[Run] = []
+        self._end = 0.0
+
+    @staticmethod
+    def targets(settings: Settings) -> Sequence[str]:
+        """Return what faults can be aimed at."""
+        return ("cards",)
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
+        """Return the cards and merchants at t = 0.
+
+        Raises:
+            RunError: a campaign wants more cards than there are.
+        """
+        from ._payments_run import Run
+
+        innocent = frozenset(kind for kind, fault in self.faults.items() if fault.innocent)
+        self._runs = [
+            Run(draw.settings or self.settings, draw, stream, innocent)
+            for draw, stream in zip(draws, streams, strict=True)
+        ]
+        self._end = 0.0
+        return self._chunk(0.0, [run.start() for run in self._runs])
+
+    def advance(self, until: float, commands: Commands | None) -> Chunk:
+        """Return the payments, labels and events in (last end, until]; commands block cards from the last end on."""
+        if commands is not None:
+            for i, run in enumerate(self._runs):
+                if commands.live[i]:
+                    for card in commands.table.run(i)["card"]:
+                        run.command(int(card))
+        start, self._end = self._end, until
+        return self._chunk(start, [run.advance(until) for run in self._runs])
+
+    def outcome(self) -> tuple[Table, Table]:
+        """Return the measures and verdict of every run, and one label for each campaign that began."""
+        schema = {
+            **self.measures,
+            "event": Column("bool"),
+            "margin": Column(unit="currency"),
+            "verdict": Column("text"),
+            "reason": Column("text"),
+        }
+        rows = [{name: [value] for name, value in run.outcome().items()} for run in self._runs]
+        return Table.of(schema, rows), Table.of(LABELS, [run.labels() for run in self._runs])
+
+    def close(self) -> None:
+        """Forget the runs."""
+        self._runs = []
+
+    def _chunk(self, start: float, told: Sequence[tuple[dict[str, Any], dict[str, dict[str, Any]]]]) -> Chunk:
+        return Chunk(
+            start=start,
+            end=self._end,
+            ends=np.full(len(told), self._end),
+            over=np.zeros(len(told), np.bool_),
+            events=Table.of(EVENTS, [events for events, _ in told]),
+            tables={
+                name: Table.of(schema, [tables.get(name, {}) for _, tables in told]) for name, schema in TABLES.items()
+            },
+        )
