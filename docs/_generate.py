@@ -49,7 +49,7 @@ def _room(room: str) -> Iterator[str]:
         yield ""
         yield entry.about
         yield ""
-        yield from _model(declared.settings, top=True)
+        yield from _model(declared.settings)
         if declared.faults:
             yield "Faults:"
             yield ""
@@ -69,21 +69,21 @@ def _room(room: str) -> Iterator[str]:
             yield from _table(("name", "unit", "what it is"), rows)
 
 
-def _model(model: type[BaseModel], *, top: bool = False, seen: frozenset[type] = frozenset()) -> Iterator[str]:
-    """Yield a table of a model's fields, then those of the models inside it."""
+def _model(model: type[BaseModel], path: str = "", seen: frozenset[type] = frozenset()) -> Iterator[str]:
+    """Yield a table of a model's fields, then those of the models inside it; `path` is the key that leads to it."""
     fields = model.model_fields
     if not fields:
-        if top:
+        if not path:
             yield "It has no settings."
             yield ""
         return
-    yield "Settings:" if top else f"Settings of `{model.__name__}`:"
+    yield f"Inside `{path}`:" if path else "Settings:"
     yield ""
     rows = ((f"`{f.alias or name}`", _default(f), _text(f.description)) for name, f in fields.items())
     yield from _table(("key", "default", "what it is"), rows)
-    for inner in _inner_models(model):
+    for key, inner in _inner_models(model):
         if inner not in seen:
-            yield from _model(inner, seen=seen | {model, inner})
+            yield from _model(inner, f"{path}.{key}".strip("."), seen | {model, inner})
 
 
 def _default(field: Any) -> str:
@@ -96,18 +96,18 @@ def _default(field: Any) -> str:
     return f"`{text}`" if len(text) < 60 else "see the source"
 
 
-def _inner_models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    found: dict[type[BaseModel], None] = {}
+def _inner_models(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    found: dict[type[BaseModel], str] = {}
 
-    def look(annotation: Any) -> None:
+    def look(key: str, annotation: Any) -> None:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found[annotation] = None
+            found.setdefault(annotation, key)
         for argument in getattr(annotation, "__args__", ()):
-            look(argument)
+            look(key, argument)
 
-    for field in model.model_fields.values():
-        look(field.annotation)
-    yield from found
+    for name, field in model.model_fields.items():
+        look(field.alias or name, field.annotation)
+    yield from ((key, inner) for inner, key in found.items())
 
 
 def _scenarios() -> Iterator[str]:
@@ -127,7 +127,7 @@ def _keys() -> Iterator[str]:
     if model is None:
         yield "`mischance schema` prints the keys."
         return
-    yield from _model(model, top=True)
+    yield from _model(model)
 
 
 def _distributions() -> Iterator[str]:

@@ -30,8 +30,8 @@ def portable(x: FloatArray) -> FloatArray:
     Zero, infinities and NaN stay what they are.
     """
     mantissa, exponent = np.frexp(np.asarray(x, np.float64))
-    rounded = np.ldexp(np.rint(mantissa * _BITS) / _BITS, exponent)
-    # Within 2**-41 of the largest float, rounding up would overflow.
+    with np.errstate(over="ignore"):  # within 2**-41 of the largest float, rounding up would overflow
+        rounded = np.ldexp(np.rint(mantissa * _BITS) / _BITS, exponent)
     return np.where(np.isfinite(rounded), rounded, x)
 
 
@@ -47,7 +47,7 @@ def _log_ratio(low: FloatArray, high: FloatArray) -> FloatArray:
 
 
 def _uniform(u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    return low * (1.0 - u) + high * u
+    return low + (high - low) * u
 
 
 def _loguniform(u: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
@@ -67,7 +67,8 @@ def _truncnormal(u: FloatArray, mean: FloatArray, sigma: FloatArray, low: FloatA
     left = np.logaddexp(np.log1p(-u) + special.log_ndtr(a), np.log(u) + special.log_ndtr(b))
     right = np.logaddexp(np.log1p(-u) + special.log_ndtr(-a), np.log(u) + special.log_ndtr(-b))
     z = np.where(left < right, special.ndtri_exp(np.minimum(left, 0.0)), -special.ndtri_exp(np.minimum(right, 0.0)))
-    return mean + sigma * z
+    # Further out than 1e154 sigma both logarithms overflow: all mass lies at the bound nearest to the mean.
+    return mean + sigma * np.where(np.isnan(z), np.where(a > 0, a, b), z)
 
 
 def _lognormal(u: FloatArray, median: FloatArray, sigma: FloatArray) -> FloatArray:
@@ -83,12 +84,12 @@ def _weibull(u: FloatArray, scale: FloatArray, shape: FloatArray) -> FloatArray:
 
 
 def _gamma(u: FloatArray, shape: FloatArray, scale: FloatArray) -> FloatArray:
-    share: FloatArray = special.gammaincinv(shape, u)
+    share = np.asarray(special.gammaincinv(shape, u), np.float64)
     return scale * share
 
 
 def _beta(u: FloatArray, a: FloatArray, b: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    share: FloatArray = special.betaincinv(a, b, u)
+    share = np.asarray(special.betaincinv(a, b, u), np.float64)
     return low * (1.0 - share) + high * share
 
 

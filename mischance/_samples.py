@@ -14,6 +14,7 @@ from mischance.advice import suggest
 from mischance.errors import MischanceError
 
 MOST_BYTES = 64 * 2**20
+MOST_ROWS = 10_000_000  # of a Parquet file, which a few bytes can make very long
 KINDS = (".csv", ".parquet")
 
 
@@ -95,20 +96,20 @@ def _csv(path: Path, name: str, data: bytes) -> list[float]:
 
 def _parquet(path: Path, name: str, data: bytes) -> list[float]:
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         _place(path, name, list(file.schema_arrow.names))
-        chunks = file.read(columns=[name]).column(name).cast(pa.float64()).drop_null()
-        values: list[float] = chunks.filter(pc.invert(pc.is_nan(chunks))).to_pylist()
+        if file.metadata.num_rows > MOST_ROWS:
+            raise MischanceError(f"{path.name!r} has more than {MOST_ROWS:,} rows")
+        numbers = file.read(columns=[name]).column(name).cast(pa.float64()).drop_null().to_pylist()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:120]
         raise MischanceError(f"{path.name!r}: column {name!r} cannot be read as numbers: {reason}") from error
-    if any(map(math.isinf, values)):
+    if any(map(math.isinf, numbers)):
         raise MischanceError(f"column {name!r} of {path.name!r} holds infinite values")
-    return values
+    return [number for number in numbers if not math.isnan(number)]
 
 
 def _place(path: Path, name: str, header: list[str]) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ class Spec(ABC):
 
     @property
     def has_quantile(self) -> bool:
-        """Whether a value never falls when its only uniform grows (words: in the order in which they stand)."""
+        """Whether a value does not fall when its only uniform grows (words: in the order in which they stand)."""
         return self.uniforms in ((), ("",))
 
     @property
@@ -295,7 +296,8 @@ class Expr(Spec):
 
         known = self._known(values)
         if _NAME.fullmatch(self.text):
-            return np.asarray(known[self.text])
+            passed = np.asarray(known[self.text])
+            return passed.astype(object if passed.dtype.kind in "OU" else np.float64)
         columns = {name: np.asarray(known[name]) for name in sorted(self.depends)}
         for name, column in columns.items():
             if column.dtype.kind in "OU":
@@ -413,6 +415,7 @@ class Parametric(Spec):
         with np.errstate(all="ignore"):
             drawn = _formulas.QUANTILES[self.name](own, *plain)
         result = drawn if self.law.discrete else _formulas.portable(drawn)
+        _require(np.isfinite(result), f"{self.name} must give a finite number", result)
         # Rounding may step over a bound by its last bit.
         return np.clip(result, *self.law.support(*plain)).reshape(shape)
 
@@ -435,6 +438,12 @@ class Parametric(Spec):
         inside = (point >= low) & (point <= high)
         log = np.where(inside, _formulas.LOG_DENSITIES[self.name](point, *full), -np.inf).reshape(shape)
         return (log, _none(log)) if self.law.discrete else (_none(log), log)
+
+
+def _shares(weights: Sequence[float]) -> list[float]:
+    """Return cumulative shares; the last is 1 but for rounding."""
+    sums = list(accumulate(weights))
+    return [part / sums[-1] for part in sums]
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,9 +473,7 @@ class Choice(Spec):
         pairs: list[tuple[Any, float]] = list(zip(self.options, self.weights, strict=True))
         if not self.words:
             pairs.sort()
-        total = math.fsum(self.weights)
-        shares = [math.fsum(weight for _, weight in pairs[: i + 1]) / total for i in range(len(pairs))]
-        return [option for option, _ in pairs], shares
+        return [option for option, _ in pairs], _shares([weight for _, weight in pairs])
 
     def typical(self, values: Values | None = None) -> float | str:
         """Return the median, or the likeliest word."""
@@ -539,9 +546,7 @@ class Mixture(Spec):
     def _draw(self, u: Mapping[str, FloatArray], values: Values) -> AnyArray:
         import numpy as np
 
-        total = math.fsum(self.weights)
-        shares = [math.fsum(self.weights[: i + 1]) / total for i in range(len(self.weights) - 1)]
-        index = np.searchsorted(np.asarray(shares), u[".pick"], side="left")
+        index = np.searchsorted(np.asarray(_shares(self.weights)[:-1]), u[".pick"], side="left")
         drawn = []
         for i, part in enumerate(self.components):
             value = part._draw({s: u[f".{i}{s}" if s else ""] for s in part.uniforms}, values)

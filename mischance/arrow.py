@@ -105,7 +105,7 @@ def units(schema: pa.Schema) -> dict[str, tuple[str, str]]:
 
 
 class TableStreams:
-    """Arrow IPC streams in a folder, one a table: `<folder>/<path>.arrows`, uncompressed, so that they can be mapped."""
+    """Arrow IPC streams in a folder, one a table: `<folder>/<path>.arrows`, uncompressed, so that they map."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mischance import catalog, distributions, units
+from mischance._findings import problems_of
 from mischance.advice import suggest
-from mischance.document import problems_of
 from mischance.errors import CatalogError, ExpressionError, ScenarioError
 from mischance.expressions import Expression, compile_expression
 from mischance.loading import Origin, Path_
@@ -49,7 +49,7 @@ def build(tree: dict[str, Any], origin: Origin, base: Path) -> Scenario:
     try:
         model = validate(ScenarioModel, tree)
     except ValidationError as error:
-        _note(error, origin, (), ScenarioModel)
+        _note(error, origin, (), ScenarioModel, tree)
         model = None
     builder = _Builder(tree, origin, base)
     vary = builder.vary()
@@ -95,8 +95,8 @@ def build(tree: dict[str, Any], origin: Origin, base: Path) -> Scenario:
     )
 
 
-def _note(error: ValidationError, origin: Origin, prefix: Path_, model: type[BaseModel]) -> None:
-    for path, message, hint, at_key in problems_of(error, origin.tree(prefix), model):
+def _note(error: ValidationError, origin: Origin, prefix: Path_, model: type[BaseModel], tree: object) -> None:
+    for path, message, hint, at_key in problems_of(error, tree, model):
         origin.add((*prefix, *path), message, hint, at_key=at_key)
 
 
@@ -153,7 +153,9 @@ class _Builder:
                 self.specs[name] = spec
                 self.unknown(spec.depends, ("vary", name))
                 if name in OUTCOME:
-                    self.origin.add(("vary", name), f"'{name}' is a column of every dataset", "choose another name", at_key=True)
+                    self.origin.add(
+                        ("vary", name), f"'{name}' is a column of every dataset", "choose another name", at_key=True
+                    )
         ordered: dict[str, distributions.Spec] = {}
         waiting = dict(self.specs)
         while waiting:
@@ -223,7 +225,7 @@ class _Builder:
         try:
             checked = validate(declared.settings, fill(settings, self.typical(with_units=True)))
         except ValidationError as error:
-            _note(error, self.origin, path, declared.settings)
+            _note(error, self.origin, path, declared.settings, settings)
             return None
         plain = checked.model_dump(mode="json", by_alias=True)
         return PlugIn(room, kind, cls, declared, _with_references(plain, settings), checked, drawn)
@@ -311,9 +313,13 @@ class _Builder:
         if self.simulator is not None:
             for i, name in enumerate(model.measure or ()):
                 if name not in measures:
-                    self.origin.add(("measure", i), f"'{model.simulator['kind']}' has no measure '{name}'", suggest(name, measures))
+                    self.origin.add(
+                        ("measure", i), f"'{model.simulator['kind']}' has no measure '{name}'", suggest(name, measures)
+                    )
             for name in sorted(set(self.specs) & measures):
-                self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
+                self.origin.add(
+                    ("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True
+                )
         for i, (first, second, rho) in enumerate(model.correlate.gaussian if model.correlate else ()):
             self.unknown({first, second}, ("correlate", "gaussian", i))
             if not -1 <= rho <= 1:
@@ -366,7 +372,7 @@ class _Builder:
         return {**plain, "source": entry.source} if entry.source else plain
 
 
-def _cycle(edges: Mapping[str, set[str]]) -> list[str]:
+def _cycle(edges: Mapping[str, frozenset[str]]) -> list[str]:
     """Return one cycle of a graph in which every node that is left lies on or leads to one."""
     walk = [next(iter(edges))]
     while True:

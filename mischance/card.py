@@ -37,11 +37,11 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         "Each is a folder of Parquet files by ranges of runs. NULL means: no value.",
         "",
     ]
-    for path, shards in sorted(tables.items()):
-        lines += _describe(out, path, shards)
+    for name, shards in sorted(tables.items()):
+        lines += _describe(out, name, shards)
     if others:
         lines += ["## Other files", "", *(f"- `{kind}`: {count:,}" for kind, count in sorted(others.items())), ""]
-    table = next((path for path in sorted(tables) if path.startswith(("truth/", "sensors/"))), "events")
+    table = next((name for name in sorted(tables) if name.startswith(("truth/", "sensors/"))), "events")
     lines += [
         "## Load",
         "",

@@ -166,7 +166,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 @_run_options
 @click.pass_context
-def run(ctx: click.Context, **options: Any) -> None:
+def run(ctx: click.Context, /, **options: Any) -> None:
     """Play a scenario once (or a few times) and write a dataset."""
     _sweep(ctx, **options)
 
@@ -177,7 +177,7 @@ def run(ctx: click.Context, **options: Any) -> None:
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
 @_run_options
 @click.pass_context
-def sweep(ctx: click.Context, **options: Any) -> None:
+def sweep(ctx: click.Context, /, **options: Any) -> None:
     """Play many runs (Monte Carlo) and write a dataset; the same command resumes a stopped one."""
     _sweep(ctx, **options)
 
@@ -194,9 +194,11 @@ def _sweep(
     if dry_run:
         from mischance.face import estimate
 
-        _print_json(estimate(loaded, runs, workers, folder)) if as_json else click.echo(
-            estimate(loaded, runs, workers, folder)["text"]
-        )
+        plan = estimate(loaded, runs, workers, folder)
+        if as_json:
+            _print_json(plan)
+        else:
+            click.echo(plan["text"])
         return
     result = sweep_with_progress(
         loaded, runs, folder, workers=workers, twin=twin, keep_twins=keep_twins, limit=limit,
@@ -208,7 +210,12 @@ def _sweep(
     else:
         show_summary(facts, quiet=ctx.obj["quiet"])
     if facts["not_done"]:
-        _fail(ctx, f"{facts['not_done']} of {runs} runs were not done", f"mischance sweep --retry-failed … --out {folder}; reasons: ledger.sqlite", 1, as_json=False)
+        _fail(
+            f"{facts['not_done']} of {runs} runs were not done",
+            f"mischance sweep --retry-failed … --out {folder}; reasons: ledger.sqlite",
+            1,
+            as_json=False,
+        )
 
 
 @cli.command()
@@ -283,7 +290,7 @@ def _say(ctx: click.Context, text: str, *, err: bool = True, bold: bool = False)
         click.secho(text, err=err, bold=bold, color=(ctx.obj or {}).get("color"))
 
 
-def _fail(ctx: click.Context | None, message: str, hint: str, code: int, *, as_json: bool) -> NoReturn:
+def _fail(message: str, hint: str, code: int, *, as_json: bool) -> NoReturn:
     if as_json:
         _print_json({"error": message, "hint": hint, "exit_code": code})
     click.echo(f"error: {message}", err=True)
@@ -301,7 +308,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
-        _fail(None, error.format_message(), "`mischance --help` and `mischance VERB --help` say what is known", 2, as_json=as_json)
+        _fail(error.format_message(),
+            "`mischance --help` and `mischance VERB --help` say what is known",
+            2,
+            as_json=as_json,
+        )
     except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("interrupted; what was committed is kept, and the same command goes on from there", err=True)
         sys.exit(130)
@@ -312,22 +323,34 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             raise
         if as_json:
-            problems = [{"file": p.file, "line": p.line, "column": p.column, "path": p.path, "message": p.message, "hint": p.hint} for p in error.problems]
+            problems = [
+                {
+                    "file": p.file,
+                    "line": p.line,
+                    "column": p.column,
+                    "path": p.path,
+                    "message": p.message,
+                    "hint": p.hint,
+                }
+                for p in error.problems
+            ]
             _print_json({"error": "the scenario has problems", "problems": problems, "exit_code": 2})
         click.echo(error.message, err=True)
         sys.exit(2)
     except MischanceError as error:
         if debug:
             raise
-        _fail(None, error.message, error.hint, getattr(error, "exit_code", 2), as_json=as_json)
+        _fail(error.message, error.hint, getattr(error, "exit_code", 2), as_json=as_json)
     except OSError as error:
         if debug:
             raise
-        _fail(None, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), "", 1, as_json=as_json)
+        _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), "", 1, as_json=as_json)
     except Exception as error:
         if debug:
             raise
-        _fail(None, f"{type(error).__name__}: {error}", "this is our mistake: run it again with --debug and report what it shows", 1, as_json=as_json)
+        _fail(f"{type(error).__name__}: {error}",
+            "this is our mistake: run it again with --debug and report what it shows",
+            1,
+            as_json=as_json,
+        )
     sys.exit(0)
-
-

@@ -52,7 +52,7 @@ class RunDigests:
         bounds: list[int] = table.offsets.tolist()
         packed = _pack(table)
         width = packed.dtype.itemsize
-        data = memoryview(packed.view(np.uint8) if width else np.zeros(0, np.uint8))
+        data = packed.view(np.uint8) if width else np.zeros(0, np.uint8)
         head = _head(table.schema)
         texts = [(name, table.columns[name]) for name, column in table.schema.items() if column.dtype == "text"]
         for i in range(table.runs):

@@ -105,7 +105,7 @@ class _Reader:
             source = ""
         keys = [key for key in tree if key != "source"]
         if len(keys) != 1:
-            many = f"one key names the distribution (got {', '.join(map(shorten, keys))})"
+            many = f"one key names the distribution (got {', '.join(map(shorten, keys[:4]))})"
             hint = f"such as {{uniform: [1, 2]}}  known: {_known()}"
             self.note(path, many if keys else "names no distribution", hint)
             return None
@@ -216,7 +216,7 @@ class _Reader:
             known = list(dict.fromkeys(name for form in forms for name in form.names))
             odd = [key for key in tree if key not in known]
             for key in odd:
-                hint = "  ".join(filter(None, (suggest(str(key), known), usage)))
+                hint = "  ".join(filter(None, (_near(key, known), usage)))
                 self.note((*path, key), f"{kind} has no argument {shorten(key)}", hint, at_key=True)
             given = {key: (value, (*path, key)) for key, value in tree.items()}
             form = next((f for f in forms if set(f.needed) <= tree.keys() <= set(f.names)), None)
@@ -300,9 +300,11 @@ class _Reader:
             return None
         before = len(self.problems)
         options: list[Any] = []
+        seen: set[float | str] = set()
         weights: list[float] = []
         dimensions: dict[str, str] = {}
-        for option, weight, place in pairs:
+        places: dict[str, Path_] = {}
+        for i, (option, weight, place) in enumerate(pairs):
             word = isinstance(option, str) and _WORD.fullmatch(option) is not None
             value = option if word else self.number(option, place)
             weights.append(self.weight(weight, place))
@@ -310,15 +312,16 @@ class _Reader:
                 continue
             if isinstance(value, units.Quantity):
                 if value.dimension:
-                    dimensions[str(option)] = _dimension(value)
+                    dimensions[f"value {i}"], places[f"value {i}"] = _dimension(value), place
                 value = float(value) + 0.0
-            if value in options:
+            if value in seen:
                 self.note(place, f"{shorten(option)} stands twice in this choice", at_key=True)
             if options and isinstance(value, str) != isinstance(options[0], str):
                 self.note(place, "a choice is between numbers or between words, not both", at_key=True)
                 return None
             options.append(value)
-        dimension = self.agree(dimensions, {str(option): place for option, _, place in pairs})
+            seen.add(value)
+        dimension = self.agree(dimensions, places)
         if len(self.problems) > before:
             return None
         return Choice(tuple(options), tuple(weights), source=source, dimension=dimension)
@@ -368,7 +371,7 @@ class _Reader:
         known = ("values", "how") if "values" in tree else ("file", "column", "unit", "how", "sha256")
         for key in tree:
             if key not in known:
-                hint = "  ".join(filter(None, (suggest(str(key), known), usage)))
+                hint = "  ".join(filter(None, (_near(key, known), usage)))
                 self.note((*path, key), f"empirical has no argument {shorten(key)} here", hint, at_key=True)
         how = tree.get("how", "linear")
         if how not in ("linear", "steps"):
@@ -441,6 +444,10 @@ def _dimension(number: units.Quantity) -> str:
 
 def _article(dimension: str) -> str:
     return units.wanted(dimension).removeprefix("expected ").partition(" such as")[0] if dimension else "a bare number"
+
+
+def _near(key: object, known: Sequence[str]) -> str:
+    return suggest(key, known) if isinstance(key, str) else ""
 
 
 def _known() -> str:

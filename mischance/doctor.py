@@ -28,7 +28,7 @@ NAMES = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "sklearn": "scikit-l
 HINTS = {
     "libGL": "opencv-python wants a screen: pip uninstall opencv-python; pip install opencv-python-headless "
     "(or install the system packages libgl1 and libglib2.0-0)",
-    "pybullet": "PyBullet has wheels up to CPython 3.11; elsewhere: pip install 'mischance[physics]' with a C++ compiler",
+    "pybullet": "PyBullet has wheels up to CPython 3.11; later, with a C++ compiler: pip install 'mischance[physics]'",
 }
 
 

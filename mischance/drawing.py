@@ -164,7 +164,9 @@ def _plan(
     elif planned.chance is not None:
         chance = _quantile(planned.chance, f"{name}.chance", runs, seed, values).astype(np.float64)
         if ((chance < 0) | (chance > 1)).any():
-            raise RunError(f"{name}.chance: a probability is between 0 and 1 (got {chance[(chance < 0) | (chance > 1)][0]:g})")
+            raise RunError(
+                f"{name}.chance: a probability is between 0 and 1 (got {chance[(chance < 0) | (chance > 1)][0]:g})"
+            )
         drawn_with = np.full_like(chance, planned.forced) if planned.forced is not None else chance
         happens = run_uniform(seed, f"{name}.happens", runs) < drawn_with
         counts = happens.astype(np.int64)
@@ -183,11 +185,7 @@ def _plan(
         severity = _quantile(planned.severity, f"{own}.severity", runs, seed, values)
         ramp = _quantile(planned.ramp, f"{own}.ramp", runs, seed, values)
         for i in np.flatnonzero(counts > j):
-            faults[i].append(
-                Fault(
-                    f"fault:{serial[i]}", planned.target, planned.kind,
-                    float(onset[i]), float(end[i]), float(severity[i]), float(ramp[i]),
-                )  # fmt: skip
-            )
+            plan = (float(onset[i]), float(end[i]), float(severity[i]), float(ramp[i]))
+            faults[i].append(Fault(f"fault:{serial[i]}", planned.target, planned.kind, *plan))
             serial[i] += 1
     return log_weight

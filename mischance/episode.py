@@ -33,6 +33,7 @@ from mischance.truth import (
     Schema,
     Table,
     join_chunks,
+    join_frames,
     join_tables,
 )
 
@@ -248,7 +249,9 @@ def _check_commands(scenario: Scenario, commands: Any, t: float, draws: Sequence
 
 def _word(table: Table, name: str, row: int) -> str:
     value, column = table.columns[name][row], table.schema[name]
-    return column.names[int(value)] if column.dtype == "category" and 0 <= int(value) < len(column.names) else str(value)
+    return (
+        column.names[int(value)] if column.dtype == "category" and 0 <= int(value) < len(column.names) else str(value)
+    )
 
 
 def join_readings(readings: Sequence[Reading]) -> Reading:
@@ -261,18 +264,6 @@ def join_readings(readings: Sequence[Reading]) -> Reading:
         join_frames([part.frames for part in readings]),
         {key: join_tables([part.labels[key] for part in readings]) for key in first.labels},
         join_frames([part.label_frames for part in readings]),
-    )
-
-
-def join_frames(parts: Sequence[tuple[Frames, ...]]) -> tuple[Frames, ...]:
-    """Join images of the same runs that follow each other in time."""
-    return tuple(
-        Frames(
-            np.concatenate([frames.t for frames in run]),
-            {name: np.concatenate([frames.passes[name] for frames in run]) for name in run[0].passes},
-            np.concatenate([frames.index for frames in run]),
-        )
-        for run in zip(*parts, strict=True)
     )
 
 
@@ -341,9 +332,7 @@ def motion_table(motion: Motion, ends: FloatArray, *, first: bool) -> Table:
     return Table.of(schema, rows)
 
 
-def _last(
-    scenario: Scenario, draws: Sequence[Draw], world: Any, sensors: Mapping[str, Any], chunk: Chunk
-) -> Record:
+def _last(scenario: Scenario, draws: Sequence[Draw], world: Any, sensors: Mapping[str, Any], chunk: Chunk) -> Record:
     measures, labels = world.outcome()
     if measures.runs != len(draws) or len(measures) != len(draws):
         raise TruthError(f"the outcome of {len(draws)} runs has {len(measures)} rows")

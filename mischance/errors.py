@@ -1,13 +1,13 @@
 """What can go wrong, as a tree of exceptions that speak to people.
 
-    MischanceError                what a user can mend; exit code 2
-    ├── UnitError                 a quantity that cannot be read
-    ├── ExpressionError           an expression that is not allowed or not defined
-    ├── ScenarioError             one or many problems of a scenario file, each with its place
-    ├── CatalogError              an unknown or broken plug-in
-    ├── TruthError                columns that break their contract
-    ├── RunError                  one run cannot go on (bad draw, bad command, broken plug-in)
-    └── DatasetError              a folder that is missing, foreign, busy, damaged or full
+MischanceError                what a user can mend; exit code 2
+├── UnitError                 a quantity that cannot be read
+├── ExpressionError           an expression that is not allowed or not defined
+├── ScenarioError             one or many problems of a scenario file, each with its place
+├── CatalogError              an unknown or broken plug-in
+├── TruthError                columns that break their contract
+├── RunError                  one run cannot go on (bad draw, bad command, broken plug-in)
+└── DatasetError              a folder that is missing, foreign, busy, damaged or full
 """
 
 from __future__ import annotations

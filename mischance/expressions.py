@@ -146,8 +146,7 @@ def compile_expression(text: str, names: Collection[str] | None = None) -> Expre
     try:
         tree = ast.parse(scanner.skeleton, mode="eval").body
     except SyntaxError as error:
-        column = min(max(error.offset or 1, 1), len(text) or 1)
-        raise ExpressionError(*scanner.explain(error.msg), column=column) from None
+        raise scanner.explain(error) from None
     except (ValueError, RecursionError, MemoryError):
         raise ExpressionError("cannot be read", "use fewer parentheses") from None
     run = _Compiler(scanner).compile(tree)
@@ -189,19 +188,23 @@ class _Scanner:
                 self._name(found[0], at, end)
             elif found := _OPERATOR.match(self.text, at):
                 end = found.end()
-                self._operator(found[0], at)
+                self._operator(found[0], at, before)
             else:
                 raise self._refuse(self.text[at], at)
             before = self.text[at:end].strip() or before
             at = end
 
-    def explain(self, message: str) -> tuple[str, str]:
-        """Return message and hint for what Python's parser did not like about the skeleton."""
-        if not self.text.strip():
-            return "the expression is empty", "write a comparison such as gap > 3 m"
-        if "never closed" in message or "unmatched" in message:
-            return "the parentheses do not match", ""
-        return "cannot be read from here on", "operands are joined by + - * / % ** < <= > >= == != and or"
+    def explain(self, error: SyntaxError) -> ExpressionError:
+        """Return our words for what Python's parser did not like about the skeleton."""
+        text, joins = self.skeleton.rstrip(), "operands are joined by + - * / % ** < <= > >= == != and or"
+        if not text:
+            return self._error("the expression is empty", "write a comparison such as gap > 3 m", 0)
+        at = min(max(error.offset or 1, 1), len(text)) - 1
+        if "never closed" in error.msg or "unmatched" in error.msg:
+            return self._error("the parentheses do not match", "", at)
+        if not (text[-1] in self.operands or text[-1] == ")"):
+            return self._error("the expression ends too early", "", len(text) - 1)
+        return self._error("cannot be read from here on", joins, at)
 
     def _error(self, message: str, hint: str, at: int) -> ExpressionError:
         return ExpressionError(message, hint, at + 1)
@@ -221,7 +224,7 @@ class _Scanner:
         self.operands[letter] = value
         self.skeleton += letter.ljust(end - at)
 
-    def _operator(self, sign: str, at: int) -> None:
+    def _operator(self, sign: str, at: int, before: str) -> None:
         if sign in _REFUSED:
             raise self._refuse(sign, at)
         if sign == "(":
@@ -229,6 +232,8 @@ class _Scanner:
             if self._depth > MAX_DEPTH:
                 raise self._error(f"more than {MAX_DEPTH} parentheses inside each other", "", at)
         elif sign == ")":
+            if before == ",":  # Python would let it pass
+                raise self._error("a value is missing here", "", at)
             self._depth -= 1
         elif sign != ",":
             self._count(at)

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS shards (first INTEGER PRIMARY KEY, last INTEGER);
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger says of one run. `status` is done, failed (an exception), crashed (its process died) or timeout."""
+    """What the ledger says of a run. `status`: done, failed (an exception), crashed (its process died), timeout."""
 
     run: int
     status: str
@@ -217,4 +217,6 @@ def _speaking(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise DatasetError(f"cannot use {path}: {error}", "check the disk's space and the file's permissions") from error
+        raise DatasetError(
+            f"cannot use {path}: {error}", "check the disk's space and the file's permissions"
+        ) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mischance import catalog
 from mischance.advice import suggest
-from mischance.document import Document, read
+from mischance.document import Document, read, show_path
 from mischance.errors import MischanceError, Problem, ScenarioError
 
 if TYPE_CHECKING:
@@ -69,14 +69,6 @@ class Origin:
         """
         if self.problems:
             raise ScenarioError(list(dict.fromkeys(self.problems)))
-
-
-def show_path(path: Sequence[str | int]) -> str:
-    """Write a path as people do: `actors[1].kind`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
 
 
 def load(source: str | Path, overrides: Mapping[str, str] | None = None, *, seed: int | None = None) -> Scenario:
@@ -265,7 +257,9 @@ def _apply_override(tree: dict[str, Any], key: str, value: str, origin: Origin) 
         from mischance.scenario import ScenarioModel
 
         known = [*tree.get("vary", {}), *ScenarioModel.model_fields]
-        raise MischanceError(f"--set {key}: nothing of that name to change", suggest(key.split(".")[0], known))
+        raise MischanceError(
+            f"--set {key}: nothing of that name to change", suggest(key.split(".", maxsplit=1)[0], known)
+        )
     origin.layers.insert(0, (document, ("value",), path))
     if not _set(tree, path, document.tree["value"]):
         raise MischanceError(f"--set {key}: {show_path(path[:-1])} has no parts to set", "check the dotted path")

@@ -22,8 +22,8 @@ MANIFEST = "manifest.json"
 LOCK = ".lock"
 PARTS = "parts"
 MERGE = "_merge"
-# What the manifest leaves out: itself, the ledger (it holds seconds), the report (made from the rest).
-_LEFT_OUT = {MANIFEST, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", f"{LEDGER}-journal", LOCK, "report.html"}
+# What the manifest leaves out: itself, the ledger (it holds seconds), report and preview (made from the rest).
+_LEFT_OUT = {MANIFEST, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", f"{LEDGER}-journal", LOCK, "report.html", "preview.png"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Recipe:
     runs: int
     shard: int
     twin: bool
+    keep_twins: bool
     versions: Mapping[str, str]
     plan: str = "monte_carlo"
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class Recipe:
         return asdict(self)
 
     def __str__(self) -> str:
-        twin = ", with twins" if self.twin else ""
+        twin = (", with twins" if self.twin else "") + (" kept" if self.keep_twins else "")
         return f"{self.name} {self.identity[:16]} (seed {self.seed}, {self.runs} runs, shards of {self.shard}{twin})"
 
 
@@ -71,6 +72,7 @@ def write_manifest(out: Path, recipe: Recipe, missing: Sequence[int]) -> None:
         "plan": {"kind": recipe.plan, "runs": recipe.runs},
         "shard": recipe.shard,
         "twin": recipe.twin,
+        "keep_twins": recipe.keep_twins,
         "missing": list(missing),
         "files": entries,
     }

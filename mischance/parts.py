@@ -6,6 +6,7 @@ and the files that writers put at their dataset paths. It is made under a tempor
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -130,10 +131,9 @@ class PartWriter:
 
     def abandon(self) -> None:
         """Remove what was made; a full disk gets its space back."""
-        try:
+        # Where the disk is full a stream's end may not fit either; the folder goes anyway.
+        with contextlib.suppress(OSError):
             self._streams.close()
-        except OSError:
-            pass  # the stream's end did not fit on the disk either; the folder goes anyway
         remove_tree(self.folder)
 
 

@@ -51,7 +51,10 @@ class FaultEntry(_Part):
     count: Law | None = Field(None, description="how many times it happens in a run")
     rate: Law | None = Field(None, description="how often it happens [1/s]; the number is Poisson distributed")
     forced: Ratio | None = Field(
-        None, gt=0, le=1, description="probability to draw it with instead of `chance`; the run's weight makes up for it"
+        None,
+        gt=0,
+        le=1,
+        description="probability to draw it with instead of `chance`; the run's weight makes up for it",
     )
     source: str = Field("", description="where the figures come from")
 
@@ -109,7 +112,9 @@ class ScenarioModel(_Part):
     variants: dict[Annotated[str, Field(pattern=WORD)], dict[str, Any]] = Field({}, description="named sets of changes")
     plan: PlanEntry | None = Field(None, description="which values a sweep takes")
     measure: list[str] | None = Field(None, description="measures to keep; all where not given")
-    split: SplitEntry = Field(SplitEntry(), description="training, validation and test parts")
+    split: SplitEntry = Field(
+        default_factory=lambda: SplitEntry.model_validate({}), description="training, validation and test parts"
+    )
     write: list[str | Plugin] = Field(["parquet"], description="formats to write")
 
 

@@ -197,5 +197,3 @@ def unseal(out: Path, shard: Shard, rows: Sequence[RunRow]) -> Path:
 def table_files(out: Path, shard: Shard) -> list[Path]:
     """Return the Parquet files of a shard."""
     return sorted(file for file in out.rglob(f"{shard.name}.parquet") if file.relative_to(out).parts[0] != "parts")
-
-

@@ -55,7 +55,8 @@ class Splits:
         seen, self._seen = self._seen or [set() for _ in runs], []
         text = any(isinstance(entity, str) for entities in seen for entity in entities)
         schema: Schema = {self.entity: Column("text" if text else "int64", encoding="plain"), "split": PART}
-        return Table.of(schema, [self._entities(int(run), sorted(entities)) for run, entities in zip(runs, seen)])
+        rows = [self._entities(int(run), sorted(entities)) for run, entities in zip(runs, seen, strict=True)]
+        return Table.of(schema, rows)
 
     def _times(self, runs: IntArray) -> list[dict[str, AnyArray]]:
         share = np.cumsum([0.0, self.split.train, self.split.val])

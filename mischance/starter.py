@@ -60,7 +60,11 @@ def _variant_text(path: Path, name: str, variant: str) -> str:
     from mischance.loading import apply_changes, variant_changes
 
     tree = read(path.read_bytes(), str(path)).tree
-    short: dict[str, Any] = {"mischance": 1, "name": f"my/{name.rsplit('/', maxsplit=1)[-1]}_{variant}", "extends": name}
+    short: dict[str, Any] = {
+        "mischance": 1,
+        "name": f"my/{name.rsplit('/', maxsplit=1)[-1]}_{variant}",
+        "extends": name,
+    }
     return dump(apply_changes(short, tree, variant_changes(tree, variant, str(path))))
 
 

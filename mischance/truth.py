@@ -83,8 +83,7 @@ class Table:
         np.cumsum(sizes, out=offsets[1:])
         columns = {
             name: np.concatenate(
-                [np.zeros(0, column.storage)]
-                + [np.asarray(rows[name], column.storage) for rows in runs if rows]
+                [np.zeros(0, column.storage)] + [np.asarray(rows[name], column.storage) for rows in runs if rows]
             )
             for name, column in schema.items()
         }
@@ -313,6 +312,16 @@ class Frames:
     index: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
+def join_frames(parts: Sequence[tuple[Frames, ...]]) -> tuple[Frames, ...]:
+    """Join images of the same runs that follow each other in time; an empty piece may come without a shape."""
+    joined = []
+    for run in zip(*parts, strict=True):
+        full = [frames for frames in run if len(frames.t)] or [run[0]]
+        passes = {name: np.concatenate([frames.passes[name] for frames in full]) for name in full[0].passes}
+        joined.append(Frames(np.concatenate([f.t for f in full]), passes, np.concatenate([f.index for f in full])))
+    return tuple(joined)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a sensor reported. `t` in tables and frames is when the value became available.
@@ -327,7 +336,9 @@ class Reading:
     label_frames: tuple[Frames, ...] = ()
 
     @staticmethod
-    def of(t: FloatArray, values: Sequence[FloatArray], unit: str = "", names: Sequence[str] = ("x", "y", "z")) -> Reading:
+    def of(
+        t: FloatArray, values: Sequence[FloatArray], unit: str = "", names: Sequence[str] = ("x", "y", "z")
+    ) -> Reading:
         """Return a reading of one table: times (n,) shared by all runs and one array (n, k) a run."""
         schema = {"t": Column(unit="s"), **{name: Column(unit=unit) for name in names}}
         rows = [{"t": t[: len(v)], **{name: v[:, i] for i, name in enumerate(names)}} for v in values]

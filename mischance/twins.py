@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from mischance.drawing import draw, twin
-from mischance.episode import batch_size, join_frames, play
+from mischance.episode import batch_size, play
 from mischance.randomness import run_uniform
 from mischance.scenario import Scenario
-from mischance.truth import AnyArray, Column, Draw, FloatArray, Frames, Record, Schema, Table, join_tables
+from mischance.truth import AnyArray, Column, Draw, FloatArray, Frames, Record, Schema, Table, join_frames, join_tables
 
 HEALTHY = 16  # healthy runs that make the band
 SIGMAS = 6.0  # its half width; with 16 runs a narrower one would call chance an effect
@@ -187,7 +187,8 @@ def _differ(mine: AnyArray, its: AnyArray, column: Column) -> AnyArray:
         differ = ~same
     else:
         differ = np.asarray(mine != its)
-    return differ.reshape(len(differ), -1).any(axis=1) if differ.ndim > 1 else differ
+    flat: AnyArray = differ.reshape(len(differ), -1).any(axis=1) if differ.ndim > 1 else differ
+    return flat
 
 
 def _is_stream(path: str) -> bool:
@@ -242,9 +243,9 @@ class _Profile:
         good = np.isfinite(values)
         total = np.bincount(bins[good], values[good], BINS)
         count = np.bincount(bins[good], minlength=BINS).astype(np.float64)
-        self.sums[key] = self.sums.get(key, 0.0) + total
+        self.sums[key] = self.sums.get(key, np.zeros(BINS)) + total
         # every piece of time has a number of rows, but a mean only where there are any
-        self.counts[key] = np.ones(BINS) if rows else self.counts.get(key, 0.0) + count
+        self.counts[key] = np.ones(BINS) if rows else self.counts.get(key, np.zeros(BINS)) + count
 
     def values(self) -> dict[str, FloatArray]:
         """Return the mean of every feature in every piece of time; NaN where there is none."""
@@ -285,7 +286,7 @@ def _first_seen(paths: Sequence[str], mine: _Profile, its: _Profile, band: Band,
     edges = (np.arange(BINS) + 1) / BINS * mine.duration
     its_values = its.values()
     for key, values in mine.values().items():
-        if key not in band or not any(key.startswith(path) for path in paths):
+        if key not in band or not _under(key.partition("#")[0].partition(".")[0], paths):
             continue
         mean, spread = band[key]
         width = SIGMAS * spread
@@ -296,6 +297,10 @@ def _first_seen(paths: Sequence[str], mine: _Profile, its: _Profile, band: Band,
         if out.any():
             best = np.fmin(best, max(float(edges[np.argmax(out)]), start))
     return float(best)
+
+
+def _under(path: str, roots: Sequence[str]) -> bool:
+    return any(path == root or path.startswith(f"{root}/") for root in roots)
 
 
 def _filled(
@@ -315,9 +320,9 @@ def _filled(
             continue
         other = others[j]
         target = str(columns["target"][row])
-        paths = [target.replace(".", "/", 1)] if target.startswith("sensors.") else ["truth/", "sensors/"]
+        paths = [target.replace(".", "/", 1)] if target.startswith("sensors.") else ["truth", "sensors"]
         first = other.differences[i].finish()
-        effects = [t for path, t in first.items() if any(path.startswith(own) for own in paths)]
+        effects = [t for path, t in first.items() if _under(path, paths)]
         columns["twin"][row] = f"run:{batch[i].run}-{ids[j]}"
         if effects:
             columns["t_effect"][row] = min(effects)

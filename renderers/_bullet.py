@@ -39,9 +39,9 @@ def _quiet() -> Iterator[None]:
 
 
 with _quiet():
-    import pybullet
+    import pybullet  # pyright: ignore[reportMissingImports]  # it brings no stubs
 
-KEPT = 24
+KEPT = 32
 _RINGS, _SECTORS = 16, 32
 _PLANE = 2000.0  # half-side of the square that stands for a plane [m]
 _stages: OrderedDict[object, Stage] = OrderedDict()
@@ -49,7 +49,8 @@ _stages: OrderedDict[object, Stage] = OrderedDict()
 
 def stage_for(scene: Scene) -> Stage:
     """Return the scene inside the engine: kept from an earlier call, or built."""
-    key = tuple(tuple((s.kind, tuple(s.size), tuple(s.pose), tuple(s.color)) for s in b.shapes) for b in scene.bodies)
+    shapes = tuple(tuple((s.kind, tuple(s.size), tuple(s.pose), tuple(s.color)) for s in b.shapes) for b in scene.bodies)
+    key = os.getpid(), shapes  # a forked worker must not share its parent's clients
     stage = _stages.pop(key, None) or Stage(scene)
     _stages[key] = stage
     while len(_stages) > KEPT:
@@ -66,7 +67,9 @@ def forget() -> None:
 class Stage:
     """One scene in one client. Every pose is set before each image, so that no image depends on another."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, inside_out: bool = False) -> None:
+        self._scene = scene
+        self._far_sides: Stage | None = None
         self._client = pybullet.connect(pybullet.DIRECT)
         if self._client < 0:
             raise RunError("PyBullet gave no client")
@@ -76,10 +79,15 @@ class Stage:
             # Each part costs the engine some 0.3 ms an image: shapes of one colour become one mesh.
             parts: dict[object, list[Shape]] = {}
             for shape in body.shapes:
+                if inside_out and not _casts(shape):
+                    continue
                 parts.setdefault(shape if shape.kind == "plane" else tuple(shape.color), []).append(shape)
             for shapes in parts.values():
                 plane = shapes[0] if shapes[0].kind == "plane" else None
-                unique = self._build(_mesh(plane) if plane else _merged(shapes), shapes[0])
+                points, normals, faces = _mesh(plane) if plane else _merged(shapes)
+                if inside_out:
+                    faces = faces.reshape(-1, 3)[:, ::-1].ravel()
+                unique = self._build((points, normals, faces), shapes[0])
                 self._parts.append((unique, i, plane))
                 ids += [0] * (unique + 2 - len(ids))
                 ids[unique + 1] = i + 1
@@ -114,10 +122,17 @@ class Stage:
                 at = (normal * float(np.sum(normal * np.array(at)))).tolist()
             pybullet.resetBasePositionAndOrientation(unique, at, turn, physicsClientId=self._client)
 
+    @property
+    def far_sides(self) -> Stage:
+        """The same scene with every closed shape seen through, onto the inner side of its far wall; nothing flat."""
+        if self._far_sides is None:
+            self._far_sides = Stage(self._scene, inside_out=True)
+        return self._far_sides
+
     def look(self, eye: FloatArray, camera: Camera, sun: FloatArray) -> tuple[AnyArray, AnyArray, AnyArray]:
         """Return colour (h, w, 3), depth (h, w) [m] and instance (h, w) as the placed camera sees them."""
         turn = np.array(pybullet.getMatrixFromQuaternion(eye[3:].tolist())).reshape(3, 3)
-        return self.look_from(np.zeros(3), turn, camera.size, camera.fov, (camera.near, camera.far), sun)
+        return self.look_from(np.zeros(3), turn, camera.size, camera.fov, (camera.near, camera.far), sun=sun)
 
     def look_from(
         self,
@@ -126,13 +141,10 @@ class Stage:
         size: tuple[int, int],
         fov: float,
         reach: tuple[float, float],
+        *,
         sun: FloatArray,
-        inside_out: bool = False,
     ) -> tuple[AnyArray, AnyArray, AnyArray]:
-        """Return the same from any place near the camera; `turn` (3, 3) has the axes forward, left, up as columns.
-
-        `inside_out` shows the far sides of things in place of the near ones, and left and right exchanged.
-        """
+        """Return the same from any place near the camera; `turn` (3, 3) has the axes forward, left, up as columns."""
         width, height = size
         near, far = reach
         axes = np.stack([-turn[:, 1], turn[:, 2], -turn[:, 0]])  # OpenGL looks along -z, x to the right, y up
@@ -147,8 +159,6 @@ class Stage:
         lens[3, 2] = -1.0
         # TinyRenderer samples a pixel at its lower left corner: half a pixel of shift brings the sample to the centre.
         lens[0, 2], lens[1, 2] = 1.0 / width, 1.0 / height
-        if inside_out:  # a mirrored triangle turns the other way round, so the engine drops the other faces
-            lens[0, 0] = -lens[0, 0]
         _, _, colour, buffer, unique = pybullet.getCameraImage(
             width,
             height,
@@ -171,7 +181,14 @@ class Stage:
 
     def close(self) -> None:
         """Give the client back."""
+        if self._far_sides is not None:
+            self._far_sides.close()
         pybullet.disconnect(physicsClientId=self._client)
+
+
+def _casts(shape: Shape) -> bool:
+    """Return whether a shape casts a shadow: flat ones on the ground would only speckle themselves."""
+    return shape.kind != "plane" and (shape.kind != "box" or min(shape.size) >= 0.15)
 
 
 def _merged(shapes: Sequence[Shape]) -> _Mesh:
@@ -212,7 +229,9 @@ def _mesh(shape: Shape) -> _Mesh:
 
 
 def _box(x: float, y: float, z: float) -> _Mesh:
-    points, normals, faces = [], [], []
+    points: list[FloatArray] = []
+    normals: list[FloatArray] = []
+    faces: list[IntArray] = []
     for axis in range(3):
         u, v = (axis + 1) % 3, (axis + 2) % 3
         for side in (1.0, -1.0):

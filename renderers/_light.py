@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,8 @@ _ZENITH = np.array([0.36, 0.58, 0.86], np.float32)
 _REACH = 40.0  # half-side of the square of ground that has shadows [m]
 _TEXELS = 512
 _SUN_DISTANCE = 250.0
-_BIAS = 0.1  # what lies less than this below a thing's far side is in the sun [m]
+_DARK = 0.42  # what a shadow takes away
+_BIAS = 0.2  # what lies less than this below a thing's far side is in the sun [m]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,9 @@ class Light:
         return np.array([level * np.cos(self.azimuth), level * np.sin(self.azimuth), np.sin(self.elevation)])
 
 
-def paint(
-    stage: Stage, eye: FloatArray, camera: Camera, light: Light, colour: AnyArray, depth: AnyArray, smooth: bool
-) -> AnyArray:
-    """Return the finished colour image (h, w, 3) uint8; `smooth` averages four samples a pixel."""
-    if smooth:
-        camera = replace(camera, size=(camera.size[0] * 2, camera.size[1] * 2))
-        colour, depth, _ = stage.look(eye, camera, light.towards)
+def paint(stage: Stage, eye: FloatArray, camera: Camera, light: Light, image: tuple[AnyArray, AnyArray]) -> AnyArray:
+    """Return the finished colour image (h, w, 3) uint8 from the engine's colour and depth."""
+    colour, depth = image
     rays = _rays(eye, camera)
     lit = colour.astype(np.float32) * np.float32(1 / 255)
     solid = np.isfinite(depth)
@@ -52,10 +49,15 @@ def paint(
     # Koschmieder: contrast fades as e^(-3 z / visibility), to 5 % at the visibility.
     clear = np.exp(near * np.float32(-3.0 / light.visibility))[..., None]
     lit = np.where(solid[..., None], lit * clear + _HORIZON * (1 - clear), _sky(rays))
-    image = np.clip(lit * 255 + np.float32(0.5), 0, 255)
-    if smooth:
-        image = (image[0::2, 0::2] + image[1::2, 0::2] + image[0::2, 1::2] + image[1::2, 1::2]) * np.float32(0.25)
-    return image.astype(np.uint8)
+    painted: AnyArray = np.clip(lit * 255 + np.float32(0.5), 0, 255).astype(np.uint8)
+    return painted
+
+
+def halve(image: AnyArray) -> AnyArray:
+    """Return the mean of every 2 x 2 pixels; (2 h, 2 w, 3) -> (h, w, 3) uint8."""
+    wide = image.astype(np.uint16)
+    mean: AnyArray = (wide[0::2, 0::2] + wide[1::2, 0::2] + wide[0::2, 1::2] + wide[1::2, 1::2] + 2) // 4
+    return mean.astype(np.uint8)
 
 
 def _rays(eye: FloatArray, camera: Camera) -> AnyArray:
@@ -65,7 +67,8 @@ def _rays(eye: FloatArray, camera: Camera) -> AnyArray:
     left = ((width / 2 - np.arange(width) - 0.5) / focal).astype(np.float32)[None, :, None]
     up = ((height / 2 - np.arange(height) - 0.5) / focal).astype(np.float32)[:, None, None]
     ahead, aside, above = (axis.astype(np.float32) for axis in _axes(eye[3:]))
-    return ahead + aside * left + above * up
+    rays: AnyArray = ahead + aside * left + above * up
+    return rays
 
 
 def _axes(q: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -82,7 +85,8 @@ def _sky(rays: AnyArray) -> AnyArray:
     """Return the colour of a clear sky: pale at the horizon, bluer with the sine of elevation."""
     x, y, z = rays[..., 0], rays[..., 1], rays[..., 2]
     blue = np.sqrt(np.clip(z / np.sqrt(x * x + y * y + z * z), 0, 1))[..., None]
-    return _HORIZON + (_ZENITH - _HORIZON) * blue
+    sky: AnyArray = _HORIZON + (_ZENITH - _HORIZON) * blue
+    return sky
 
 
 def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth: AnyArray) -> AnyArray:
@@ -93,23 +97,23 @@ def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth:
     ahead = _axes(eye[3:])[0] * np.array([1.0, 1.0, 0.0])
     middle = ahead * (_REACH * 0.75)
     down = -light.towards
+    # Straight down, any direction may be left.
     left = np.array([-down[1], down[0], 0.0]) if abs(down[2]) < 0.9999 else np.array([0.0, 1.0, 0.0])
     left = left / np.sqrt(np.sum(left * left))
-    up = np.array(
-        [down[1] * left[2] - down[2] * left[1], down[2] * left[0] - down[0] * left[2], down[0] * left[1] - down[1] * left[0]]
-    )
+    up = np.asarray(np.cross(down, left), np.float64)
     place = middle - down * _SUN_DISTANCE
     fov = 2 * np.arctan(_REACH / _SUN_DISTANCE)
     reach = (_SUN_DISTANCE - 150.0, _SUN_DISTANCE + 150.0)
-    turn = np.stack([down, left, up], axis=1)
-    _, seen, _ = stage.look_from(place, turn, (_TEXELS, _TEXELS), fov, reach, light.towards, inside_out=True)
+    turn: FloatArray = np.stack([down, left, up], axis=1).astype(np.float64)
+    _, seen, _ = stage.far_sides.look_from(place, turn, (_TEXELS, _TEXELS), fov, reach, sun=light.towards)
 
     focal = np.float32(_TEXELS / 2 / np.tan(fov / 2))
     point = [rays[..., i] * depth - np.float32(place[i]) for i in range(3)]
     along, aside, above = (
-        point[0] * np.float32(a[0]) + point[1] * np.float32(a[1]) + point[2] * np.float32(a[2]) for a in (down, left, up)
+        point[0] * np.float32(axis[0]) + point[1] * np.float32(axis[1]) + point[2] * np.float32(axis[2])
+        for axis in (down, left, up)
     )
-    u = np.float32(_TEXELS / 2) + focal * aside / along
+    u = np.float32(_TEXELS / 2) - focal * aside / along
     v = np.float32(_TEXELS / 2) - focal * above / along
     inside = (u > 2) & (v > 2) & (u < _TEXELS - 3) & (v < _TEXELS - 3)
     column, row = np.where(inside, u, 2).astype(np.int32), np.where(inside, v, 2).astype(np.int32)
@@ -117,4 +121,5 @@ def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth:
     flat, place_in = seen.ravel(), row * _TEXELS + column
     for step in (-_TEXELS - 1, -_TEXELS + 1, _TEXELS - 1, _TEXELS + 1, 0):  # five taps soften the edge
         hidden += flat[place_in + step] < along - np.float32(_BIAS)
-    return 1 - np.float32(0.42 / 5) * np.where(inside, hidden, np.float32(0))
+    kept: AnyArray = 1 - np.float32(_DARK / 5) * np.where(inside, hidden, np.float32(0))
+    return kept

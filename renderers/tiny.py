@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import pi
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -13,7 +14,7 @@ from mischance.truth import Frames
 from mischance.units import Angle, Length
 
 if TYPE_CHECKING:
-    from mischance.truth import Camera, FloatArray, Scene
+    from mischance.truth import AnyArray, Camera, FloatArray, Scene
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
@@ -34,10 +35,8 @@ class Tiny:
     Shapes are seen from outside only. The same call returns the same bytes, whatever was drawn before.
     """
 
-    Settings: ClassVar[type[BaseModel]] = Settings
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
     def draw(self, scene: Scene, t: FloatArray, pose: FloatArray, camera: Camera) -> Frames:
         """Return the passes that the camera asks for.
@@ -58,12 +57,13 @@ class Tiny:
             from ._bullet import stage_for
         except ImportError as error:
             raise RunError("renderer 'tiny' needs PyBullet", "pip install 'mischance[physics]'") from error
-        from ._light import Light, paint
+        from ._light import Light, halve, paint
 
         stage = stage_for(scene)
         settings = self.settings
         light = Light(settings.sun_azimuth, settings.sun_elevation, settings.visibility, settings.shadow)
-        images: dict[str, list[np.ndarray]] = {name: [] for name in camera.passes}
+        fine = replace(camera, size=(camera.size[0] * 2, camera.size[1] * 2)) if settings.smooth else camera
+        images: dict[str, list[AnyArray]] = {name: [] for name in camera.passes}
         for bodies, eye in zip(pose, camera.pose, strict=True):
             stage.place(bodies, eye)
             colour, depth, instance = stage.look(eye, camera, light.towards)
@@ -71,8 +71,14 @@ class Tiny:
                 images["depth"].append(depth)
             if "instance" in images:
                 images["instance"].append(instance)
-            if "rgb" in images:
-                images["rgb"].append(paint(stage, eye, camera, light, colour, depth, settings.smooth))
+            if "rgb" not in images:
+                continue
+            if settings.shadow:
+                stage.far_sides.place(bodies, eye)
+            if settings.smooth:
+                colour, depth, _ = stage.look(eye, fine, light.towards)
+            painted = paint(stage, eye, fine, light, (colour, depth))
+            images["rgb"].append(halve(painted) if settings.smooth else painted)
         width, height = camera.size
         kinds = {"rgb": (np.uint8, (3,)), "depth": (np.float32, ()), "instance": (np.uint16, ())}
         passes = {

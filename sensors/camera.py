@@ -98,7 +98,6 @@ class _Shots:
 class Camera:
     """Takes an image at every tick of its clock, and labels what the image shows."""
 
-    Settings: ClassVar[type[BaseModel]] = Settings
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "freeze": FaultKind("the last image before the onset is given out again and again"),
     }
@@ -134,9 +133,8 @@ class Camera:
             k = ticks[ticks / self.settings.rate <= chunk.ends[run]]
             t = k / self.settings.rate
             shots = self._show(chunk, run, t, renderer)
-            given = {name: shots.passes[name] for name in self.settings.passes if name != "instance"}
-            frames.append(Frames(t, given, k))
-            truth.append(Frames(t, {n: v for n, v in shots.passes.items() if n == "instance"}, k))
+            frames.append(Frames(t, {name: v for name, v in shots.passes.items() if name != "instance"}, k))
+            truth.append(Frames(t, {name: v for name, v in shots.passes.items() if name == "instance"}, k))
             images.append(self._images(t, k, shots))
             rows = [{"t": t[j], "index": k[j], **row} for j, found in enumerate(shots.objects) for row in found]
             objects.append({name: [row[name] for row in rows] for name in OBJECTS})
@@ -191,11 +189,11 @@ class Camera:
         passes = renderer.draw(drawn, t, poses, view).passes
         objects: list[list[dict[str, object]]] = [[] for _ in t]
         if "instance" in settings.passes:
-            objects = self._measure(drawn, t, poses, view, passes["instance"], renderer)
+            objects = self._measure(drawn, t, poses, view, passes["instance"], renderer=renderer)
         return _Shots(t, {name: passes[name] for name in settings.passes}, view.pose, objects)
 
     def _measure(
-        self, scene: Scene, t: FloatArray, poses: FloatArray, view: View, instance: AnyArray, renderer: Renderer
+        self, scene: Scene, t: FloatArray, poses: FloatArray, view: View, instance: AnyArray, *, renderer: Renderer
     ) -> list[list[dict[str, object]]]:
         """Return the labels of each image, objects in the order of the scene.
 
@@ -280,7 +278,7 @@ def _centre(body: Body) -> FloatArray:
 def _project(
     centre: FloatArray, pose: FloatArray, view: View, images: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return where a point of a body falls in the images (u right, v down, pixel centres at + 0.5), and its distance."""
+    """Return where a point of a body falls (u right, v down, pixel centres at + 0.5), and its distance; (n,) each."""
     eye = view.pose[images]
     point = compose(pose, np.concatenate([np.broadcast_to(centre, (len(pose), 3)), pose[:, 3:]], axis=1))[:, :3]
     seen = unrotate(eye[:, 3:], point - eye[:, :3])

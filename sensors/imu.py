@@ -18,7 +18,7 @@ from ._motion import compose, cross, find_mount, motion_of, poses_at, rotate, sc
 if TYPE_CHECKING:
     from mischance.randomness import Streams
     from mischance.sockets import Renderer
-    from mischance.truth import Chunk, Draw, Fault, FloatArray
+    from mischance.truth import Chunk, Draw, Fault, FloatArray, IntArray
 
 G = 9.80665
 _AXES = ("ax", "ay", "az", "gx", "gy", "gz")
@@ -49,7 +49,6 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 class Imu:
     """Reports what a strapdown IMU at a mount feels: at rest on level ground +9.81 m/s2 along its z axis."""
 
-    Settings: ClassVar[type[BaseModel]] = Settings
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "bias": FaultKind("the accelerometer adds a constant along its x axis", severity="m/s2", default=0.5),
     }
@@ -127,7 +126,7 @@ class Imu:
         rate = first[..., 3:] * (1.0 - weight) + last[..., 3:] * weight
         return np.concatenate([force, unrotate(compose(poses_at(pose, at), mount)[..., 3:], rate)], axis=-1)
 
-    def _noise(self, k: FloatArray | np.ndarray) -> FloatArray:
+    def _noise(self, k: IntArray) -> FloatArray:
         """Return white noise plus the Gauss-Markov bias; (runs, n, 6)."""
         s, n = self.settings, len(k)
         white = np.stack([stream.standard_normal((n, 6)) for stream in self._white])
@@ -137,4 +136,5 @@ class Imu:
         keep = np.repeat(np.exp([-1.0 / (s.rate * s.accelerometer_bias_time), -1.0 / (s.rate * s.gyro_bias_time)]), 3)
         # The first sample of all draws the switch-on bias from the process's own long-run spread.
         drive = np.where((k == 0)[:, None], sigma, sigma * np.sqrt(1.0 - keep * keep))
-        return white * density + gauss_markov(self._bias, kicks * drive, keep)
+        noise: FloatArray = white * density + gauss_markov(self._bias, kicks * drive, keep)
+        return noise

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import cos, sin, sqrt
 from typing import Any
 
 from mischance.errors import RunError
 
 STEP = 1.0 / 240.0
 LONGEST = 12  # steps: an impact that pushes for longer than 0.05 s is a push, which the next impact goes on with
+TAIL = 1e-4  # of the strongest step: what the solver's last digits push on when a pair does not bounce
 LOWEST = 1e-12  # a pair's values are products of its bodies' roots; exact zero switches Bullet to other code
 
 _client: tuple[int, int] | None = None  # (process, client): a forked worker must not share its parent's
@@ -76,7 +77,7 @@ def collide(a: RigidBox, b: RigidBox, restitution: float, friction: float) -> Ex
     """Return what the first phase of contact does to two boxes that touch and close in.
 
     Gravity is off and nothing else touches them, so momentum is theirs alone. The phase lasts from the first
-    step to the first one without force. `restitution` and `friction` are those of the pair.
+    step to the first one without force worth the name. `restitution` and `friction` are those of the pair.
 
     Raises:
         RunError: PyBullet is not installed, or its numbers diverged.
@@ -104,13 +105,14 @@ def collide(a: RigidBox, b: RigidBox, restitution: float, friction: float) -> Ex
     impulse = [0.0, 0.0, 0.0]
     moment = [0.0, 0.0, 0.0]
     pushed = steps = 0
-    weight = 0.0
+    weight = strongest = 0.0
     for _ in range(LONGEST):
         bullet.stepSimulation(physicsClientId=c)
         points = bullet.getContactPoints(bodies[0], bodies[1], physicsClientId=c)
         force = sum(point[9] for point in points)
-        if force <= 0.0 and pushed:
+        if pushed and force <= TAIL * strongest:
             break
+        strongest = max(strongest, force)
         steps += 1
         pushed += force > 0.0
         for point in points:
@@ -134,12 +136,8 @@ def collide(a: RigidBox, b: RigidBox, restitution: float, friction: float) -> Ex
     )
 
 
-def _body(
-    bullet: Any, c: int, box: RigidBox, origin: Sequence[float], restitution: float, friction: float
-) -> int:
+def _body(bullet: Any, c: int, box: RigidBox, origin: Sequence[float], restitution: float, friction: float) -> int:
     """Create a box; coordinates start at the first body, so that an impact is the same anywhere on the road."""
-    from math import cos, sin
-
     half = [0.5 * side for side in box.size]
     shape = bullet.createCollisionShape(bullet.GEOM_BOX, halfExtents=half, physicsClientId=c)
     body = int(

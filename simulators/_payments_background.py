@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from ._payments_words import ATM, CATEGORIES, CHANNELS, CNP, CREDENTIALS, DAY, HOUR, ISSUER, MINOR, POS
+from ._payments_words import APPROVED, ATM, CATEGORIES, CHANNELS, CNP, CREDENTIALS, DAY, HOUR, ISSUER, MINOR, POS
 
 if TYPE_CHECKING:
     from mischance.randomness import Streams
@@ -54,7 +54,8 @@ class Calendar:
     def weights(self, hour: int) -> FloatArray:
         """Return the intensity of each channel in the hour-th hour; shape (3,), its sum is 1 on average over a week."""
         weekday = (self._first + hour // 24) % 7
-        return self.shares * self._hours[:, hour % 24] * self._weekdays[:, weekday]
+        weights: FloatArray = self.shares * self._hours[:, hour % 24] * self._weekdays[:, weekday]
+        return weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,7 @@ class Population:
             popularity=popularity,
         )
 
-    def price(
-        self, merchant: IntArray, u: FloatArray, ending: FloatArray, factor: FloatArray | float = 1.0
-    ) -> IntArray:
+    def price(self, merchant: IntArray, u: FloatArray, ending: FloatArray, factor: float = 1.0) -> IntArray:
         """Return what a purchase costs: lognormal about the merchant's median, with a shop's endings [minor units]."""
         value = self.median[merchant] * np.exp(self.sigma[merchant] * ndtri(u)) * factor
         notes = np.maximum(np.rint(value / 10.0), 1.0).astype(np.int64) * 10 * MINOR
@@ -138,7 +137,10 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Payments that somebody wants to make, in order of time. `mark`: a reason that declines it whatever the balance."""
+    """Payments that somebody wants to make, in order of time.
+
+    `mark` is a reason that declines a payment whatever the balance, or APPROVED.
+    """
 
     t: IntArray
     card: IntArray
@@ -180,7 +182,7 @@ class Background:
         share = settings.micro.share
         micro = (channel != ATM) & (u[:, 5] < share)
         amount = np.where(micro, small_amount(settings.micro.amount, u[:, 5] / max(share, 1e-12), u[:, 6]), amount)
-        mark = np.where(u[:, 7] < settings.issuer_declines, ISSUER, -1)
+        mark = np.where(u[:, 7] < settings.issuer_declines, ISSUER, APPROVED)
         mistyped = (channel == CNP) & (u[:, 7] > 1.0 - settings.mistyped)
         mark = np.where(mistyped, CREDENTIALS, mark)
         order = np.lexsort((nth, card, t))

@@ -48,6 +48,10 @@ class Desk(Protocol):
     people: Population
     settings: Settings
 
+    def sync(self, now: int) -> None:
+        """Bring the books up to and including now."""
+        ...
+
     def pay(self, attempt: Attempt, mark: int) -> simpy.Event:
         """Return an event whose value is the attempt, decided."""
         ...
@@ -86,7 +90,11 @@ class Campaign:
         self._onset = math.ceil(fault.onset * SECOND)
         self._end = math.inf if math.isinf(fault.end) else math.ceil(fault.end * SECOND)
 
-    def run(self) -> Process:
+    def begin(self) -> None:
+        """Put the campaign on the clock."""
+        self._spawn(self._run())
+
+    def _run(self) -> Process:
         """Wait for the onset, get cards and shops, try one card after the other."""
         env = self._desk.env
         yield env.timeout(max(self._onset - env.now, 0))
@@ -117,6 +125,7 @@ class Campaign:
         chosen = np.argsort(-order, kind="stable")[: self._wanted]
         queue = self._streams.uniform(f"{name}.queue", chosen)
         self.cards = chosen[np.argsort(queue)]
+        self._desk.sync(int(self._desk.env.now))
         self._blocks_before = self._desk.ledger.blocks.copy()
         low, high = burst.merchants
         number = low + int(self._streams.uniform(f"{name}.number", [0])[0] * (high - low + 1))
@@ -143,7 +152,9 @@ class Campaign:
             why: dict[str, Any] = {"try": number + 1, "of": burst.tries}
             if last is not None:
                 why["because"] = f"declined: {REASONS[last.reason]}"
-            attempt: Attempt = yield self._pay(slot, card, shop, amount, 0, last, valid, u, why)
+            attempt: Attempt = yield self._pay(
+                slot, card, shop=shop, amount=amount, stage=0, parent=last, valid=valid, u=u, why=why
+            )
             if attempt.approved:
                 self.passed += 1
                 goes_on = u[_DECISION] < burst.use
@@ -177,7 +188,9 @@ class Campaign:
                 )
                 amount = int(price[0])
                 why = {"because": "approved", "after": self._stage(parent.stage % 2)}
-            attempt: Attempt = yield self._pay(slot, card, shop, amount, 1, parent, True, u, why)
+            attempt: Attempt = yield self._pay(
+                slot, card, shop=shop, amount=amount, stage=1, parent=parent, valid=True, u=u, why=why
+            )
             parent = attempt
             if attempt.approved:
                 self.used += not used
@@ -193,17 +206,27 @@ class Campaign:
                 return
 
     def _pay(
-        self, slot: int, card: int, shop: int, amount: int, stage: int, parent: Attempt | None, valid: bool,
-        u: FloatArray, why: dict[str, Any],
-    ) -> simpy.Event:  # fmt: skip
+        self,
+        slot: int,
+        card: int,
+        *,
+        shop: int,
+        amount: int,
+        stage: int,
+        parent: Attempt | None,
+        valid: bool,
+        u: FloatArray,
+        why: dict[str, Any],
+    ) -> simpy.Event:
         """Pay at a shop's till; the report that may follow is drawn with the payment, whatever happens later."""
         desk, burst = self._desk, self._burst
+        now, name = int(desk.env.now), self._stage(stage)
+        desk.sync(now)
         # Stolen data die with the card: once it has been replaced the thief holds an old number.
         replaced = desk.ledger.blocks[card] > self._blocks_before[card]
         mark = ISSUER if u[_ISSUER] < desk.settings.issuer_declines else APPROVED
         if not valid or (replaced and not self.innocent):
             mark = CREDENTIALS
-        now = int(desk.env.now)
         attempt = Attempt(
             t=now,
             card=card,
@@ -214,13 +237,11 @@ class Campaign:
             role=int(self.innocent),
             innocent=self.innocent,
             parent=parent,
-            why={"stage": self._stage(stage), "card_in_campaign": slot, **why},
+            why={"stage": name, "card_in_campaign": slot, **why},
         )
         self.last = now / SECOND
-        if self._stage(stage) not in self._known:
-            self._note(
-                self._stage(stage), self._known["start" if stage == 0 else self._stage(0)], self._stage(stage), "{}"
-            )
+        if name not in self._known:
+            self._note(name, self._known[self._stage(0) if stage else "start"], name)
         answer = desk.pay(attempt, mark)
         chance = burst.report.probe if stage == 0 else burst.report.cash_out
         if attempt.approved and not self.innocent:
@@ -241,9 +262,10 @@ class Campaign:
 
         def report(_: simpy.Event) -> None:
             step = f"report:{attempt.card}"
-            if step not in self._known:
-                details = json.dumps({"payment_at": attempt.t / SECOND, "amount": attempt.amount / MINOR})
-                self._note(step, stage, "fraud_reported", details, f"card:{attempt.card}")
+            if step in self._known:  # the call that came first has blocked the card; a new one may be in use by now
+                return
+            details = json.dumps({"payment_at": attempt.t / SECOND, "amount": attempt.amount / MINOR})
+            self._note(step, stage, "fraud_reported", details, subject=f"card:{attempt.card}")
             desk.block(attempt.card, self._known[step], "fraud report")
 
         timeout = desk.env.timeout(delay)
@@ -264,10 +286,11 @@ class Campaign:
     def _stage(self, stage: int) -> str:
         return (("probe", "cash_out"), ("verify", "purchase"))[self.innocent][stage]
 
-    def _note(self, step: str, parent: str, kind: str, details: str, subject: str = "") -> None:
+    def _note(self, step: str, parent: str, kind: str, details: str = "{}", *, subject: str = "") -> None:
         name = f"{self.label_id}:{step}"
         self._known[step] = name
-        self._desk.tape.event(int(self._desk.env.now), name, parent, kind, subject or self.label_id, details)
+        now = int(self._desk.env.now)
+        self._desk.tape.event(now, name, parent, kind=kind, subject=subject or self.label_id, details=details)
 
     def _draw(self, slot: int, step: int) -> FloatArray:
         """Return the eight uniforms of one step on one card."""

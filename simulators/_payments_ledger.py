@@ -55,9 +55,8 @@ class Ledger:
         reason = rows.mark.copy()
         amount = rows.amount.astype(np.float64)  # sums of whole numbers below 2**53 are exact
         demand = np.bincount(rows.card, amount, cards).astype(np.int64)
-        risky = (
-            (demand > self.balance) | (demand > self._people.day_limit - self._spent) | (self._blocked_until > since)
-        )
+        allowed = np.minimum(self.balance, self._people.day_limit - self._spent)
+        risky = (demand > allowed) | (self._blocked_until > since)
         risky[rows.card[rows.mark != APPROVED]] = True
         singly = risky[rows.card]
         bulk = rows.card[~singly]
@@ -109,7 +108,8 @@ class Ledger:
         self._blocked_until[card] = t + self._reissue
         self._strikes[card] = 0
         self._strike_cause.pop(card, None)
-        self._tape.event(t, name, cause, "card_blocked", f"card:{card}", json.dumps({"because": why}))
+        details = json.dumps({"because": why})
+        self._tape.event(t, name, cause, kind="card_blocked", subject=f"card:{card}", details=details)
         heapq.heappush(self._lifts, (t + self._reissue, card, name))
 
     def close_to(self, now: int) -> None:
@@ -119,8 +119,8 @@ class Ledger:
                 self._credit(int(card), now)
             self._next_payday = int(self._payday.min())
         while self._lifts and self._lifts[0][0] <= now:
-            t, card, name = heapq.heappop(self._lifts)
-            self._tape.event(t, name.replace("block", "reissue"), name, "card_reissued", f"card:{card}", "{}")
+            t, owner, name = heapq.heappop(self._lifts)
+            self._tape.event(t, name.replace("block", "reissue"), name, kind="card_reissued", subject=f"card:{owner}")
 
     def _credit(self, card: int, t: int) -> None:
         """Pay the salaries of a card that are due by t."""

@@ -42,10 +42,7 @@ class Run:
             for fault in draw.faults_of("cards")
         ]
         for campaign in self.campaigns:
-            campaign.active += 1
-            callbacks = self.env.process(campaign.run()).callbacks
-            assert callbacks is not None
-            callbacks.append(lambda _, campaign=campaign: setattr(campaign, "active", campaign.active - 1))
+            campaign.begin()
 
     def start(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Return what there is at t = 0: the cards and merchants."""
@@ -97,9 +94,8 @@ class Run:
     def pay(self, attempt: Attempt, mark: int) -> simpy.Event:
         """Bring the books up to now, decide the payment, and answer."""
         self.sync(attempt.t)
-        attempt.reason = self.ledger.decide(
-            attempt.card, attempt.t, attempt.amount, mark, f"{attempt.campaign}:{attempt.why['stage']}"
-        )
+        cause = f"{attempt.campaign}:{attempt.why['stage']}"
+        attempt.reason = self.ledger.decide(attempt.card, attempt.t, attempt.amount, mark, cause)
         self.tape.attempt(attempt)
         return self.env.event().succeed(attempt)
 
@@ -153,7 +149,7 @@ class Run:
         if first is None:
             return f"{story}, and none was used"
         return (
-            f"{story}, {used} were used for {money(totals.loss, currency)} probes included; the first cash-out was payment "
+            f"{story}, {used} were used, {money(totals.loss, currency)} is lost; the first cash-out was payment "
             f"{first.event_id} of {first.campaign} on card {first.card}, {clock(first.t)}"
         )
 
@@ -179,9 +175,8 @@ class Run:
 
 
 def _slice(rows: Rows, low: int, high: int) -> Rows:
-    return Rows(
-        rows.t[low:high], rows.card[low:high], rows.merchant[low:high], rows.amount[low:high], rows.mark[low:high]
-    )
+    part = slice(low, high)
+    return Rows(rows.t[part], rows.card[part], rows.merchant[part], rows.amount[part], rows.mark[part])
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -83,7 +83,7 @@ class Tape:
         """Take money that came in."""
         self._credits.append((t, card, amount))
 
-    def event(self, t: int, event_id: str, parent_id: str, kind: str, subject: str, details: str) -> None:
+    def event(self, t: int, event_id: str, parent_id: str, *, kind: str, subject: str, details: str = "{}") -> None:
         """Take one row of `events`."""
         self._events.append((t, event_id, parent_id, kind, subject, details))
 
@@ -91,12 +91,12 @@ class Tape:
         """Return the events and the tables' rows since the last call, sorted by time, and forget them."""
         events = self._tell_events()
         tables = {"transactions": self._tell_rows(), "transaction_labels": self._tell_labels()}
-        credits = sorted(self._credits)
+        income = sorted(self._credits)
         tables["credits"] = {
-            "t": [row[0] for row in credits],
-            "card": [row[1] for row in credits],
-            "kind": [0] * len(credits),
-            "amount": [row[2] for row in credits],
+            "t": [row[0] for row in income],
+            "card": [row[1] for row in income],
+            "kind": [0] * len(income),
+            "amount": [row[2] for row in income],
         }
         self._bulk, self._attempts, self._credits, self._events = [], [], [], []
         return events, tables

@@ -98,8 +98,8 @@ def first_contact(
         duration: of the step [s].
         fastest: a bound on the speed at which any two of their points can close in [m/s].
 
-    The search advances by (gap / fastest), which cannot jump over a contact, but never by less than a
-    microsecond's worth of travel; once they overlap it bisects to the last bit, so the answer does not
+    The search advances by (gap / fastest), which cannot jump over a contact, but never by less than ten
+    microseconds (a shallower graze is none); once they overlap it bisects to the last bit, so the answer does not
     depend on how time was cut into steps.
 
     Source:
@@ -111,7 +111,7 @@ def first_contact(
     while gap > 0.0:
         if time >= duration or fastest <= 0.0:
             return inf
-        before, time = time, min(duration, time + max(gap / fastest, 1e-6))
+        before, time = time, min(duration, time + max(gap / fastest, 1e-5))
         gap = separation(a(time), b(time))[0]
     while True:
         middle = 0.5 * (before + time)

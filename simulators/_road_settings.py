@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mischance.units import Acceleration, Jerk, Length, Mass, Ratio, Speed, Time
 
 
-class _Part(BaseModel, extra="forbid", frozen=True):
+class _Part(BaseModel):
     """A part of the settings: exact keys, no changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Lanes(_Part):
     """A straight road: lanes are numbered from the right, 1 is the rightmost; traffic drives along +x."""
 
-    lanes: int = Field(3, ge=1, le=8, description="number of lanes")
-    lane_width: Length = Field(3.5, ge=2, le=6, description="width of a lane [m]")
-    length: Length = Field(600.0, ge=50, le=5000, description="length of road that is drawn ahead of the start [m]")
+    lanes: int = Field(default=3, ge=1, le=8, description="number of lanes")
+    lane_width: Length = Field(default=3.5, ge=2, le=6, description="width of a lane [m]")
+    length: Length = Field(default=600.0, ge=50, le=5000, description="length of road that is drawn ahead of the start [m]")
 
     def centre(self, lane: int) -> float:
         """Return y of the middle of a lane [m]; y = 0 is the right edge of the road."""
@@ -68,7 +70,9 @@ class Actor(_Part):
     height: Length | None = Field(None, gt=0, le=5, description="height over all [m]")
     wheelbase: Length | None = Field(None, gt=0, le=20, description="distance of the axles [m]")
     mass: Mass | None = Field(None, gt=0, le=80000, description="mass with load [kg]")
-    brakes: Acceleration = Field(10.0, gt=0, le=15, description="deceleration that its brakes can give on any grip [m/s2]")
+    brakes: Acceleration = Field(
+        10.0, gt=0, le=15, description="deceleration that its brakes can give on any grip [m/s2]"
+    )
     drive: Acceleration = Field(4.0, gt=0, le=15, description="acceleration that its engine can give [m/s2]")
     jerk: Jerk = Field(12.65, ge=0, description="build-up of braking and drive; 0 = at once [m/s3]")  # UN R157 model 1
 
@@ -87,19 +91,21 @@ class Actor(_Part):
 class Impact(_Part):
     """What bodies do to each other when they touch. Rigid bodies: no crush, and no claim about injury."""
 
-    restitution: Ratio = Field(0.1, ge=0, le=1, description="restitution of a pair; 0.05-0.1 above 40 km/h, unverified")
-    friction: Ratio = Field(0.25, ge=0, le=2, description="friction of sheet metal on sheet metal; unverified")
+    restitution: Ratio = Field(default=0.1, ge=0, le=1, description="restitution of a pair; 0.05-0.1 above 40 km/h, unverified")
+    friction: Ratio = Field(default=0.25, ge=0, le=2, description="friction of sheet metal on sheet metal; unverified")
 
 
 class Settings(_Part):
     """What a scenario may say about the world `road`."""
 
-    road: Lanes = Field(Lanes(), description="the road")
-    friction: Ratio = Field(0.8, gt=0, le=2, description="friction of tyre and road: dry about 0.8, ice about 0.1; unverified")
+    road: Lanes = Field(default=Lanes(), description="the road")
+    friction: Ratio = Field(
+        0.8, gt=0, le=2, description="friction of tyre and road: dry about 0.8, ice about 0.1; unverified"
+    )
     actors: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Actor] = Field(
         description="vehicles by name; one is called 'ego', the one that an agent drives"
     )
-    impact: Impact = Field(Impact(), description="contact of two vehicles")
+    impact: Impact = Field(default=Impact(), description="contact of two vehicles")
     settle: Time = Field(3.0, gt=0, description="how long a run goes on after the first contact [s]")
 
     @model_validator(mode="after")

@@ -95,10 +95,13 @@ class Vehicle:
         x, y, yaw, _, _ = self.ahead(tau)
         return (x, y, yaw, *self.half)
 
-    def fastest(self) -> float:
-        """Return a bound on the change of any point's velocity-times-time in this step, per second [m/s]."""
-        reach = hypot(*self.half)
-        return hypot(self.twist[0], self.twist[1]) + abs(self.twist[2]) * reach
+    def fastest(self, other: Vehicle) -> float:
+        """Return a bound on the speed at which any two points of the two close in in this step [m/s].
+
+        0.5 is more than what two vehicles' accelerations can add in a step.
+        """
+        turning = abs(self.twist[2]) * hypot(*self.half) + abs(other.twist[2]) * hypot(*other.half)
+        return hypot(self.twist[0] - other.twist[0], self.twist[1] - other.twist[1]) + turning + 0.5
 
     def move(self, tau: float) -> None:
         """Go `tau` seconds along the present step."""
@@ -152,9 +155,7 @@ class Vehicle:
         y, rate, bend = self._reference(t)
         lever = 0.5 * self.wheelbase
         rear = self.y - lever * sin(self.yaw)
-        lateral = (
-            bend + PATH_DAMPING * (rate - self.speed * sin(self.yaw)) + PATH_STIFFNESS * (y - rear)
-        )
+        lateral = bend + PATH_DAMPING * (rate - self.speed * sin(self.yaw)) + PATH_STIFFNESS * (y - rear)
         speed = max(self.speed, 2.0)  # below 2 m/s the path law would ask for any steering at all
         curvature = lateral / (speed * speed * max(cos(self.yaw), 0.5))
         return wanted, min(max(atan(curvature * self.wheelbase), -LARGEST_STEER), LARGEST_STEER)
@@ -169,9 +170,12 @@ class Vehicle:
         for start, takes, to in self.path:
             s = min(max((t - start) / takes, 0.0), 1.0)
             far = to - y
-            rate = rate * (1.0 - s) + far * 30.0 * s * s * (1.0 - s) * (1.0 - s) / takes
-            bend = bend * (1.0 - s) + far * 60.0 * s * (1.0 - s) * (1.0 - 2.0 * s) / (takes * takes)
-            y += far * s * s * s * (10.0 + s * (6.0 * s - 15.0))
+            share = s * s * s * (10.0 + s * (6.0 * s - 15.0))
+            slope = 30.0 * s * s * (1.0 - s) * (1.0 - s) / takes
+            curve = 60.0 * s * (1.0 - s) * (1.0 - 2.0 * s) / (takes * takes)
+            bend = bend * (1.0 - share) - 2.0 * rate * slope + far * curve
+            rate = rate * (1.0 - share) + far * slope
+            y += far * share
         return y, rate, bend
 
     def begin(self, move: ChangeLane | Brake, t: float) -> None:

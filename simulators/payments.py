@@ -20,54 +20,52 @@ if TYPE_CHECKING:
     from ._payments_run import Run
 
 
-class _Part(BaseModel, extra="forbid", frozen=True):
-    """Settings that cannot be changed, nor hold a key that nobody reads."""
-
-
-class Channels(_Part):
+class Channels(BaseModel, extra="forbid", frozen=True):
     """How genuine payments divide between the channels; the shares are scaled to add up to 1."""
 
-    cnp: Number = Field(0.65, gt=0, description="card not present: online shops [share]")
-    pos: Number = Field(0.29, gt=0, description="point of sale: shops [share]")
-    atm: Number = Field(0.06, gt=0, description="cash machines [share]")
+    cnp: Number = Field(default=0.65, gt=0, description="card not present: online shops [share]")
+    pos: Number = Field(default=0.29, gt=0, description="point of sale: shops [share]")
+    atm: Number = Field(default=0.06, gt=0, description="cash machines [share]")
 
 
 Range = Annotated[tuple[Money, Money], Field(description="lowest and highest [currency]")]
 
 
-class Micro(_Part):
+class Micro(BaseModel, extra="forbid", frozen=True):
     """Genuine payments of a few coins: fares, parking, apps."""
 
-    share: Ratio = Field(0.03, ge=0, le=1, description="share of the payments online and in shops")
-    amount: Range = Field((0.50, 3.00), description="lowest and highest amount [currency]")
+    share: Ratio = Field(default=0.03, ge=0, le=1, description="share of the payments online and in shops")
+    amount: Range = Field(default=(0.50, 3.00), description="lowest and highest amount [currency]")
 
 
-class Report(_Part):
+class Report(BaseModel, extra="forbid", frozen=True):
     """How cardholders find and report what they did not buy."""
 
-    probe: Ratio = Field(0.15, ge=0, le=1, description="chance that an approved probe is ever reported")
-    cash_out: Ratio = Field(0.95, ge=0, le=1, description="chance that an approved cash-out is ever reported")
-    delay: Time = Field(20 * 3600.0, gt=0, description="median delay of a report [s]")
-    spread: Number = Field(1.0, ge=0, description="sigma of the delay's logarithm")
+    probe: Ratio = Field(default=0.15, ge=0, le=1, description="chance that an approved probe is ever reported")
+    cash_out: Ratio = Field(default=0.95, ge=0, le=1, description="chance that an approved cash-out is ever reported")
+    delay: Time = Field(default=20 * 3600.0, gt=0, description="median delay of a report [s]")
+    spread: Number = Field(default=1.0, ge=0, description="sigma of the delay's logarithm")
 
 
-class Burst(_Part):
+class Burst(BaseModel, extra="forbid", frozen=True):
     """Many cards tried with small payments, and larger ones on those that were approved."""
 
-    acquire: Literal["random", "bin"] = Field("random", description="cards of all kinds, or of one issuer range first")
-    merchants: tuple[int, int] = Field((1, 3), description="fewest and most online shops it goes to")
-    gap: Time = Field(20.0, gt=0, description="mean gap between cards, exponential [s]")
-    amount: Range = Field((0.50, 3.00), description="lowest and highest amount of a probe [currency]")
-    valid: Ratio = Field(0.75, ge=0, le=1, description="share of cards whose credentials are still good")
-    tries: int = Field(3, ge=1, le=15, description="most tries on one card")
-    retry: Ratio = Field(0.4, ge=0, le=1, description="chance of another try after a decline")
-    use: Ratio = Field(0.6, ge=0, le=1, description="chance that an approved card is used")
-    delay: Time = Field(3600.0, gt=0, description="mean delay of each larger payment, exponential [s]")
-    spend: Number = Field(2.0, gt=0, description="larger payments over the shop's usual price [ratio]")
-    again: Ratio = Field(0.3, ge=0, le=1, description="chance of one more payment after an approved one")
-    purchases: int = Field(4, ge=1, le=32, description="most larger payments tried on one card")
-    elsewhere: bool = Field(True, description="larger payments go to any online shop, not to the one of the probe")
-    report: Report = Field(Report(), description="how the payments are reported; innocent ones never are")
+    acquire: Literal["random", "bin"] = Field(
+        default="random", description="cards of any kind, or of one issuer range first"
+    )
+    merchants: tuple[int, int] = Field(default=(1, 3), description="fewest and most online shops it goes to")
+    gap: Time = Field(default=20.0, gt=0, description="mean gap between cards, exponential [s]")
+    amount: Range = Field(default=(0.50, 3.00), description="lowest and highest amount of a probe [currency]")
+    valid: Ratio = Field(default=0.75, ge=0, le=1, description="share of cards whose credentials are still good")
+    tries: int = Field(default=3, ge=1, le=15, description="most tries on one card")
+    retry: Ratio = Field(default=0.4, ge=0, le=1, description="chance of another try after a decline")
+    use: Ratio = Field(default=0.6, ge=0, le=1, description="chance that an approved card is used")
+    delay: Time = Field(default=3600.0, gt=0, description="mean delay of each larger payment, exponential [s]")
+    spend: Number = Field(default=2.0, gt=0, description="larger payments over the shop's usual price [ratio]")
+    again: Ratio = Field(default=0.3, ge=0, le=1, description="chance of one more payment after an approved one")
+    purchases: int = Field(default=4, ge=1, le=32, description="most larger payments tried on one card")
+    elsewhere: bool = Field(default=True, description="larger payments go to any online shop")
+    report: Report = Field(default=Report(), description="how the payments are reported; innocent ones never are")
 
     @model_validator(mode="after")
     def _ordered(self) -> Burst:
@@ -79,40 +77,40 @@ class Burst(_Part):
         return self
 
 
-class TicketSale(Burst):
+class TicketSale(Burst, frozen=True):
     """An innocent burst: an online shop verifies each buyer's card by a small fee, and charges the price later."""
 
-    merchants: tuple[int, int] = Field((1, 2), description="fewest and most online shops that sell")
-    valid: Ratio = Field(0.80, ge=0, le=1, description="share of buyers who enter their card rightly")
-    elsewhere: bool = Field(False, description="the price goes to any online shop, not to the one of the fee")
+    merchants: tuple[int, int] = Field(default=(1, 2), description="fewest and most online shops that sell")
+    valid: Ratio = Field(default=0.80, ge=0, le=1, description="share of buyers who enter their card rightly")
+    elsewhere: bool = Field(default=False, description="the price goes to any online shop")
 
 
-class Settings(_Part):
-    """What a scenario may say about the payments world."""
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """What a scenario may say about the payments world. The figures are uncalibrated where nothing else is said."""
 
     weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
-        "monday", description="day of the week on which the run starts, at midnight"
+        default="monday", description="day of the week on which the run starts, at midnight"
     )
-    currency: Literal["EUR", "GBP", "USD"] = Field("EUR", description="currency of every amount")
-    cards: int = Field(1000, ge=1, le=1_000_000, description="number of cardholders, one card each")
-    merchants: int = Field(150, ge=12, le=1_000_000, description="number of merchants and cash machines")
-    bins: int = Field(8, ge=1, le=1000, description="number of issuer ranges that card numbers come from")
-    rate: Frequency = Field(1.2 / 86400, gt=0, le=1e-3, description="mean payments of a card [Hz]; 1.2 a day")
-    spread: Number = Field(0.7, ge=0, le=1.5, description="sigma of the logarithm of a card's own rate")
-    channels: Channels = Field(Channels(), description="shares of the channels")
-    loyalty: Ratio = Field(0.7, ge=0, le=1, description="share of payments at one of a card's favourite merchants")
-    micro: Micro = Field(Micro(), description="genuine payments of a few coins")
-    buffer: Ratio = Field(0.6, ge=0, description="median spare balance at the start [monthly incomes]")
-    day_limit: Ratio = Field(0.5, gt=0, description="daily spending limit [monthly incomes]; at least 300")
+    currency: Literal["EUR", "GBP", "USD"] = Field(default="EUR", description="currency of every amount")
+    cards: int = Field(default=1000, ge=1, le=1_000_000, description="number of cardholders, one card each")
+    merchants: int = Field(default=150, ge=12, le=1_000_000, description="number of merchants and cash machines")
+    bins: int = Field(default=8, ge=1, le=1000, description="number of issuer ranges that card numbers come from")
+    rate: Frequency = Field(default=1.2 / 86400, gt=0, le=1e-3, description="mean payments of a card [Hz]; 1.2 a day")
+    spread: Number = Field(default=0.7, ge=0, le=1.5, description="sigma of the logarithm of a card's own rate")
+    channels: Channels = Field(default=Channels(), description="shares of the channels")
+    loyalty: Ratio = Field(default=0.7, ge=0, le=1, description="share of payments at a card's favourite merchants")
+    micro: Micro = Field(default=Micro(), description="genuine payments of a few coins")
+    buffer: Ratio = Field(default=0.6, ge=0, description="median spare balance at the start [monthly incomes]")
+    day_limit: Ratio = Field(default=0.5, gt=0, description="daily spending limit [monthly incomes]; at least 300")
     issuer_declines: Ratio = Field(
-        0.008, ge=0, le=0.5, description="share of payments declined by the issuer at random"
+        default=0.008, ge=0, le=0.5, description="share of payments that the issuer declines at random"
     )
-    mistyped: Ratio = Field(0.012, ge=0, le=0.5, description="share of online payments with wrong credentials")
-    strikes: int = Field(3, ge=1, description="declines by issuer or credentials in a row that block a card")
-    reissue: Time = Field(5 * 86400.0, gt=0, description="time until a blocked card has been replaced [s]")
-    loss_limit: Money = Field(0.0, ge=0, description="fraud loss above which the event has happened [currency]")
-    card_testing: Burst = Field(Burst(), description="how stolen cards are tested and used")
-    ticket_sale: TicketSale = Field(TicketSale(), description="the innocent burst that looks like card testing")
+    mistyped: Ratio = Field(default=0.012, ge=0, le=0.5, description="share of online payments with wrong credentials")
+    strikes: int = Field(default=3, ge=1, description="declines by issuer or credentials in a row that block a card")
+    reissue: Time = Field(default=5 * 86400.0, gt=0, description="time until a blocked card has been replaced [s]")
+    loss_limit: Money = Field(default=0.0, ge=0, description="fraud loss above which the event has happened [currency]")
+    card_testing: Burst = Field(default=Burst(), description="how stolen cards are tested and used")
+    ticket_sale: TicketSale = Field(default=TicketSale(), description="the innocent burst that looks like card testing")
 
 
 class Payments:
@@ -140,9 +138,7 @@ class Payments:
         "cards_passed": Column("int64", about="stolen cards with an approved probe"),
         "cards_used": Column("int64", about="stolen cards with an approved cash-out"),
         "hard_negative_count": Column("int64", about="payments of innocent bursts"),
-        "first_detection": Column(
-            unit="s", null=True, about="first report by a cardholder, also after the run; null = never"
-        ),
+        "first_detection": Column(unit="s", null=True, about="first report, perhaps after the run; null = never"),
     }
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "card_testing": FaultKind("stolen cards are probed with small payments, then used", "cards", 40.0),

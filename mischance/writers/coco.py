@@ -1,0 +1,169 @@
+"""COCO annotations of every camera: tight boxes, RLE masks and occlusion, one file a sensor."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from mischance.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mischance.truth import Record, Table
+
+_MERGE = "_merge/coco"
+_INFO = {"description": "mischance: rare events, made to order", "version": "1.0", "contributor": "", "url": ""}
+_PER_RUN = 10**6  # image id = run * 10^6 + index
+
+
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """The COCO writer has no settings."""
+
+
+class Coco:
+    """Collects `labels/<sensor>/images` and `objects` of each run, and joins the runs at the end.
+
+    A run's part of the file depends on that run alone, and the parts are joined in the order of the
+    runs, so the result is the same bytes however runs were dealt out and time was cut.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self._folder = Path(folder)
+        self._images: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+        self._objects: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+
+    def write(self, record: Record) -> None:
+        """Take the camera labels of one record; with the last of a batch, write a file a sensor and run."""
+        for path, table in record.tables.items():
+            room, _, rest = path.partition("/")
+            sensor, _, kind = rest.rpartition("/")
+            if room != "labels" or not sensor or kind not in ("images", "objects"):
+                continue
+            store = self._images if kind == "images" else self._objects
+            for i, run in enumerate(record.runs.tolist()):
+                store[sensor, run] += _rows(table, i)
+        if record.last:
+            for run in record.runs.tolist():
+                for sensor in sorted({name for name, number in self._images if number == run}):
+                    self._save(sensor, run)
+
+    def close(self) -> None:
+        """Forget runs that never came to their end."""
+        self._images.clear()
+        self._objects.clear()
+
+    @staticmethod
+    def finish(dataset: Path) -> None:
+        """Join the runs' files into `labels/<sensor>/coco.json`, one run in memory at a time.
+
+        Raises:
+            DatasetError: a run's file is damaged.
+        """
+        parts: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+        for path in (dataset / _MERGE).glob("*.json"):
+            sensor, _, run = path.stem.rpartition("-")
+            parts[sensor].append((int(run), path))
+        for sensor, found in sorted(parts.items()):
+            paths = [path for _, path in sorted(found)]
+            names = sorted({name for path in paths for name in _load(path)["categories"]})
+            target = dataset / "labels" / sensor / "coco.json"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_suffix(".tmp")
+            with draft.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(_document(paths, names))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+
+    def _save(self, sensor: str, run: int) -> None:
+        images = [_image(row, sensor, run) for row in self._images.pop((sensor, run))]
+        marks = [_annotation(row, image_id) for row, image_id in _numbered(self._objects.pop((sensor, run), []), run)]
+        part = {"categories": sorted({mark["category"] for mark in marks}), "images": images, "annotations": marks}
+        target = self._folder / _MERGE / f"{sensor}-{run:06d}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_dump(part), encoding="utf-8", newline="\n")
+
+
+def _rows(table: Table, i: int) -> list[dict[str, Any]]:
+    columns = {name: values.tolist() for name, values in table.run(i).items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _numbered(rows: list[dict[str, Any]], run: int) -> Iterator[tuple[dict[str, Any], int]]:
+    for row in rows:
+        yield row, run * _PER_RUN + row["index"]
+
+
+def _image(row: dict[str, Any], sensor: str, run: int) -> dict[str, Any]:
+    return {
+        "id": run * _PER_RUN + row["index"],
+        "file_name": f"sensors/{sensor}/frames/{run:06d}/{row['index']:06d}.png",
+        "width": row["width"],
+        "height": row["height"],
+        "run": run,
+        "t": round(row["t"], 9),
+        "t_shown": round(row["t_shown"], 9),
+    }
+
+
+def _annotation(row: dict[str, Any], image_id: int) -> dict[str, Any]:
+    return {
+        "image_id": image_id,
+        "category": row["category"],
+        "bbox": [row["x"], row["y"], row["w"], row["h"]],
+        "area": row["visible"],
+        "iscrowd": 0,
+        "segmentation": row["counts"],
+        "attributes": {
+            "actor": row["actor"],
+            "instance": row["instance"],
+            "occlusion": round(1.0 - row["visible"] / row["amodal"], 6),
+            "truncated": row["truncated"],
+            "distance": round(row["distance"], 4),
+        },
+    }
+
+
+def _document(paths: list[Path], names: list[str]) -> Iterator[str]:
+    """Yield the text of the joined file, a piece at a time."""
+    numbers = {name: i + 1 for i, name in enumerate(names)}
+    categories = [{"id": number, "name": name, "supercategory": ""} for name, number in numbers.items()]
+    sizes: dict[int, list[int]] = {}
+    mark_id = 0
+    yield '{"annotations":['
+    comma = "\n"
+    for path in paths:
+        part = _load(path)
+        sizes = {image["id"]: [image["height"], image["width"]] for image in part["images"]}
+        for mark in part["annotations"]:
+            mark_id += 1  # from 1: COCOeval takes an id of 0 for "not matched"
+            mask = {"counts": mark.pop("segmentation"), "size": sizes[mark["image_id"]]}
+            yield comma + _dump(
+                mark | {"id": mark_id, "category_id": numbers[mark.pop("category")], "segmentation": mask}
+            )
+            comma = ",\n"
+    yield f'],\n"categories":{_dump(categories)},\n"images":['
+    comma = "\n"
+    for path in paths:
+        for image in _load(path)["images"]:
+            yield comma + _dump(image)
+            comma = ",\n"
+    yield f'],\n"info":{_dump(_INFO)},\n"licenses":[]}}\n'
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read back: {error}", "run the same command again") from error
+    return part
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

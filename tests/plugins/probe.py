@@ -1,0 +1,78 @@
+"""A voltmeter with noise: reads the wandering signal on its own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from mischance.randomness import Streams
+from mischance.sockets import FaultKind, Renderer
+from mischance.truth import LABELS, Chunk, Column, Draw, Reading, Schema, Table
+
+READING: Schema = {"t": Column(unit="s"), "volt": Column(unit="V")}
+
+
+class Settings(BaseModel):
+    """What a scenario may say about a voltmeter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float = Field(33.3, gt=0, description="readings per second [Hz]")
+    noise: float = Field(0.01, ge=0, description="white noise, 1 sigma [V]")
+
+
+class Probe:
+    """Reports the last state of the signal at each of its ticks."""
+
+    faults: ClassVar[dict[str, FaultKind]] = {"offset": FaultKind("adds to every reading", severity="voltage")}
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def start(self, name: str, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
+        """Forget the last runs."""
+        self._name, self._draws = name, draws
+        self._rng = [stream(name) for stream in streams]
+        self._last = np.zeros(len(draws))
+
+    def read(self, chunk: Chunk, renderer: Renderer | None) -> Reading:
+        """Return a reading for every tick."""
+        t = chunk.ticks(self.settings.rate) / self.settings.rate
+        rows = []
+        for i, draw in enumerate(self._draws):
+            truth = chunk.tables["signal"].run(i)
+            own = t[t <= chunk.ends[i]] if not (chunk.ends[i] < chunk.start) else t[:0]
+            held = np.concatenate([[self._last[i]], truth["x"]])
+            volt = held[np.searchsorted(truth["t"], own, side="right")]
+            volt = volt + self.settings.noise * self._rng[i].normal(size=len(own))
+            for fault in draw.faults_of(f"sensors.{self._name}"):
+                volt = volt + fault.severity_at(own)
+            self._last[i] = held[-1]
+            rows.append({"t": own, "volt": volt})
+        return Reading({"": Table.of(READING, rows)})
+
+    def labels(self) -> Table:
+        """Label the offsets."""
+        rows = []
+        for draw in self._draws:
+            own = draw.faults_of(f"sensors.{self._name}")
+            nan = [np.nan for _ in own]
+            rows.append(
+                {
+                    "label_id": [f"{self._name}:{i}" for i in range(len(own))],
+                    "class": ["fault/sensor/offset" for _ in own],
+                    "target": [f.target for f in own],
+                    "t_cause": [f.onset for f in own],
+                    "t_effect": nan, "t_observable": nan,
+                    "t_end": [f.end for f in own],
+                    "t_reported": nan,
+                    "severity": [f.severity for f in own],
+                    "causes": [f'["{f.fault_id}"]' for f in own],
+                    "role": ["fault" for _ in own],
+                    "twin": ["" for _ in own],
+                }
+            )  # fmt: skip
+        return Table.of(LABELS, rows)
