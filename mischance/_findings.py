@@ -67,14 +67,12 @@ def problems_of(error: ValidationError, tree: object, model: type[BaseModel] | N
         path = _path(entry["loc"], tree, entry["type"])
         finding = _finding(entry, path, tree, _Shape.of(model).at(entry["loc"]))
         tagged = len(path) < len(entry["loc"])
-        kept.setdefault(finding.path, []).append((tagged, finding.message.startswith(_MISTYPED), finding))
+        whole = entry["type"] == "quantity" and isinstance(entry["input"], dict | list)
+        kept.setdefault(finding.path, []).append((tagged, whole or entry["type"].endswith("_type"), finding))
     findings = [_one(entries) for path, entries in kept.items() if not _outdone(path, entries, kept)]
     if len(raw) > MAX_FINDINGS:
         findings.append(Finding((), f"and {len(raw) - MAX_FINDINGS} more problems"))
     return findings
-
-
-_MISTYPED = "must be a"
 
 
 def _one(entries: Sequence[tuple[bool, bool, Finding]]) -> Finding:
@@ -219,12 +217,12 @@ class _Shape:
         """Return the shape at a location; parts that are tags choose among the models of a union."""
         shape = self
         for part in loc:
-            keys = [key for type_ in shape.types for key in _fields(type_)]
-            below = [inner for type_ in shape.types for inner in _step(type_, part)]
-            if below or not (chosen := _tagged(shape.types, part)):
-                shape = _Shape(below, keys) if below or keys else shape
+            leaves = [leaf for type_ in shape.types for leaf in _leaves(type_) if leaf is not type(None)]
+            if len(leaves) > 1:  # a union: the part is a tag, whatever keys its members have
+                shape = _Shape(_tagged(leaves, part) or leaves, shape.parent_keys)
             else:
-                shape = _Shape(chosen, shape.parent_keys)
+                keys = [key for type_ in shape.types for key in _fields(type_)]
+                shape = _Shape([inner for type_ in shape.types for inner in _step(type_, part)], keys)
         return shape
 
 
@@ -272,9 +270,9 @@ def _step(annotation: Any, part: str | int) -> Iterator[Any]:
             yield args[min(part, len(args) - 1)] if fixed else args[0]
 
 
-def _tagged(types_: Iterable[Any], tag: str | int) -> list[Any]:
+def _tagged(leaves: Iterable[Any], tag: str | int) -> list[Any]:
     """Return the models of a union that a tag stands for: by name, or by a literal field."""
-    models = [leaf for type_ in types_ for leaf in _leaves(type_) if hasattr(leaf, "model_fields")]
+    models = [leaf for leaf in leaves if hasattr(leaf, "model_fields")]
     return [m for m in models if m.__name__ == tag or any(tag in _literals(f) for f in m.model_fields.values())]
 
 

@@ -37,8 +37,10 @@ def _mapping(tree: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(key, str):
             raise ValueError(f"a key must be text (got {shorten(key)})")
         name = _quoted(key) if key != key.strip() or not _is_plain(key, key=True) else key
-        # The parser looks for the `:` of a simple key no further than 1024 characters.
-        start = f"{name}:" if len(name) < 1000 else f"? {name}\n:"
+        start = f"{name}:"
+        if len(name) > 1000:  # the parser looks for the `:` of a simple key no further than 1024 characters
+            yield f"? {name}"
+            start = ":"
         inline = _inline(value)
         if inline is not None:
             yield f"{start} {inline}"
@@ -88,7 +90,7 @@ def _leaf(value: Any) -> str:
 
 def _is_plain(text: str, *, key: bool = False) -> bool:
     """Whether a text can do without quotes and still be read as that text."""
-    if not _PLAIN.fullmatch(text) or text[-1] == " " or text.startswith(("..", "-.", ". ")):
+    if not _PLAIN.fullmatch(text) or text[-1] == " " or text.startswith(("..", "-.", ". ", "<<")):
         return False
     try:
         return key or scalar(text) == text

@@ -204,7 +204,7 @@ def _sweep(
         loaded, runs, folder, workers=workers, twin=twin, keep_twins=keep_twins, limit=limit,
         retry_failed=retry_failed, quiet=ctx.obj["quiet"] or as_json, color=ctx.obj["color"],
     )  # fmt: skip
-    facts = summary(folder, result, preview=preview)
+    facts = summary(loaded, result, preview=preview)
     if as_json:
         _print_json(facts)
     else:

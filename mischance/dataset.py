@@ -30,7 +30,9 @@ SCENARIO = "scenario.yaml"
 _UNBORN = {LOCK, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", f"{LEDGER}-journal"}
 
 
-def recipe_of(scenario: Scenario, runs: int, *, twin: bool = False, keep_twins: bool = False, shard: int | None = None) -> Recipe:
+def recipe_of(
+    scenario: Scenario, runs: int, *, twin: bool = False, keep_twins: bool = False, shard: int | None = None
+) -> Recipe:
     """Return what fixes every byte of a sweep over a scenario.
 
     Raises:

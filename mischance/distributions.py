@@ -6,8 +6,8 @@
     friction: {choice: {0.8: 0.90, 0.4: 0.08}}          value: weight
     load: {empirical: {file: load.csv, column: kN}, source: Smith 2019}
 
-Reading needs neither NumPy nor SciPy; the classes behind `Spec` are in
-`_specs.py`, the laws in `_laws.py`, their formulas in `_formulas.py`.
+Reading needs neither NumPy nor SciPy. The classes behind `Spec` are in `_specs.py`
+and `_kinds.py`, the laws in `_laws.py`, their formulas in `_formulas.py`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mischance import _samples, units
+from mischance._distribution_schema import schema
+from mischance._kinds import Choice, Empirical, Mixture, Parametric
 from mischance._laws import ALIASES, LAWS, Arg, Form
-from mischance._specs import Choice, Constant, Empirical, Expr, Mixture, Parametric, Spec, compiled
+from mischance._specs import Constant, Expr, Spec, compiled
 from mischance.advice import shorten, suggest
 from mischance.errors import ExpressionError, MischanceError, UnitError
 
@@ -452,68 +454,6 @@ def _near(key: object, known: Sequence[str]) -> str:
 
 def _known() -> str:
     return ", ".join(sorted(KINDS))
-
-
-# -- JSON Schema ------------------------------------------------------------------------------------------------------
-
-
-def schema(ref: str = "#/$defs/Distribution") -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the language; `ref` is where the caller puts it, for what stands inside.
-
-    Quantities and expressions are any text; limits between arguments are left to `parse`.
-    """
-    inner = {"$ref": ref}
-    number: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
-    weight: dict[str, Any] = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}
-    text = {"type": "string"}
-    how = {"enum": ["linear", "steps"], "default": "linear", "description": "between figures, or one of them"}
-    from_file = {"file": text, "column": text, "unit": text, "how": how, "sha256": text}
-    pair = {"type": "array", "prefixItems": [weight, inner], "minItems": 2, "maxItems": 2}
-    options = {"type": "array", "items": number, "minItems": 1, "uniqueItems": True}
-    arguments: dict[str, tuple[str, dict[str, Any]]] = {
-        "constant": ("always the same number or word", number),
-        "expr": ("calculated from other drawn values", number),
-        "choice": (
-            "one of a few numbers or words, each with a weight",
-            {"anyOf": [{"type": "object", "additionalProperties": weight, "minProperties": 1}, options]},
-        ),
-        "mixture": ("one of several distributions", {"type": "array", "items": pair, "minItems": 1}),
-        "empirical": (
-            "figures as they were observed",
-            {
-                "anyOf": [
-                    _object({"values": {"type": "array", "items": number, "minItems": 1}, "how": how}, ["values"]),
-                    _object(from_file, ["file", "column"]),
-                ]
-            },
-        ),
-    }
-    for name, law in LAWS.items():
-        first = law.forms[0]
-        ways: list[dict[str, Any]] = [
-            {"type": "array", "items": inner, "minItems": len(first.needed), "maxItems": len(first.names)}
-        ]
-        if len(first.names) == 1:
-            ways.append(number)
-        for form in law.forms:
-            properties = {arg.name: {**inner, **_described(arg)} for arg in form.args}
-            ways.append(_object(properties, list(form.needed)))
-        arguments[name] = (law.about, {"anyOf": ways})
-    for alias, name in ALIASES.items():
-        arguments[alias] = arguments[name]
-    kinds = [
-        {"description": about, **_object({kind: tree, "source": text}, [kind])}
-        for kind, (about, tree) in sorted(arguments.items())
-    ]
-    return {"description": "a number, a quantity, an expression or a distribution", "anyOf": [*number["anyOf"], *kinds]}
-
-
-def _object(properties: Mapping[str, Any], required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "properties": dict(properties), "required": required, "additionalProperties": False}
-
-
-def _described(arg: Arg) -> dict[str, Any]:
-    return {"description": arg.about, **({} if arg.default is None else {"default": arg.default})}
 
 
 __all__ = ["KINDS", "Spec", "TreeError", "TreeProblem", "parse", "schema"]

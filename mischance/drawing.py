@@ -64,7 +64,10 @@ def draw(scenario: Scenario, runs: Sequence[int] | IntArray, seed: int | None = 
     draws = []
     for i, run in enumerate(numbers):
         own = {name: _plain(column[i]) for name, column in values.items()}
-        settings = scenario.simulator.settings_for(own)
+        try:
+            settings = scenario.simulator.settings_for(own)
+        except RunError as error:
+            raise RunError(f"run {run}: {error.message}", error.hint) from error
         planned_faults = tuple(sorted(faults[i], key=lambda fault: (fault.onset, fault.fault_id)))
         draws.append(Draw(root, int(run), own, planned_faults, float(log_weight[i]), settings=settings))
     return draws

@@ -347,7 +347,7 @@ class _Compiler:
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARE:
                 return _apply2(COMPARE[type(op)], self.compile(left), self.compile(right))
             case ast.Compare(comparators=comparators, ops=ops) if len(ops) > 1:
-                raise self._error(comparators[0], "comparisons cannot be chained", "write a < b and b < c")
+                raise self._error(comparators[1], "comparisons cannot be chained", "write a < b and b < c")
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
                 if len(args) != _FUNCTIONS[name]:
                     message = f"{name} takes {_FUNCTIONS[name]} values (got {len(args)})"

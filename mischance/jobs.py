@@ -142,7 +142,8 @@ class _Sweep:
         self._progress = progress
         self._begun = time.monotonic()
         self._fresh = 0
-        self._totals = draft.ledger.totals()
+        totals = draft.ledger.totals()
+        self._done, self._failed, self._events = totals.done, totals.failures, totals.events
         self._open = {shard: deque(runs) for shard, runs in draft.pending().items()}
         self._left = {shard: len(runs) for shard, runs in self._open.items()}
         self._urgent: deque[Job] = deque()
@@ -167,7 +168,7 @@ class _Sweep:
                     self._take(job, result)
                 self._report()
         if not self._ended:
-            raise Interrupted(self.draft.out, self.draft.ledger.totals().done, self.draft.recipe.runs)
+            raise Interrupted(self.draft.out, self._done, self.draft.recipe.runs)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -179,7 +180,7 @@ class _Sweep:
         def stop(number: int, frame: FrameType | None) -> None:
             del number, frame
             if self._stopping:
-                raise Interrupted(self.draft.out, self._totals.done + self._fresh, self.draft.recipe.runs)
+                raise Interrupted(self.draft.out, self._done, self.draft.recipe.runs)
             self._stopping = True
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -253,6 +254,8 @@ class _Sweep:
         self._cost = cost if self._cost is None else (self._cost + cost) / 2
         self._size = len(done.rows)
         self._batch = done.batch
+        self._done += len(done.rows)
+        self._events += sum(row.event for row in done.rows)
         self._decided(job.shard, len(done.rows))
 
     def _blame(self, job: PlayJob, failed: Failed) -> None:
@@ -264,6 +267,7 @@ class _Sweep:
         else:
             command = f"mischance replay {self.draft.out} {job.first}"
             self.draft.ledger.add_failure(job.first, failed.status, failed.reason, command)
+            self._failed += 1
             self._decided(job.shard, 1)
 
     def _decided(self, shard: Shard, runs: int) -> None:
@@ -285,14 +289,13 @@ class _Sweep:
     def _report(self) -> None:
         if self._progress is None:
             return
-        totals = self.draft.ledger.totals()
         seconds = time.monotonic() - self._begun
         rate = self._fresh / seconds if seconds > 0 else 0.0
         total = self.draft.recipe.runs
-        waiting = total - totals.decided
+        waiting = total - self._done - self._failed
         phase = "stopping" if self._stopping else ("playing" if waiting else "finishing")
         left = waiting / rate if rate > 0 else None
-        self._progress(Progress(totals.done, totals.failures, total, totals.events, seconds, rate, left, phase))
+        self._progress(Progress(self._done, self._failed, total, self._events, seconds, rate, left, phase))
 
 
 __all__ = ["Interrupted", "Progress", "Replay", "SweepResult", "replay", "sweep"]

@@ -23,7 +23,16 @@ LOCK = ".lock"
 PARTS = "parts"
 MERGE = "_merge"
 # What the manifest leaves out: itself, the ledger (it holds seconds), report and preview (made from the rest).
-_LEFT_OUT = {MANIFEST, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", f"{LEDGER}-journal", LOCK, "report.html", "preview.png"}
+_LEFT_OUT = {
+    MANIFEST,
+    LEDGER,
+    f"{LEDGER}-wal",
+    f"{LEDGER}-shm",
+    f"{LEDGER}-journal",
+    LOCK,
+    "report.html",
+    "preview.png",
+}
 
 
 @dataclass(frozen=True, slots=True)

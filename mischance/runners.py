@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mischance.errors import RunError
-from mischance.workers import Done, Failed, Job, PlayJob, begin, perform
+from mischance.workers import Done, Failed, Job, PlayJob, ReplayJob, begin, perform
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PATIENCE = 60.0  # seconds by which the pool's own time limit is later than the worker's
@@ -95,7 +95,7 @@ class Processes:
 
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(
-            self.width, initializer=begin, initargs=(os.getpid(),), context=context  # type: ignore[arg-type]
+            self.width, initializer=begin, initargs=(os.getpid(),), context=context
         )  # fmt: skip
 
     def submit(self, job: Job) -> None:
@@ -103,8 +103,9 @@ class Processes:
         self._count += 1
         job = replace(job, trace=str(self._traces / f".trace-{os.getpid()}-{self._count}"))
         timeout = None
-        if isinstance(job, PlayJob) and job.limit > 0:
-            timeout = job.limit * (job.last - job.first + 1) + _PATIENCE
+        if isinstance(job, PlayJob | ReplayJob) and job.limit > 0:
+            batches = job.last - job.first + 1 if isinstance(job, PlayJob) else 1
+            timeout = job.limit * batches + _PATIENCE
         future: Future[Done | Failed] = self._pool.schedule(perform, args=(job,), timeout=timeout)
         self._jobs[future] = job
 
@@ -184,7 +185,7 @@ class Processes:
         return [self._jobs.pop(future) for future in waiting]
 
     def _stop(self) -> None:
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         with contextlib.suppress(TimeoutError):
             self._pool.join(timeout=10)
 
@@ -217,4 +218,4 @@ def read_trace(trace: Path, job: Job, exit_code: int) -> Failed:
 
 
 def _limit_text(job: Job) -> str:
-    return f"{job.limit:g} s" if isinstance(job, PlayJob) else "none"
+    return f"{job.limit:g} s" if isinstance(job, PlayJob | ReplayJob) else "none"

@@ -143,12 +143,13 @@ class PlugIn:
         try:
             return validate(self.declared.settings, fill(self.tree, values))
         except ValidationError as error:
+            from mischance._findings import problems_of
+            from mischance.document import show_path
             from mischance.errors import RunError
 
-            first = error.errors(include_url=False)[0]
-            path = ".".join(str(part) for part in first["loc"])
+            found = problems_of(error, fill(self.tree, values), self.declared.settings)[0]
             raise RunError(
-                f"{self.room[:-1]}.{path}: {first['msg']} (drawn {first.get('input')!r})",
+                f"{self.room[:-1]}.{show_path(found.path)}: {found.message}, as drawn",
                 "narrow the distribution in `vary`, or add a line to `constraints`",
             ) from error
 

@@ -68,9 +68,10 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
     from mischance.twins import healthy_band, play_with_twins
 
     scenario = load(out / SCENARIO)
-    if scenario.identity() != recipe.identity:
+    found = scenario.identity()
+    if found != recipe.identity:
         raise DatasetError(
-            f"{out / SCENARIO} is not the scenario of this dataset: {scenario.identity()[:16]}, not {recipe.identity[:16]}",
+            f"{out / SCENARIO} is not the scenario of this dataset: {found[:16]}, not {recipe.identity[:16]}",
             "restore it, or make the dataset again in another folder",
         )
 
@@ -147,7 +148,19 @@ class FinishJob:
     attempt: int = 1
 
 
-Job = PlayJob | SealJob | FinishJob
+@dataclass(frozen=True, slots=True)
+class ReplayJob:
+    """Play one run alone into a folder of its own; the dataset is only read."""
+
+    place: Place
+    run: int
+    folder: str
+    limit: float = 0.0
+    trace: str = ""
+    attempt: int = 1
+
+
+Job = PlayJob | SealJob | FinishJob | ReplayJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,8 @@ def perform(job: Job) -> Done | Failed:
                 return Done(tuple(rows), time.perf_counter() - begun, batch)
             if isinstance(job, SealJob):
                 seal(Path(job.place.out), job.shard, [Path(part) for part in job.parts])
+            elif isinstance(job, ReplayJob):
+                return Done(tuple(_replay(job)), time.perf_counter() - begun)
             else:
                 _finish(job)
             return Done(seconds=time.perf_counter() - begun)
@@ -203,6 +218,13 @@ def _play(job: PlayJob) -> tuple[list[RunRow], int]:
         writer.abandon()
         raise
     return rows, work.batch
+
+
+def _replay(job: ReplayJob) -> list[RunRow]:
+    work = _work(job.place)
+    writer = PartWriter(Path(job.folder), work.writers, work.splits() if work.splits else None)
+    play_into(writer, work, np.array([job.run], np.int64), job.limit, job.trace)
+    return writer.close()
 
 
 def play_into(writer: PartWriter, work: Work, runs: IntArray, limit: float = 0.0, trace: str = "") -> None:

@@ -21,7 +21,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     """What a scenario may say about the renderer."""
 
     shadow: bool = Field(True, description="whether the sun casts shadows (about half as much time again)")
-    sun_azimuth: Angle = Field(130.0 * pi / 180.0, description="where the sun stands, from +x towards +y [rad]")
+    sun_azimuth: Angle = Field(105.0 * pi / 180.0, description="where the sun stands, from +x towards +y [rad]")
     sun_elevation: Angle = Field(42.0 * pi / 180.0, gt=0, le=pi / 2, description="its height above the horizon [rad]")
     visibility: Length = Field(1500.0, gt=0, description="distance at which haze leaves 5 % of contrast [m]")
     smooth: bool = Field(False, description="whether colour is sampled four times a pixel (about four times as slow)")

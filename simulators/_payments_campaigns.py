@@ -85,7 +85,7 @@ class Campaign:
                 f"{fault.fault_id}: {fault.kind} wants {wanted:,} cards where the world has {there:,}",
                 "its severity is a number of cards: lower it, or raise simulator.cards",
             )
-        self._wanted = wanted
+        self.size = wanted
         # The clock ticks in whole microseconds: nothing starts before the onset, nothing at or after the end.
         self._onset = math.ceil(fault.onset * SECOND)
         self._end = math.inf if math.isinf(fault.end) else math.ceil(fault.end * SECOND)
@@ -100,12 +100,12 @@ class Campaign:
         yield env.timeout(max(self._onset - env.now, 0))
         self._acquire()
         stages = ("verify", "purchase") if self.innocent else ("probe", "cash_out")
-        details = {"fault": self.fault.fault_id, "cards": self._wanted, "merchants": self._shops.tolist()}
+        details = {"fault": self.fault.fault_id, "cards": self.size, "merchants": self._shops.tolist()}
         self._note("start", "", f"{self.fault.kind}_started", json.dumps({**details, "stages": stages}))
         for slot, card in enumerate(self.cards):
             u = self._draw(slot, 0)
             gap = _exponential(u[_GAP], self._burst.gap)
-            at = max(env.now + gap, self._onset + round(self.fault.ramp * SECOND * (slot + 1) / self._wanted))
+            at = max(env.now + gap, self._onset + round(self.fault.ramp * SECOND * (slot + 1) / self.size))
             if at >= self._end:
                 break
             yield env.timeout(at - env.now)
@@ -122,7 +122,7 @@ class Campaign:
         if burst.acquire == "bin":
             anchor = int(np.argmax(order))
             order = np.where(people.bin == people.bin[anchor], order, order - 1e12)
-        chosen = np.argsort(-order, kind="stable")[: self._wanted]
+        chosen = np.argsort(-order, kind="stable")[: self.size]
         queue = self._streams.uniform(f"{name}.queue", chosen)
         self.cards = chosen[np.argsort(queue)]
         self._desk.sync(int(self._desk.env.now))

@@ -167,7 +167,7 @@ class Run:
             "t_observable": [nan] * len(begun),
             "t_end": [nan if c.active else c.last for c in begun],
             "t_reported": [c.first_report for c in begun],
-            "severity": [c.fault.severity for c in begun],
+            "severity": [float(c.size) for c in begun],
             "causes": _text([json.dumps([c.fault.fault_id]) for c in begun]),
             "role": _text(["bystander" if c.innocent else "attacker" for c in begun]),
             "twin": _text([""] * len(begun)),

@@ -20,7 +20,9 @@ class Lanes(_Part):
 
     lanes: int = Field(default=3, ge=1, le=8, description="number of lanes")
     lane_width: Length = Field(default=3.5, ge=2, le=6, description="width of a lane [m]")
-    length: Length = Field(default=600.0, ge=50, le=5000, description="length of road that is drawn ahead of the start [m]")
+    length: Length = Field(
+        default=600.0, ge=50, le=5000, description="length of road that is drawn ahead of the start [m]"
+    )
 
     def centre(self, lane: int) -> float:
         """Return y of the middle of a lane [m]; y = 0 is the right edge of the road."""
@@ -91,7 +93,9 @@ class Actor(_Part):
 class Impact(_Part):
     """What bodies do to each other when they touch. Rigid bodies: no crush, and no claim about injury."""
 
-    restitution: Ratio = Field(default=0.1, ge=0, le=1, description="restitution of a pair; 0.05-0.1 above 40 km/h, unverified")
+    restitution: Ratio = Field(
+        default=0.1, ge=0, le=1, description="restitution of a pair; 0.05-0.1 above 40 km/h, unverified"
+    )
     friction: Ratio = Field(default=0.25, ge=0, le=2, description="friction of sheet metal on sheet metal; unverified")
 
 

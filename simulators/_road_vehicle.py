@@ -146,8 +146,12 @@ class Vehicle:
 
     def _driver(self, t: float) -> tuple[float, float]:
         """Keep speed and lane, or carry out what the scenario plans."""
-        if self.braking is not None and self.speed <= self.braking.to:
-            self.cruise, self.braking = self.braking.to, None
+        if self.braking is not None:
+            # letting go takes a while too: what is still lost meanwhile is a**2 / 2j; to a stop, brake to the end
+            to, jerk = self.braking.to, self.actor.jerk
+            more = self.asked * self.asked / (2.0 * jerk) if jerk > 0.0 and to > 0.0 else 0.0
+            if self.speed <= to + more:
+                self.cruise, self.braking = to, None
         if self.braking is not None:
             wanted = -self.braking.deceleration
         else:

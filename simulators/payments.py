@@ -121,6 +121,7 @@ class Payments:
     """
 
     batch: ClassVar[int] = 8
+    piece: ClassVar[float] = 86400.0  # a day's rows are few, and each piece of time costs as much as a thousand rows
     commands: ClassVar[Schema] = {"card": Column("int32", about="a card to block from now on")}
     measures: ClassVar[Schema] = {
         "payments": Column("int64", about="payments wanted, declined ones included"),

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 TABLE_RATE = 20  # rows of `actors` per second
 HARD = 4.0  # deceleration that is an event [m/s2]
-CREEP = 0.1  # closing speed below which two vehicles lean on each other without an impact [m/s]
+CREEP = 0.15  # closing speed below which two vehicles lean on each other without an impact [m/s]
+DEEP = 0.015  # overlap from which leaning is watched more closely [m]
 AGAIN = 0.5  # a pair that touches again sooner than this leans: the same contact goes on [s]
 
 
@@ -215,11 +216,13 @@ class Road:
             reach = hypot(*a.half) + hypot(*b.half)
             if hypot(b.x - a.x, b.y - a.y) > reach + fastest * duration:
                 continue
-            if separation(a.rectangle(), b.rectangle())[0] <= 1e-9:
+            gap, creep = separation(a.rectangle(), b.rectangle())[0], CREEP
+            if gap <= 1e-9:
                 when = 0.0  # still touching from the last impact: only what closes in again is another one
+                creep = CREEP if gap > -DEEP else 0.2 * CREEP
             else:
                 when = first_contact(a.outline, b.outline, duration, fastest)
-            if when < soonest and self._closing(a, b, when)[0] > CREEP:
+            if when < soonest and self._closing(a, b, when)[0] > creep:
                 soonest, pair = when, (a, b)
         return soonest, pair
 

@@ -405,7 +405,7 @@ def test_files_stay_inside_the_scenarios_folder(tmp_path):
 @pytest.mark.parametrize(
     ("tree", "path", "message", "hint", "at_key"),
     [
-        ({"lognormall": [1, 2]}, ("lognormall",), "no distribution is called 'lognormall'", 
+        ({"lognormall": [1, 2]}, ("lognormall",), "no distribution is called 'lognormall'",
          "did you mean 'lognormal'?  known: ", True),
         ({0.8: 0.9}, (0.8,), "no distribution is called 0.8", "choice", True),
         ({"normal": [1, 2], "uniform": [1, 2]}, (), "one key names the distribution", "", False),

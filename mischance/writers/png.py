@@ -1,0 +1,42 @@
+"""Images as PNG, one file a frame: colour in 8 bits, depth and ids in 16 bits; anything else as .npz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from mischance.truth import Record
+
+
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """What a scenario may say about PNG."""
+
+    compression: int = Field(1, ge=0, le=9, description="zlib level: 0 is fastest, 9 is smallest")
+
+
+class Png:
+    """Writes `<path>/<run>/<index>.png`.
+
+    Depth is stored in steps of 5 mm; 65535 stands for 327.675 m and beyond, and for nothing there.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+
+    def write(self, record: Record) -> None:
+        """Take the images of a record."""
+        if not record.frames:
+            return
+        from ._images import save
+
+        for path, frames in record.frames.items():
+            for run, images in zip(record.runs.tolist(), frames, strict=True):
+                folder = self.folder / path / f"{run:06d}"
+                for name, stack in images.passes.items():
+                    for index, image in zip(images.index.tolist(), stack, strict=True):
+                        save(folder / f"{index:06d}", name, image, self.settings.compression)
+
+    def close(self) -> None:
+        """Nothing stays open."""
