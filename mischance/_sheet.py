@@ -42,17 +42,13 @@ def of_run(columns: Columns, run: int) -> Columns:
     return {name: values[rows] for name, values in columns.items()}
 
 
-def title(canvas: Canvas, dataset: Path, note: str) -> None:
-    """Write the scenario's name, seed and about on top."""
-    scenario = yaml.safe_load((dataset / "scenario.yaml").read_text(encoding="utf-8"))
+def title(canvas: Canvas, dataset: Path, note: str) -> Mapping[str, Any]:
+    """Write the scenario's name, seed and about on top; return the scenario's keys."""
+    scenario: Mapping[str, Any] = yaml.safe_load((dataset / "scenario.yaml").read_text(encoding="utf-8"))
     x = canvas.text(MARGIN, 40, str(scenario.get("name", "dataset")), size=24, bold=True)
     canvas.text(x + 16, 40, f"seed {scenario.get('seed', 0)}   {note}", size=13, ink=FAINT)
     canvas.text(MARGIN, 64, str(scenario.get("about", "")), size=14, ink=FAINT)
-
-
-def number(value: Any) -> str:
-    """Return a number as people write it."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return scenario
 
 
 def read_image(path: Path, *, raw: bool = False) -> AnyArray:

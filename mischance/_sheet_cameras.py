@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mischance._canvas import ALARM, FAINT, GOOD, INK, LINE, PALETTE, Canvas
+from mischance._canvas import ALARM, FAINT, GOOD, INK, LINE, PALETTE, Canvas, Color
 from mischance._sheet import GAP, MARGIN, WIDTH, Columns, of_run, read_image, table, title
 from mischance.errors import DatasetError
 from mischance.truth import AnyArray
 
 ROWS, COLUMNS = 4, 5
+AFTER = 0.3  # how far images go on after an event [s]
 Place = tuple[float, float, int]
 
 
@@ -34,50 +36,78 @@ def cameras(dataset: Path, sensor: str) -> Canvas:
     thumb = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) // COLUMNS
     first = read_image(found[shown[0]][0])
     tall = round(first.shape[0] * thumb / first.shape[1])
-    passes = [name for name in ("depth", "instance") if _pass_folder(dataset, sensor, name).is_dir()]
+    passes = [name for name in ("depth", "instance") if (dataset / _pass_folder(sensor, name)).is_dir()]
     wide = (WIDTH - 2 * MARGIN - 2 * GAP) // 3
     below = (round(first.shape[0] * wide / first.shape[1]) + 44) if passes else 0
     canvas = Canvas(WIDTH, 84 + len(shown) * (tall + 40) + below + 16)
-    title(canvas, dataset, f"{len(found)} runs with camera '{sensor}'")
+    event = str(
+        (
+            title(canvas, dataset, f"{len(found)} run{'s' * (len(found) > 1)} with camera '{sensor}'").get("event")
+            or {}
+        ).get("name", "event")
+    )
     y = 84.0
     for run in shown:
-        _run_line(canvas, y + 18, run, runs, labels)
+        _run_line(canvas, y + 18, of_run(runs, run), of_run(labels, run), event)
         files = found[run]
-        chosen = sorted({round(k) for k in np.linspace(0, len(files) - 1, COLUMNS).tolist()})
-        for column, k in enumerate(chosen):
+        for column, k in enumerate(_chosen(files, of_run(images, run), of_run(labels, run))):
             x = MARGIN + column * (thumb + GAP)
             _thumb(canvas, (x, y + 28, thumb), run, files[k], (objects, images))
         y += tall + 40
     if passes:
-        run = shown[0]
-        file = found[run][_moment(found[run], of_run(objects, run))]
+        file = _fullest(found, shown, objects)
+        run = int(file.parent.name)
         canvas.text(MARGIN, y + 18, f"run {run}: one moment as colour, {' and '.join(passes)}", size=14, bold=True)
         pictures = [read_image(file)]
         for name in passes:
-            raw = read_image(_pass_folder(dataset, sensor, name) / file.parent.name / file.name, raw=True)
-            pictures.append(_depth_colors(raw) if name == "depth" else _instance_colors(raw))
+            raw = read_image(dataset / _pass_folder(sensor, name) / file.parent.name / file.name, raw=True)
+            inks = _inks(of_run(objects, run), _actors(objects))
+            pictures.append(_depth_colors(raw) if name == "depth" else _instance_colors(raw, inks))
         for i, picture in enumerate(pictures):
             canvas.picture(MARGIN + i * (wide + GAP), y + 28, picture, wide)
     return canvas
 
 
-def _pass_folder(dataset: Path, sensor: str, name: str) -> Path:
-    return dataset / ("labels" if name == "instance" else "sensors") / sensor / name
+def _chosen(files: list[Path], images: Columns, labels: Columns) -> list[int]:
+    """Return which images to show: evenly over the run, or up to just after its event."""
+    last = len(files) - 1
+    if images and labels:
+        when = labels["t_cause"][labels["role"] == "event"]
+        if len(when):
+            last = min(last, int(np.searchsorted(images["t"], float(when.min()) + AFTER)))
+    return sorted({round(k) for k in np.linspace(0, last, COLUMNS).tolist()})
 
 
-def _run_line(canvas: Canvas, y: float, run: int, runs: Columns, labels: Columns) -> None:
-    """Write what is known of a run in one line."""
-    x = canvas.text(MARGIN, y, f"run {run}", size=15, bold=True) + 14
-    row = {name: values[0] for name, values in of_run(runs, run).items() if len(values)}
+def _pass_folder(sensor: str, name: str) -> str:
+    return f"{'labels' if name == 'instance' else 'sensors'}/{sensor}/{name}"
+
+
+def _actors(objects: Columns) -> list[str]:
+    return sorted(set(objects["actor"].tolist())) if objects else []
+
+
+def _inks(objects: Columns, actors: list[str]) -> dict[int, Color]:
+    """Return the colour of each labelled instance: that of its actor's boxes."""
+    pairs = zip(objects["instance"].tolist(), objects["actor"].tolist(), strict=True) if objects else ()
+    return {instance: PALETTE[actors.index(actor) % len(PALETTE)] for instance, actor in pairs}
+
+
+def _run_line(canvas: Canvas, y: float, run: Columns, labels: Columns, event: str) -> None:
+    """Write what is known of a run in one line: what fits of it."""
+    row = {name: values[0] for name, values in run.items() if len(values)}
+    x = canvas.text(MARGIN, y, f"run {row.get('run', '')}", size=15, bold=True) + 14
     if "event" in row:
-        x = canvas.tag(x, y, "event" if row["event"] else "no event", ALARM if row["event"] else GOOD) + 14
-    facts = [f"margin {row['margin']:.3g}"] if "margin" in row else []
-    facts += [str(row[name]) for name in ("verdict", "reason") if row.get(name)]
-    known = of_run(labels, run)
-    if known:
-        pairs = zip(known["class"].tolist(), known["t_cause"].tolist(), strict=True)
-        facts += [f"{kind} at {t:.2f} s" for kind, t in pairs][:3]
-    canvas.text(x, y, "   ".join(facts)[:150], size=13, ink=FAINT)
+        x = canvas.tag(x, y, event if row["event"] else f"no {event}", ALARM if row["event"] else GOOD) + 14
+    words = str(row.get("reason") or row.get("verdict") or "").split()
+    if labels:
+        faults = (i for i, role in enumerate(labels["role"].tolist()) if role == "fault")
+        for i in faults:
+            words = [f"{labels['class'][i].removeprefix('fault/')} at {labels['t_cause'][i]:.2f} s;", *words]
+    line = " ".join(words)
+    while words and x + canvas.text_width(line, 13) > WIDTH - MARGIN:
+        words.pop()
+        line = " ".join(words) + " ..."
+    canvas.text(x, y, line, size=13, ink=FAINT)
 
 
 def _thumb(canvas: Canvas, place: Place, run: int, file: Path, truth: tuple[Columns, Columns]) -> None:
@@ -87,7 +117,7 @@ def _thumb(canvas: Canvas, place: Place, run: int, file: Path, truth: tuple[Colu
     image = read_image(file)
     height = canvas.picture(x, y, image, width)
     ratio, index = width / image.shape[1], int(file.stem)
-    actors = sorted(set(objects["actor"].tolist())) if objects else []
+    actors = _actors(objects)
     if objects:
         rows = np.flatnonzero((objects["run"] == run) & (objects["index"] == index))
         for i in rows.tolist():
@@ -108,13 +138,17 @@ def _thumb(canvas: Canvas, place: Place, run: int, file: Path, truth: tuple[Colu
         canvas.text(x + 5, y + height - 5, stamp, size=12, ink=LINE)
 
 
-def _moment(files: list[Path], objects: Columns) -> int:
-    """Return which image shows most: the one with the largest visible area of objects, else the middle one."""
-    if not objects or not len(objects["index"]):
-        return len(files) // 2
-    index, area = objects["index"], objects["visible"].astype(np.float64)
-    sums = [float(area[index == int(file.stem)].sum()) for file in files]
-    return int(np.argmax(sums))
+def _fullest(found: Mapping[int, list[Path]], shown: list[int], objects: Columns) -> Path:
+    """Return the image with the largest object that is wholly inside it; else the middle one of the first run."""
+    if objects and len(objects["run"]):
+        whole = np.isin(objects["run"], shown) & ~objects["truncated"].astype(np.bool_)
+        best = int(np.argmax(np.where(whole, objects["visible"], -1)))
+        name = f"{int(objects['index'][best]):06d}.png"
+        for file in found.get(int(objects["run"][best]), []) if whole[best] else []:
+            if file.name == name:
+                return file
+    files = found[shown[0]]
+    return files[len(files) // 2]
 
 
 def _depth_colors(raw: AnyArray) -> AnyArray:
@@ -131,16 +165,23 @@ def _depth_colors(raw: AnyArray) -> AnyArray:
     return colored
 
 
-def _instance_colors(raw: AnyArray) -> AnyArray:
-    palette = np.array([(0, 0, 0), *PALETTE], np.uint8)
-    colored: AnyArray = palette[np.where(raw == 0, 0, 1 + (raw.astype(np.int64) - 1) % len(PALETTE))]
+def _instance_colors(raw: AnyArray, inks: Mapping[int, Color]) -> AnyArray:
+    """Return labelled instances in their actors' colours, scenery in dark grey."""
+    palette = np.full((int(raw.max()) + 1, 3), INK, np.uint8)
+    palette[0] = 0
+    for instance, ink in inks.items():
+        if instance < len(palette):
+            palette[instance] = ink
+    colored: AnyArray = palette[raw]
     return colored
 
 
 def _shown_runs(runs: Columns, candidates: list[int]) -> list[int]:
-    """Return up to ROWS runs: those with the event first, but leave room for one without."""
-    happened = dict(zip(runs["run"].tolist(), runs["event"].tolist(), strict=True)) if "event" in runs else {}
+    """Return up to ROWS runs: those with the event first, then the nearest to it; room is left for one without."""
+    facts = {name: runs[name].tolist() for name in ("run", "event", "margin") if name in runs}
+    happened = dict(zip(facts.get("run", []), facts.get("event", []), strict=False))
+    margin = dict(zip(facts.get("run", []), facts.get("margin", []), strict=False))
     rare = [run for run in candidates if happened.get(run)]
-    usual = [run for run in candidates if not happened.get(run)]
+    usual = sorted((run for run in candidates if not happened.get(run)), key=lambda run: (margin.get(run, 0.0), run))
     chosen = rare[: ROWS - 1] if usual else rare[:ROWS]
     return chosen + usual[: ROWS - len(chosen)]

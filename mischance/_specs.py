@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mischance import units
 from mischance.errors import RunError
 from mischance.expressions import compile_expression
 
@@ -39,7 +40,7 @@ class Spec(ABC):
     """One distribution of a scenario.
 
     `source` says where its figures come from. `dimension` is that of its quantities, '' where none was
-    written; like `Empirical.path` it is not part of equality, since `dump` writes bare SI numbers.
+    written; like `Empirical.path` it is not part of equality: a bare number means the same as one with its SI unit.
     """
 
     source: str = ""
@@ -153,7 +154,7 @@ class Spec(ABC):
         """
 
     def dump(self) -> Any:
-        """Return it as a plain tree in SI units with every default written out; `parse` reads it back equal."""
+        """Return it as a plain tree in SI units, every default written out; `parse` reads it back equal."""
         return {self.kind: self._dump(), **({"source": self.source} if self.source else {})}
 
     @abstractmethod
@@ -239,12 +240,13 @@ class Constant(Spec):
         return self.value
 
     def dump(self) -> Any:
-        """Return the bare number where that says everything."""
+        """Return the number alone, with its SI unit, where that says everything."""
         bare = not self.source and not isinstance(self.value, str)
-        return self.value if bare else Spec.dump(self)
+        return self._dump() if bare else Spec.dump(self)
 
     def _dump(self) -> Any:
-        return self.value
+        unit = units.SI.get(self.dimension, "")
+        return f"{self.value!r} {unit}" if unit and not isinstance(self.value, str) else self.value
 
     def _draw(self, u: Mapping[str, FloatArray], values: Values) -> AnyArray:
         import numpy as np

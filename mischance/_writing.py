@@ -11,7 +11,7 @@ from typing import Any
 from mischance._scalars import MAX_DIGITS, ScalarError, is_sound, scalar
 from mischance.advice import shorten
 
-_PLAIN = re.compile(r"(?:[A-Za-z_$/<>(]|-?[0-9.])[A-Za-z0-9_ ./$()*+<>=°%^µ-]*")
+_PLAIN = re.compile(r"(?:[A-Za-z_$/(]|-?[0-9.])[A-Za-z0-9_ ./$()*+<>=°%^µ-]*")
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # printable for JSON, not for YAML
 _WIDTH = 100
 
@@ -90,7 +90,7 @@ def _leaf(value: Any) -> str:
 
 def _is_plain(text: str, *, key: bool = False) -> bool:
     """Whether a text can do without quotes and still be read as that text."""
-    if not _PLAIN.fullmatch(text) or text[-1] == " " or text.startswith(("..", "-.", ". ", "<<")):
+    if not _PLAIN.fullmatch(text) or text[-1] == " " or text.startswith(("..", "-.", ". ")):
         return False
     try:
         return key or scalar(text) == text

@@ -145,7 +145,12 @@ class Draft:
     def tidy_up(self) -> None:
         """Remove what only the making needed; the dataset is finished."""
         with disk(self.out):
-            remove_tree(self.parts)
+            self._remove_tools()
+
+    def _remove_tools(self) -> None:
+        """Remove what only the making needs; what merging formats need stays while runs are missing."""
+        remove_tree(self.parts)
+        if not self.missing():
             remove_tree(self.out / MERGE)
 
     def _settle(self) -> None:
@@ -182,8 +187,7 @@ class Draft:
         for file in self.out.glob(".*.tmp"):
             remove_tree(file)
         if self.finished:
-            remove_tree(self.parts)
-            remove_tree(self.out / MERGE)
+            self._remove_tools()
             return
         self.parts.mkdir(exist_ok=True)
         sealed = self.ledger.sealed()

@@ -157,13 +157,10 @@ def _plan(
     if planned.count is not None:
         counts = np.rint(_quantile(planned.count, f"{name}.count", runs, seed, values)).astype(np.int64)
     elif planned.rate is not None:
-        from scipy.special import pdtrik
+        from mischance._formulas import QUANTILES
 
         mean = _quantile(planned.rate, f"{name}.rate", runs, seed, values).astype(np.float64) * duration
-        u = run_uniform(seed, f"{name}.number", runs)
-        # pdtrik inverts the Poisson distribution function in k; below its value at 0 it is not defined
-        k = np.where(u <= np.exp(-mean), 0.0, np.ceil(pdtrik(u, np.maximum(mean, 1e-300)) - 1e-9))
-        counts = k.astype(np.int64)
+        counts = QUANTILES["poisson"](run_uniform(seed, f"{name}.number", runs), mean).astype(np.int64)
     elif planned.chance is not None:
         chance = _quantile(planned.chance, f"{name}.chance", runs, seed, values).astype(np.float64)
         if ((chance < 0) | (chance > 1)).any():

@@ -22,7 +22,8 @@ LANGUAGE = 1
 NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$"
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
-Law = Annotated[Any, WithJsonSchema({"$ref": "#/$defs/Distribution"})]
+LAW_MARK = "x-mischance-distribution"
+Law = Annotated[Any, WithJsonSchema({LAW_MARK: True})]
 Plugin = Annotated[dict[str, Any], Field(description="`kind` names the plug-in; the other keys are its settings")]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mischance import catalog, distributions
-from mischance.scenario import ScenarioModel
+from mischance.scenario import LAW_MARK, ScenarioModel
 from mischance.sockets import declares
 
 REFERENCE = {"type": "string", "pattern": r"^\$[A-Za-z_][A-Za-z0-9_]*$", "description": "a drawn value"}
@@ -14,7 +14,7 @@ FOREIGN = r"[:.]"  # file.py:Class or package.module:Class
 
 def scenario_schema() -> dict[str, Any]:
     """Return the schema of a scenario file; every plug-in that the rooms hold is described in it."""
-    schema = ScenarioModel.model_json_schema(by_alias=True)
+    schema = _with_laws(ScenarioModel.model_json_schema(by_alias=True))
     definitions: dict[str, Any] = schema.setdefault("$defs", {})
     definitions["Distribution"] = distributions.schema(ref="#/$defs/Distribution")
     properties = schema["properties"]
@@ -59,6 +59,18 @@ def _choice(room: str, definitions: dict[str, Any]) -> dict[str, Any]:
         )
     kind = {"anyOf": [{"enum": kinds}, {"type": "string", "pattern": FOREIGN}]} if kinds else {"type": "string"}
     return {"type": "object", "properties": {"kind": kind}, "required": ["kind"], "allOf": rules}
+
+
+def _with_laws(node: Any) -> Any:
+    """Put the schema of distributions where the models have left a mark for it."""
+    if isinstance(node, list):
+        return [_with_laws(value) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if LAW_MARK in node:
+        rest = {key: value for key, value in node.items() if key not in (LAW_MARK, "title")}
+        return {**rest, "$ref": "#/$defs/Distribution"}
+    return {key: _with_laws(value) for key, value in node.items()}
 
 
 def _with_references(node: Any) -> Any:

@@ -23,7 +23,7 @@ vary:                              # drawn anew for each run; use a value as $na
 
 simulator:
   kind: payments                   # `mischance list simulators` shows the worlds
-  cardholders: 500
+  cards: 500
 
 faults:                            # what may go wrong: where, what, when, how strong, how often
   - {target: cards, kind: card_testing, at: $burst_start, severity: $stolen_cards, chance: 0.5}

@@ -11,6 +11,7 @@ import faulthandler
 import importlib
 import importlib.util
 import os
+import sys
 import threading
 import time
 import traceback
@@ -321,7 +322,13 @@ def _work(place: Place) -> Work:
     key = repr(place)
     if key not in _WORK:
         _WORK.clear()
-        _WORK[key] = make_work(place)
+        try:
+            _WORK[key] = make_work(place)
+        except MischanceError as error:
+            raise DatasetError(error.message, error.hint) from error
+        except Exception as error:
+            # Not one run's fault: every other would fail alike.
+            raise DatasetError(f"nothing can be played: {explain(error)}") from error
     return _WORK[key]
 
 
@@ -333,6 +340,7 @@ def make_work(place: Place) -> Work:
         if spec is None or spec.loader is None:
             raise DatasetError(f"cannot load {module}")
         loaded = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = loaded  # dataclasses look their module up there
         spec.loader.exec_module(loaded)
     else:
         loaded = importlib.import_module(module)

@@ -49,7 +49,9 @@ _stages: OrderedDict[object, Stage] = OrderedDict()
 
 def stage_for(scene: Scene) -> Stage:
     """Return the scene inside the engine: kept from an earlier call, or built."""
-    shapes = tuple(tuple((s.kind, tuple(s.size), tuple(s.pose), tuple(s.color)) for s in b.shapes) for b in scene.bodies)
+    shapes = tuple(
+        tuple((s.kind, tuple(s.size), tuple(s.pose), tuple(s.color)) for s in b.shapes) for b in scene.bodies
+    )
     key = os.getpid(), shapes  # a forked worker must not share its parent's clients
     stage = _stages.pop(key, None) or Stage(scene)
     _stages[key] = stage
@@ -80,9 +82,8 @@ class Stage:
             for shape in body.shapes:
                 if not inside_out or _casts(shape):
                     parts.setdefault((i, shape if shape.kind == "plane" else shape.color), []).append(shape)
-        # The engine shades what it later covers: ground and road, drawn last, lose most of their pixels before that.
         ids = [0]
-        for (i, _), shapes in sorted(parts.items(), key=lambda part: _extent(part[1])):
+        for (i, _), shapes in parts.items():
             plane = shapes[0] if shapes[0].kind == "plane" else None
             points, normals, faces = _mesh(plane) if plane else _merged(shapes)
             if inside_out:
@@ -189,11 +190,6 @@ class Stage:
 def _casts(shape: Shape) -> bool:
     """Return whether a shape casts a shadow: flat ones on the ground would only speckle themselves."""
     return shape.kind != "plane" and (shape.kind != "box" or min(shape.size) >= 0.15)
-
-
-def _extent(shapes: Sequence[Shape]) -> float:
-    """Return how large the largest of some shapes is [m2], as seen from a long side."""
-    return max(float("inf") if s.kind == "plane" else max(s.size) * sorted(s.size)[1] for s in shapes)
 
 
 def _merged(shapes: Sequence[Shape]) -> _Mesh:

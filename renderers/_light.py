@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _HORIZON = np.array([0.84, 0.89, 0.93], np.float32)
 _ZENITH = np.array([0.36, 0.58, 0.86], np.float32)
-_REACH = 40.0  # half-side of the square of ground that has shadows [m]
-_TEXELS = 512
+_REACH = 32.0  # half-side of the square of ground that has shadows [m]
+_TEXELS = 768
 _SUN_DISTANCE = 250.0
 _DARK = 0.42  # what a shadow takes away
-_BIAS = 0.2  # what lies less than this below a thing's far side is in the sun [m]
+_BIAS = 0.25  # what lies less than this below a thing's far side is in the sun [m]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,16 @@ def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth:
         point[0] * np.float32(axis[0]) + point[1] * np.float32(axis[1]) + point[2] * np.float32(axis[2])
         for axis in (down, left, up)
     )
-    u = np.float32(_TEXELS / 2) - focal * aside / along
-    v = np.float32(_TEXELS / 2) - focal * above / along
-    inside = (u > 2) & (v > 2) & (u < _TEXELS - 3) & (v < _TEXELS - 3)
-    column, row = np.where(inside, u, 2).astype(np.int32), np.where(inside, v, 2).astype(np.int32)
-    hidden = np.zeros(depth.shape, np.float32)
-    flat, place_in = seen.ravel(), row * _TEXELS + column
-    for step in (-_TEXELS - 1, -_TEXELS + 1, _TEXELS - 1, _TEXELS + 1, 0):  # five taps soften the edge
-        hidden += flat[place_in + step] < along - np.float32(_BIAS)
-    kept: AnyArray = 1 - np.float32(_DARK / 5) * np.where(inside, hidden, np.float32(0))
+    u = np.float32(_TEXELS / 2 - 0.5) - focal * aside / along
+    v = np.float32(_TEXELS / 2 - 0.5) - focal * above / along
+    inside = (u > 1) & (v > 1) & (u < _TEXELS - 3) & (v < _TEXELS - 3)
+    u, v = np.where(inside, u, np.float32(1)), np.where(inside, v, np.float32(1))
+    column, row = u.astype(np.int32), v.astype(np.int32)
+    right, below = u - column, v - row
+    # The answer of the four nearest texels, each by its share, makes soft edges (percentage-closer filtering).
+    flat, first, limit = seen.ravel(), row * _TEXELS + column, along - np.float32(_BIAS)
+    over = (flat[first] < limit) * (1 - right) + (flat[first + 1] < limit) * right
+    under = (flat[first + _TEXELS] < limit) * (1 - right) + (flat[first + _TEXELS + 1] < limit) * right
+    hidden = over + (under - over) * below
+    kept: AnyArray = 1 - np.float32(_DARK) * np.where(inside, hidden, np.float32(0))
     return kept

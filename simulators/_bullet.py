@@ -55,7 +55,7 @@ def engine() -> Any:
         RunError: it is not installed.
     """
     try:
-        import pybullet
+        import pybullet  # pyright: ignore[reportMissingImports]  # it brings no stubs
     except ImportError as error:
         raise RunError(
             "the world 'road' needs PyBullet, which is not installed",

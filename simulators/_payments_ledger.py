@@ -83,6 +83,8 @@ class Ledger:
         if t < self._blocked_until[card]:
             return BLOCKED
         if mark != APPROVED:
+            if self._strikes[card] == 0:  # an approval in bulk clears the strikes alone
+                self._strike_cause.pop(card, None)
             self._strikes[card] += 1
             if cause:
                 self._strike_cause[card] = cause
@@ -96,7 +98,6 @@ class Ledger:
         self.balance[card] -= amount
         self._spent[card] += amount
         self._strikes[card] = 0
-        self._strike_cause.pop(card, None)
         return APPROVED
 
     def block(self, card: int, t: int, cause: str, why: str) -> None:
@@ -107,7 +108,6 @@ class Ledger:
         self.blocks[card] += 1
         self._blocked_until[card] = t + self._reissue
         self._strikes[card] = 0
-        self._strike_cause.pop(card, None)
         details = json.dumps({"because": why})
         self._tape.event(t, name, cause, kind="card_blocked", subject=f"card:{card}", details=details)
         heapq.heappush(self._lifts, (t + self._reissue, card, name))

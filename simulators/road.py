@@ -19,6 +19,7 @@ from ._road_measures import MEASURES, OUTCOME, Contact, Judge
 from ._road_scene import scene
 from ._road_settings import Brake, ChangeLane
 from ._road_settings import Settings as RoadSettings
+from ._road_tables import actors, contacts, label, table
 from ._road_vehicle import RATE, Vehicle
 
 if TYPE_CHECKING:
@@ -96,34 +97,7 @@ class Road:
                     "give them a larger `gap`, a smaller `gap_at` or other lanes",
                 )
         self._scene: Scene = scene(self._vehicles, self.settings.road)
-        self._actors: Schema = {
-            "t": Column(unit="s"),
-            "actor": Column("category", names=tuple(self._by_name)),
-            "x": Column(unit="m", about="centre, along the road"),
-            "y": Column(unit="m", about="centre, from the right edge of the road"),
-            "yaw": Column(unit="rad"),
-            "speed": Column(unit="m/s"),
-            "acceleration": Column(unit="m/s2", about="along the path, as realised"),
-            "steer": Column(unit="rad"),
-            "lane": Column("int64", about="lane of the centre; 0 or one more than there are = off the road"),
-            "length": Column(unit="m"),
-            "width": Column(unit="m"),
-            "hit": Column("bool", about="was in a contact: nobody drives it any more"),
-        }
-        self._hits: Schema = {
-            "t": Column(unit="s"),
-            "a": Column("category", names=tuple(self._by_name)),
-            "b": Column("category", names=tuple(self._by_name)),
-            "closing_speed": Column(unit="m/s", about="along the normal"),
-            **{f"normal_{axis}": Column(about="unit normal from a to b") for axis in "xy"},
-            **{axis: Column(unit="m", about="mean point of contact") for axis in "xyz"},
-            **{f"impulse_{axis}": Column(unit="N s", about="received by b") for axis in "xyz"},
-            "impulse": Column(unit="N s"),
-            "delta_v_a": Column(unit="m/s"),
-            "delta_v_b": Column(unit="m/s"),
-            "energy_lost": Column(unit="J"),
-            "event_id": Column("text"),
-        }
+        self._actors, self._hits = actors(tuple(self._by_name)), contacts(tuple(self._by_name))
         self._k = self._last = 0
         self._over = False
         self._ids = 0
@@ -382,7 +356,10 @@ class Road:
             if self._ego.speed > 0.0 and gap >= 0.0:
                 details["thw"] = gap / self._ego.speed
                 words += f" ({details['thw']:.2f} s headway)"
-            words += f", closing at {closing:.1f} m/s"
+            if abs(closing) < 0.05:
+                words += ", at the ego's speed"
+            else:
+                words += f", {'closing' if closing > 0.0 else 'opening'} at {abs(closing):.1f} m/s"
         if isinstance(move, ChangeLane):
             details |= {"from": vehicle.lane(), "to": move.to, "takes": move.takes}
             self._event(t, "lane_change_start", vehicle.name, details=details)
@@ -461,8 +438,8 @@ class Road:
             end=end,
             ends=np.array([end]),
             over=np.array([self._over]),
-            events=_table(EVENTS, self._events),
-            tables={"actors": _table(self._actors, self._rows), "contacts": _table(self._hits, self._contacts)},
+            events=table(EVENTS, self._events),
+            tables={"actors": table(self._actors, self._rows), "contacts": table(self._hits, self._contacts)},
             motion=Motion(tuple(self._by_name), steps / RATE, state[..., :7].copy(), state[..., 7:].copy()),
             scenes=(self._scene,),
         )
@@ -476,7 +453,7 @@ class Road:
             numbers[fault.target] += 1
             part = "brakes" if fault.target.endswith(".brakes") else fault.target
             rows.append(
-                _label(
+                label(
                     f"{fault.target}:{number}",
                     f"fault/{part}/{fault.kind}",
                     fault.target,
@@ -490,7 +467,7 @@ class Road:
         for number, contact in enumerate(c for c in self._judge.contacts if not c.again):
             blame = self._blame(contact)
             rows.append(
-                _label(
+                label(
                     f"contact:{number}",
                     "event/collision",
                     contact.a,
@@ -502,28 +479,7 @@ class Road:
                 )
             )
         rows.sort(key=lambda row: (row[3], row[0]))
-        return _table(LABELS, rows)
-
-
-def _label(
-    label_id: str, path: str, target: str, cause: float, end: float, severity: float, causes: list[str], role: str
-) -> tuple[Any, ...]:
-    nan = float("nan")
-    values = {
-        "label_id": label_id,
-        "class": path,
-        "target": target,
-        "t_cause": cause,
-        "t_effect": nan,
-        "t_observable": nan,
-        "t_end": end,
-        "t_reported": nan,
-        "severity": severity,
-        "causes": json.dumps(causes),
-        "role": role,
-        "twin": "",
-    }
-    return tuple(values[name] for name in LABELS)
+        return table(LABELS, rows)
 
 
 def _grown(fault: Fault, t: float) -> float:
@@ -547,8 +503,3 @@ def _side(yaw: float, normal: tuple[float, float]) -> str:
     if abs(along) >= abs(across):
         return "front" if along >= 0.0 else "rear"
     return "left side" if across >= 0.0 else "right side"
-
-
-def _table(schema: Schema, rows: Sequence[tuple[Any, ...]]) -> Table:
-    """Return a table of one run from rows in the schema's order."""
-    return Table.of(schema, [dict(zip(schema, zip(*rows, strict=True), strict=True)) if rows else {}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from mischance.sensors._masks import region
 from mischance.sensors.camera import Camera, Settings
 from mischance.truth import EVENTS, Body, Chunk, Draw, Fault, Motion, Scene, Shape, Table, join_tables
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 SMALL = {"size": (160, 120), "rate": 10.0, "mount": "ego.windscreen"}
 FOCAL = 80 / np.tan(np.radians(70) / 2)
 AHEAD = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
@@ -57,7 +59,7 @@ def chunks(runs, end=1.0, cuts=(), ends=None, scenes=None):
     ends = np.full(len(runs), end) if ends is None else np.array(ends)
     k = np.arange(round(end * 100) + 1)
     marks = [0, *(round(cut * 100) for cut in cuts), len(k) - 1]
-    for low, high in [(0, 0), *zip(marks[:-1], marks[1:], strict=True)]:
+    for low, high in [(0, 0), *pairwise(marks)]:
         t = k[low : high + 1] / 100
         pose = np.stack([paths(run)(np.minimum(t, stop)) for run, stop in zip(runs, ends, strict=True)])
         stop = np.minimum(ends, t[-1])
@@ -204,7 +206,10 @@ def test_a_freeze_repeats_the_last_image_and_its_labels_and_touches_nothing_else
         was = [row | {"t": 0, "index": 0} for row in rows(twin["objects"]) if row["index"] == source]
         assert [row | {"t": 0, "index": 0} for row in rows(tables["objects"]) if row["index"] == k] == was
     found = rows(labels)
-    assert [(row["label_id"], row["t_cause"], row["t_end"]) for row in found] == [("front:0", 0.25, 0.6), ("front:1", 0.8, 1.0)]
+    assert [(row["label_id"], row["t_cause"], row["t_end"]) for row in found] == [
+        ("front:0", 0.25, 0.6),
+        ("front:1", 0.8, 1.0),
+    ]
     assert {row["class"] for row in found} == {"fault/sensor/freeze"}
     assert [json.loads(row["causes"]) for row in found] == [["fault:4"], ["fault:5"]]
     assert len(none) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from mischance.truth import EVENTS, Body, Chunk, Draw, Motion, Record, Scene, Sh
 from mischance.writers.coco import Coco, Settings
 
 SIZE = (96, 72)
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pycocotools")
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
 
 def scene(run):
@@ -41,7 +42,7 @@ def records(runs, cuts=(), sensors=("front", "rear-left")):
     for name, camera in cameras.items():
         camera.start(name, [Draw(0, run) for run in runs], [])
     marks = [0.0, *cuts, 0.8]
-    for low, high in [(0.0, 0.0), *zip(marks[:-1], marks[1:], strict=True)]:
+    for low, high in [(0.0, 0.0), *pairwise(marks)]:
         t = np.arange(round(low * 100), round(high * 100) + 1) / 100
         pose = np.zeros((len(runs), len(t), 4, 7))
         pose[..., 6] = 1
@@ -118,7 +119,9 @@ def test_each_annotation_is_the_actor_whose_centre_projects_there(dataset):
         image = coco.imgs[mark["image_id"]]
         place = {"a": (11.0 + image["run"], -3.0 + 7.0 * image["t"]), "b": (24.0, 2.0), "rider": (8.0, -2.5)}
         ahead, aside = place[mark["attributes"]["actor"]]
-        assert coco.cats[mark["category_id"]]["name"] == ("bicycle" if mark["attributes"]["actor"] == "rider" else "car")
+        assert coco.cats[mark["category_id"]]["name"] == (
+            "bicycle" if mark["attributes"]["actor"] == "rider" else "car"
+        )
         assert abs(mark["attributes"]["distance"] - np.sqrt(ahead**2 + aside**2 + 0.36)) < 1e-4
         if mark["attributes"]["occlusion"] == 0 and not mark["attributes"]["truncated"]:
             u, v = SIZE[0] / 2 - focal * aside / ahead, SIZE[1] / 2 + focal * 0.6 / ahead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,13 +25,22 @@ def chunks(move, end=1.0, cuts=(), ends=None, mount=(0.0,) * 6 + (1.0,), rate=10
     scene = Scene((Body("ego", "car", (), {"imu": mount}), Body("post", "", (), {"top": mount}, False)))
     k = np.arange(round(end * rate) + 1)
     marks = [0, *(round(cut * rate) for cut in cuts), len(k) - 1]
-    for low, high in [(0, 0), *zip(marks[:-1], marks[1:], strict=True)]:
+    for low, high in [(0, 0), *pairwise(marks)]:
         t = k[low : high + 1] / rate
         both = [one(np.minimum(t, stop)) for one, stop in zip(moves, ends, strict=True)]
         pose = np.stack([p for p, _ in both])[:, :, None]
         velocity = np.stack([v for _, v in both])[:, :, None]
         stop = np.minimum(ends, t[-1])
-        yield Chunk(t[0], t[-1], stop, stop < t[-1], Table.empty(EVENTS, len(moves)), {}, Motion(("ego",), t, pose, velocity), (scene,) * len(moves))
+        yield Chunk(
+            t[0],
+            t[-1],
+            stop,
+            stop < t[-1],
+            Table.empty(EVENTS, len(moves)),
+            {},
+            Motion(("ego",), t, pose, velocity),
+            (scene,) * len(moves),
+        )
 
 
 def play(move, faults=(), runs=(0,), seed=3, **settings):
@@ -127,7 +137,13 @@ def test_white_noise_has_the_density_of_the_data_sheet():
 def test_the_bias_keeps_its_spread_and_forgets_at_its_own_pace():
     runs = tuple(range(300))
     rows, _ = play(
-        still, runs=runs, end=2.0, accelerometer_noise=0, gyro_noise=0, accelerometer_bias=0.1, accelerometer_bias_time=2.0
+        still,
+        runs=runs,
+        end=2.0,
+        accelerometer_noise=0,
+        gyro_noise=0,
+        accelerometer_bias=0.1,
+        accelerometer_bias_time=2.0,
     )
     first, last = (np.concatenate([[row[name][at] for name in ("ax", "ay")] for row in rows]) for at in (0, -1))
     n = len(first)

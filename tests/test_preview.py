@@ -37,7 +37,7 @@ def filmed(tmp_path: Path) -> Path:
         {"run": [0, 1, 2], "event": [False, True, False], "margin": [1.5, -0.3, 2.0], "verdict": ["", "", ""]},
     )
     rows: dict[str, list[object]] = {key: [] for key in ("run", "t", "index", "actor", "x", "y", "w", "h")}
-    rows |= {key: [] for key in ("distance", "visible")}
+    rows |= {key: [] for key in ("distance", "visible", "instance", "truncated")}
     for run in range(3):
         for k in range(0, 30, 2):
             image = np.full((120, 160, 3), (200, 180, 160), np.uint8)
@@ -56,7 +56,7 @@ def filmed(tmp_path: Path) -> Path:
                 folder = dataset / place / f"{run:06d}"
                 folder.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(folder / f"{k:06d}.png"), what)
-            row = (run, k / 10, k, "intruder", x, y, size, size, 30.0 - k, size * size)
+            row = (run, k / 10, k, "intruder", x, y, size, size, 30.0 - k, size * size, 2, False)
             for key, value in zip(rows, row, strict=True):
                 rows[key].append(value)
     store(dataset, "labels/front/objects", rows)

@@ -1,7 +1,7 @@
 """Every command that README.md and docs/ show is run, and what they show it print is what it prints.
 
 A block that starts with ```console is a terminal: lines that start with `$ ` are commands, the lines below are
-what it prints. `...` stands for anything, inside a line or as lines of its own. A command without lines
+what it prints. A ```python block is run too. `...` stands for anything, inside a line or as lines of its own. A command without lines
 below it must only succeed; `$ ... ; echo $?` shows another exit code. All pages share one folder,
 README.md first, so a dataset made by one command is found again (and not made again) by the same command later on.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ SKIP = {
     "pip install .": "run by .ci/run from the wheel",
 }
 
-BLOCK = re.compile(r"^([`~]{3,})console[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
+# Pages whose Python is not a script; each with the reason.
+NO_SCRIPTS = {ROOT / "docs" / "architecture.md": "a plug-in: tests/test_architecture_page.py"}
+
+BLOCK = re.compile(r"^([`~]{3,})(console|python)[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,12 @@ def commands(page: Path) -> list[Command]:
     text = page.read_text(encoding="utf-8")
     found = []
     for block in BLOCK.finditer(text):
-        start = text.count("\n", 0, block.start(2)) + 1
-        lines = block.group(2).splitlines()
+        start = text.count("\n", 0, block.start(3)) + 1
+        if block.group(2) == "python":
+            if page not in NO_SCRIPTS:
+                found.append(Command(page, start, f"python -c {shlex.quote(block.group(3))}", ()))
+            continue
+        lines = block.group(3).splitlines()
         assert "".join(lines[:1]).startswith("$ "), f"{page.name}:{start}: a console block starts with `$ `"
         marks = [i for i, line in enumerate(lines) if line.startswith("$ ")]
         for here, following in zip(marks, [*marks[1:], len(lines)], strict=True):

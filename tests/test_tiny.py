@@ -42,7 +42,9 @@ def test_the_ground_lies_where_the_ray_of_each_pixel_centre_meets_it():
     expected = np.where(rows > 0, 1.5 * FOCAL / np.where(rows > 0, rows, 1.0), np.inf)
     hit = expected < 199
     assert np.array_equal(seen["instance"][:, 0] == 1, hit)
-    np.testing.assert_allclose(seen["depth"][hit], np.broadcast_to(expected[hit, None], seen["depth"][hit].shape), rtol=5e-4)
+    np.testing.assert_allclose(
+        seen["depth"][hit], np.broadcast_to(expected[hit, None], seen["depth"][hit].shape), rtol=5e-4
+    )
     assert np.all(np.isinf(seen["depth"][~hit]))
 
 
@@ -86,7 +88,7 @@ def test_the_camera_turns_as_its_quaternion_says():
 def test_far_from_the_origin_the_picture_is_the_same():
     scene = one("box", (1.0, 1.0, 1.0))
     near = draw(scene, [(8.0, 0.3, 1.2)])
-    away = draw(scene, [(4096.0 + 8.0, -2048.0 + 0.3, 1.2)], eye=EYE + [4096.0, -2048.0, 0, 0, 0, 0, 0])
+    away = draw(scene, [(4096.0 + 8.0, -2048.0 + 0.3, 1.2)], eye=np.add(EYE, [4096.0, -2048.0, 0, 0, 0, 0, 0]))
     for name in near:
         # Only the last bits of the distance may differ, where the place is subtracted.
         np.testing.assert_allclose(away[name].astype(float), near[name].astype(float), rtol=1e-5, atol=1)
@@ -94,7 +96,9 @@ def test_far_from_the_origin_the_picture_is_the_same():
 
 def test_ids_are_places_in_the_scene_and_empty_bodies_keep_theirs():
     shape = Shape("box", (1.0, 1.0, 1.0))
-    scene = Scene((Body("ghost", "", ()), Body("a", "x", (shape, Shape("sphere", (0.4, 0, 0)))), Body("b", "y", (shape,))))
+    scene = Scene(
+        (Body("ghost", "", ()), Body("a", "x", (shape, Shape("sphere", (0.4, 0, 0)))), Body("b", "y", (shape,)))
+    )
     seen = draw(scene, [(5, 0, 1.5), (8, 1.5, 1.5), (8, -1.5, 1.5)])["instance"]
     assert np.array_equal(np.unique(seen), [0, 2, 3])
     assert np.flatnonzero((seen == 2).any(axis=0)).max() < np.flatnonzero((seen == 3).any(axis=0)).min()
@@ -116,7 +120,9 @@ def test_the_same_call_gives_the_same_bytes_whatever_was_drawn_before():
 
 
 def test_the_sun_casts_a_shadow_and_changes_no_label():
-    scene = Scene((Body("ground", "", (Shape("plane", (0, 0, 0)),)), Body("post", "post", (Shape("box", (1.0, 1.0, 3.0)),))))
+    scene = Scene(
+        (Body("ground", "", (Shape("plane", (0, 0, 0)),)), Body("post", "post", (Shape("box", (1.0, 1.0, 3.0)),)))
+    )
     places = [(0, 0, 0), (10, 0, 1.5)]
     dark, bright = draw(scene, places, shadow=True), draw(scene, places, shadow=False)
     ground = dark["instance"] == 1

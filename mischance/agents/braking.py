@@ -86,7 +86,7 @@ class Braking:
         cruise = hold_speed(ego, mind.speed)
         if lead is None:
             return cruise
-        follow = 0.3 * (gap - 2.0 - settings.headway * ego.speed) - 0.8 * closing
+        follow = 0.3 * (gap - max(2.0, settings.headway * ego.speed)) - 0.8 * closing
         return min(cruise, max(follow, -3.0))
 
     def _lead(self, ego: Car, others: Sequence[Car]) -> tuple[Car | None, float, float]:
