@@ -160,7 +160,7 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
                 f"{event['name']}: in {event['count']} of {event['runs']} runs; probability {event['probability']:.4g}"
                 f"{interval} (95 %, {event['interval']})"
             )
-        if "acceptance" in facts:
+        if facts.get("acceptance", {}).get("rate", 1) < 1:
             lines.append(f"constraints keep {facts['acceptance']['rate']:.4g} of all draws; it is in the weights")
         lines += [f"run {run}: {reason}" for run, reason in list(facts["failures"].items())[:5]]
         if len(facts["failures"]) > 5:

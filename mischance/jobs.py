@@ -216,8 +216,9 @@ class _Sweep:
             last = runs.popleft()
         count = last - first + 1
         # One run is held to the limit exactly; many, played side by side, may take what they usually take on top.
+        # It need not be exact: what is late in company is played alone, where the limit is.
         extra = (count - 1) * (self.limit if self._cost is None else 4 * self._cost)
-        return PlayJob(self.place, shard, first, last, self.limit + extra)
+        return PlayJob(self.place, shard, first, last, self.limit + min(extra, 2 * self.limit))
 
     def _job_size(self) -> int:
         """Return how many runs the next job should have: about TARGET seconds, and enough jobs for everybody."""

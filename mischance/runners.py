@@ -203,8 +203,10 @@ def read_trace(trace: Path, job: Job, exit_code: int) -> Failed:
         text = trace.read_text(encoding="utf-8", errors="replace")
         trace.unlink()
     stack = text.split("\n", 1)[-1].strip()
-    frame = re.search(r'most recent call first\):\n\s*File "(.*?)", line (\d+) in (\S+)', stack)
-    place = f" in {frame[3]} ({Path(frame[1]).name}:{frame[2]})" if frame else ""
+    # The main thread comes last; the others only watch.
+    frames = re.findall(r'most recent call first\):\n\s*File "(.*?)", line (\d+) in (\S+)', stack)
+    frame = frames[-1] if frames else None
+    place = f" in {frame[2]} ({Path(frame[0]).name}:{frame[1]})" if frame else ""
     below = f"\n{stack}" if stack else ""
     if stack.startswith("Timeout"):
         return Failed(f"over its time limit: {_limit_text(job)}{place}{below}", "timeout")

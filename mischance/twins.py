@@ -192,7 +192,8 @@ def _differ(mine: AnyArray, its: AnyArray, column: Column) -> AnyArray:
 
 
 def _is_stream(path: str) -> bool:
-    return path.startswith(("truth/", "sensors/"))
+    """Say whether a table or image set tells of the world: labels of rows speak of the fault itself."""
+    return path.startswith(("truth/", "sensors/")) and not path.endswith("_labels")
 
 
 def seconds(t: AnyArray, schema: Schema) -> FloatArray:

@@ -7,6 +7,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import cos, pi, sin, tan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -153,7 +154,7 @@ class Stage:
         view[:3, :3] = axes
         view[:3, 3] = -np.sum(axes * position, axis=1)
         lens = np.zeros((4, 4))
-        lens[0, 0] = 1.0 / np.tan(fov / 2)
+        lens[0, 0] = 1.0 / tan(fov / 2)
         lens[1, 1] = lens[0, 0] * width / height
         lens[2, 2] = -(far + near) / (far - near)
         lens[2, 3] = -2.0 * far * near / (far - near)
@@ -214,8 +215,8 @@ def _mesh(shape: Shape) -> _Mesh:
         corners = np.array([[-1.0, -1.0, 0.0], [1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [-1.0, 1.0, 0.0]])
         return corners * _PLANE, np.tile([0.0, 0.0, 1.0], (4, 1)), np.array([0, 1, 2, 0, 2, 3])
     if shape.kind == "sphere":
-        rings = np.pi * np.arange(_RINGS + 1) / _RINGS
-        return _turned(np.stack([a * np.sin(rings), a * np.cos(rings), np.sin(rings), np.cos(rings)], axis=1))
+        rings = [pi * k / _RINGS for k in range(_RINGS + 1)]
+        return _turned(np.array([[a * sin(ring), a * cos(ring), sin(ring), cos(ring)] for ring in rings]))
     if shape.kind == "cylinder":
         top = _turned(np.array([[0.0, b / 2, 0.0, 1.0], [a, b / 2, 0.0, 1.0]]))
         side = _turned(np.array([[a, b / 2, 1.0, 0.0], [a, -b / 2, 1.0, 0.0]]))
@@ -249,8 +250,8 @@ def _box(x: float, y: float, z: float) -> _Mesh:
 
 def _turned(profile: FloatArray) -> _Mesh:
     """Turn a line of (radius, z, normal's radius, normal's z), from top to bottom, around the z axis."""
-    angles = 2 * np.pi * np.arange(_SECTORS + 1) / _SECTORS
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    angles = [2 * pi * k / _SECTORS for k in range(_SECTORS + 1)]
+    circle = np.array([[cos(angle), sin(angle)] for angle in angles])
     radius, z, nr, nz = (np.repeat(column, len(angles))[:, None] for column in profile.T)
     around = np.tile(circle, (len(profile), 1))
     ring, sector = np.divmod(np.arange((len(profile) - 1) * _SECTORS), _SECTORS)

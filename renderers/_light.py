@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import atan2, cos, sin, tan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,8 +34,8 @@ class Light:
     @property
     def towards(self) -> FloatArray:
         """The direction to the sun; (3,)."""
-        level = np.cos(self.elevation)
-        return np.array([level * np.cos(self.azimuth), level * np.sin(self.azimuth), np.sin(self.elevation)])
+        level = cos(self.elevation)
+        return np.array([level * cos(self.azimuth), level * sin(self.azimuth), sin(self.elevation)])
 
 
 def paint(stage: Stage, eye: FloatArray, camera: Camera, light: Light, image: tuple[AnyArray, AnyArray]) -> AnyArray:
@@ -46,8 +47,10 @@ def paint(stage: Stage, eye: FloatArray, camera: Camera, light: Light, image: tu
     near = np.where(solid, depth, np.float32(0))
     if light.shadow:
         lit *= _shadows(stage, eye, light, rays, near)[..., None]
-    # Koschmieder: contrast fades as e^(-3 z / visibility), to 5 % at the visibility.
-    clear = np.exp(near * np.float32(-3.0 / light.visibility))[..., None]
+    # Koschmieder: contrast fades as e^(-3 z / visibility), to 5 % at the visibility. The series is for NumPy's exp,
+    # whose last bits, and so a few pixels, differ between machines.
+    x = near * np.float32(3.0 / light.visibility)
+    clear = (1 / (1 + x * (1 + x * (np.float32(1 / 2) + x * (np.float32(1 / 6) + x * np.float32(1 / 24))))))[..., None]
     lit = np.where(solid[..., None], lit * clear + _HORIZON * (1 - clear), _sky(rays))
     painted: AnyArray = np.clip(lit * 255 + np.float32(0.5), 0, 255).astype(np.uint8)
     return painted
@@ -63,7 +66,7 @@ def halve(image: AnyArray) -> AnyArray:
 def _rays(eye: FloatArray, camera: Camera) -> AnyArray:
     """Return the world direction of each pixel's ray, of unit length along the view axis; (h, w, 3) float32."""
     width, height = camera.size
-    focal = width / 2 / np.tan(camera.fov / 2)
+    focal = width / 2 / tan(camera.fov / 2)
     left = ((width / 2 - np.arange(width) - 0.5) / focal).astype(np.float32)[None, :, None]
     up = ((height / 2 - np.arange(height) - 0.5) / focal).astype(np.float32)[:, None, None]
     ahead, aside, above = (axis.astype(np.float32) for axis in _axes(eye[3:]))
@@ -102,12 +105,12 @@ def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth:
     left = left / np.sqrt(np.sum(left * left))
     up = np.asarray(np.cross(down, left), np.float64)
     place = middle - down * _SUN_DISTANCE
-    fov = 2 * np.arctan(_REACH / _SUN_DISTANCE)
+    fov = 2 * atan2(_REACH, _SUN_DISTANCE)
     reach = (_SUN_DISTANCE - 150.0, _SUN_DISTANCE + 150.0)
     turn: FloatArray = np.stack([down, left, up], axis=1).astype(np.float64)
     _, seen, _ = stage.far_sides.look_from(place, turn, (_TEXELS, _TEXELS), fov, reach, sun=light.towards)
 
-    focal = np.float32(_TEXELS / 2 / np.tan(fov / 2))
+    focal = np.float32(_TEXELS / 2 / tan(fov / 2))
     point = [rays[..., i] * depth - np.float32(place[i]) for i in range(3)]
     along, aside, above = (
         point[0] * np.float32(axis[0]) + point[1] * np.float32(axis[1]) + point[2] * np.float32(axis[2])

@@ -44,28 +44,22 @@ def steps(motion: Motion, t: FloatArray) -> Steps:
 def poses_at(pose: FloatArray, at: Steps) -> FloatArray:
     """Return poses inside their steps: (runs, samples, ..., 7) -> (runs, n, ..., 7).
 
-    Position linear, orientation by spherical interpolation.
-
-    Source:
-        K. Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985.
+    Position and quaternion go straight from one sample to the next.
     """
     first, last = pose[:, at.before], pose[:, at.after]
     weight = at.weight.reshape(-1, *[1] * (pose.ndim - 2))
     position = first[..., :3] * (1.0 - weight) + last[..., :3] * weight
-    return np.concatenate([position, slerp(first[..., 3:], last[..., 3:], weight)], axis=-1)
+    return np.concatenate([position, nlerp(first[..., 3:], last[..., 3:], weight)], axis=-1)
 
 
-def slerp(a: FloatArray, b: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return the rotation `weight` of the way from a to b, by the shorter way; (..., 4)."""
-    cosine = _dot(a, b)
-    b = np.where(cosine < 0, -b, b)
-    cosine = np.minimum(np.abs(cosine), 1.0)
-    close = cosine > 0.9999  # sin(angle) loses its digits; linear is right to 1e-9 there
-    angle = np.arccos(np.where(close, 0.0, cosine))
-    sine = np.sin(angle)
-    wa = np.where(close, 1.0 - weight, np.sin((1.0 - weight) * angle) / sine)
-    wb = np.where(close, weight, np.sin(weight * angle) / sine)
-    q = a * wa + b * wb
+def nlerp(a: FloatArray, b: FloatArray, weight: FloatArray | float) -> FloatArray:
+    """Return the rotation `weight` of the way from a to b, by the shorter way; (..., 4).
+
+    The straight line between the quaternions, normalised: right at both ends and half-way, and within
+    4e-8 rad of the even turn for a step of 0.01 rad. It takes a root and no sine, so that it is the same
+    to the last bit on every machine.
+    """
+    q = a * (1.0 - weight) + np.where(_dot(a, b) < 0, -b, b) * weight
     return np.asarray(q / np.sqrt(_dot(q, q)), np.float64)
 
 

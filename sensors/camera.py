@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import pi
+from math import pi, tan
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
@@ -283,7 +283,7 @@ def _project(
     point = compose(pose, np.concatenate([np.broadcast_to(centre, (len(pose), 3)), pose[:, 3:]], axis=1))[:, :3]
     seen = unrotate(eye[:, 3:], point - eye[:, :3])
     width, height = view.size
-    focal = width / 2 / np.tan(view.fov / 2)
+    focal = width / 2 / tan(view.fov / 2)
     ahead = np.where(seen[:, 0] > view.near, seen[:, 0], np.nan)
     u = width / 2 - focal * seen[:, 1] / ahead
     v = height / 2 - focal * seen[:, 2] / ahead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import exp
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from mischance.truth import Column, Reading, Schema, Table
 from mischance.units import Acceleration, AngularRate, Frequency, Time
 
 from ._chain import digitise, fault_labels, gauss_markov, own_faults
-from ._motion import compose, cross, find_mount, motion_of, poses_at, rotate, scene_of, slerp, steps, unrotate
+from ._motion import compose, cross, find_mount, motion_of, nlerp, poses_at, rotate, scene_of, steps, unrotate
 
 if TYPE_CHECKING:
     from mischance.randomness import Streams
@@ -116,7 +117,7 @@ class Imu:
         weight, seconds = at.weight[:, None], at.seconds[:, None]
         slope = np.where(seconds > 0, (last - first) / np.where(seconds > 0, seconds, 1.0), 0.0)
         # Half-way through the step the slope is the acceleration to second order, so orientation is taken there.
-        half = slerp(pose[:, at.before, 3:], pose[:, at.after, 3:], np.full((len(t), 1), 0.5))
+        half = nlerp(pose[:, at.before, 3:], pose[:, at.after, 3:], 0.5)
         spin = (first[..., 3:] + last[..., 3:]) * 0.5
         arm = rotate(half, np.broadcast_to(mount[..., :3], (*half.shape[:2], 3)))
         acceleration = slope[..., :3] + cross(slope[..., 3:], arm) + cross(spin, cross(spin, arm))
@@ -133,7 +134,7 @@ class Imu:
         kicks = np.stack([stream.standard_normal((n, 6)) for stream in self._wander])
         density = np.repeat([s.accelerometer_noise, s.gyro_noise], 3) * s.rate**0.5
         sigma = np.repeat([s.accelerometer_bias, s.gyro_bias], 3)
-        keep = np.repeat(np.exp([-1.0 / (s.rate * s.accelerometer_bias_time), -1.0 / (s.rate * s.gyro_bias_time)]), 3)
+        keep = np.repeat([exp(-1.0 / (s.rate * tau)) for tau in (s.accelerometer_bias_time, s.gyro_bias_time)], 3)
         # The first sample of all draws the switch-on bias from the process's own long-run spread.
         drive = np.where((k == 0)[:, None], sigma, sigma * np.sqrt(1.0 - keep * keep))
         noise: FloatArray = white * density + gauss_markov(self._bias, kicks * drive, keep)

@@ -221,6 +221,20 @@ class Vehicle:
         """Whether a vehicle that was hit has come to rest."""
         return self.hit and hypot(self.twist[0], self.twist[1]) < 1e-3 and abs(self.twist[2]) < 1e-3
 
+    def energy(self) -> float:
+        """Return its kinetic energy in the plane, as that of a box [J]."""
+        vx, vy, w = self.twist
+        spread = (self.size[0] * self.size[0] + self.size[1] * self.size[1]) / 12.0
+        return 0.5 * self.mass * (vx * vx + vy * vy + spread * w * w)
+
+    def side(self, nx: float, ny: float) -> str:
+        """Return the side by which a direction leaves it."""
+        along = nx * cos(self.yaw) + ny * sin(self.yaw)
+        across = ny * cos(self.yaw) - nx * sin(self.yaw)
+        if abs(along) >= abs(across):
+            return "front" if along >= 0.0 else "rear"
+        return "left side" if across >= 0.0 else "right side"
+
     def heading(self) -> float:
         """Return its yaw in (-pi, pi]."""
         return atan2(sin(self.yaw), cos(self.yaw))

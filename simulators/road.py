@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import cos, hypot, inf, sin
@@ -15,19 +14,19 @@ from mischance.sockets import FaultKind
 from mischance.truth import EVENTS, LABELS, Chunk, Column, Motion, Table
 
 from ._road_boxes import closing_speed, first_contact, separation, touching_point
+from ._road_faults import Faults
 from ._road_measures import MEASURES, OUTCOME, Contact, Judge
 from ._road_scene import scene
-from ._road_settings import Brake, ChangeLane
 from ._road_settings import Settings as RoadSettings
+from ._road_story import Story
 from ._road_tables import actors, contacts, label, table
 from ._road_vehicle import RATE, Vehicle
 
 if TYPE_CHECKING:
     from mischance.randomness import Streams
-    from mischance.truth import Commands, Draw, Fault, Scene, Schema
+    from mischance.truth import Commands, Draw, Scene, Schema
 
 TABLE_RATE = 20  # rows of `actors` per second
-HARD = 4.0  # deceleration that is an event [m/s2]
 CREEP = 0.15  # closing speed below which two vehicles lean on each other without an impact [m/s]
 DEEP = 0.015  # overlap from which leaning is watched more closely [m]
 AGAIN = 0.5  # a pair that touches again sooner than this leans: the same contact goes on [s]
@@ -79,13 +78,7 @@ class Road:
         engine()
         if len(draws) != 1:
             raise RunError(f"the world 'road' plays one run at a time (got {len(draws)})")
-        self._faults = [fault for fault in draws[0].faults if not fault.target.startswith("sensors.")]
-        for fault in self._faults:
-            if (fault.kind == "friction") != (fault.target == "road") or fault.kind not in self.faults:
-                raise RunError(
-                    f"run {draws[0].run}: '{fault.target}' knows no fault '{fault.kind}'",
-                    "'fade' goes with <actor>.brakes, 'friction' with road",
-                )
+        self._faults = Faults(draws[0], self.targets(self.settings))
         self._vehicles = self._place()
         self._by_name = {vehicle.name: vehicle for vehicle in self._vehicles}
         self._ego = self._by_name["ego"]
@@ -100,18 +93,14 @@ class Road:
         self._actors, self._hits = actors(tuple(self._by_name)), contacts(tuple(self._by_name))
         self._k = self._last = 0
         self._over = False
-        self._ids = 0
+        self._story = Story(self._vehicles, self._ego)
         self._judge = Judge()
-        self._started: set[tuple[str, int]] = set()
-        self._ending: list[tuple[float, Vehicle, str]] = []
-        self._cause: dict[str, tuple[float, str, str]] = {}  # who -> (t, event id, words) of its last manoeuvre
-        self._hard: dict[str, bool] = dict.fromkeys(self._by_name, False)
         self._touched: dict[tuple[str, str], float] = {}
         self._contact_ids: dict[tuple[str, str], str] = {}
         self._first = inf
         self._clear()
         self._sample()
-        self._triggers(0.0)
+        self._story.triggers(0.0)
         self._row()
         self._judge.look(0.0, self._ego, self._others)
         return self._chunk()
@@ -136,8 +125,8 @@ class Road:
         mine = [contact for contact in self._judge.contacts if "ego" in (contact.a, contact.b)]
         blame = self._blame(mine[0] if mine else None)
         why = blame[2] if blame is not None else "nobody did anything out of the ordinary"
-        active = [f"{fault.kind} of {fault.target}" for fault in self._acting(self._when())]
-        if active:
+        active = [f"{fault.kind} of {fault.target}" for fault in self._faults.acting(self._when())]
+        if active and why not in active:
             why += f" with {' and '.join(active)}"
         return Table.of(OUTCOME, [self._judge.row("ego", why)]), self._labels()
 
@@ -149,9 +138,9 @@ class Road:
     def _step(self) -> None:
         """Go from k to k + 1: plan, move to each contact in turn, impact, move on."""
         t, step = self._k / RATE, 1.0 / RATE
-        friction = self._friction(t)
+        friction = self._faults.friction(self.settings.friction, t)
         for vehicle in self._vehicles:
-            vehicle.plan(t, friction, self._brakes(vehicle.name, t))
+            vehicle.plan(t, friction, self._faults.brakes(vehicle.name, t))
         gone = 0.0
         for _ in range(20):  # more impacts than that in one step are a pile that leans: let it
             when, pair = self._next_contact(step - gone)
@@ -170,15 +159,15 @@ class Road:
         now = self._k / RATE
         if self._ego.hit is False:
             self._judge.look(now, self._ego, self._others)
-        self._watch(now)
-        self._triggers(now)
+        self._story.watch(now)
+        self._story.triggers(now)
         self._sample()
         if self._k % (RATE // TABLE_RATE) == 0:
             self._row()
         resting = self._first < inf and all(v.resting or (not v.hit and v.speed == 0.0) for v in self._vehicles)
         if resting or now >= self._first + self.settings.settle:
             self._over = True
-            self._event(now, "run_end", "ego", details={"why": "at rest" if resting else "settled"})
+            self._story.add(now, "run_end", "ego", details={"why": "at rest" if resting else "settled"})
 
     def _next_contact(self, duration: float) -> tuple[float, tuple[Vehicle, Vehicle] | None]:
         """Return when the next impact comes in this step, and whose."""
@@ -220,15 +209,15 @@ class Road:
         ]
         impact = self.settings.impact
         done = collide(boxes[0], boxes[1], impact.restitution, impact.friction)
-        before = sum(_energy(v) for v in (a, b))
+        before = a.energy() + b.energy()
         change = [hypot(u[0] - v.twist[0], u[1] - v.twist[1]) for u, v in zip(done.velocity, (a, b), strict=True)]
-        sides = _side(a.yaw, normal), _side(b.yaw, (-normal[0], -normal[1]))
+        sides = a.side(*normal), b.side(-normal[0], -normal[1])
         for vehicle, velocity, rate in zip((a, b), done.velocity, done.yaw_rate, strict=True):
             vehicle.strike(velocity, rate)
-        lost = before - sum(_energy(v) for v in (a, b))
+        lost = before - a.energy() - b.energy()
         again = t - self._touched.get((a.name, b.name), -inf) < AGAIN
         self._touched[a.name, b.name] = t
-        event_id = self._contact_ids[a.name, b.name] if again else f"event:{self._ids}"
+        event_id = self._contact_ids[a.name, b.name] if again else f"event:{self._story.ids}"
         self._contact_ids[a.name, b.name] = event_id
         contact = Contact(
             t,
@@ -247,7 +236,7 @@ class Road:
         blame = self._blame(contact)
         first = next((c.event_id for c in self._judge.contacts), "")
         if not again:
-            self._event(
+            self._story.add(
                 t,
                 "contact",
                 a.name,
@@ -259,7 +248,7 @@ class Road:
                     "delta_v": {a.name: change[0], b.name: change[1]},
                     "energy_lost": lost,
                     "sides": {a.name: sides[0], b.name: sides[1]},
-                    "faults": [fault.fault_id for fault in self._acting(t)],
+                    "faults": [fault.fault_id for fault in self._faults.acting(t)],
                 },
             )
         self._judge.contacts.append(contact)
@@ -297,23 +286,6 @@ class Road:
             vehicles.append(Vehicle(name, actor, settings.road, x, settings.road.centre(actor.lane)))
         return vehicles
 
-    def _friction(self, t: float) -> float:
-        friction = self.settings.friction
-        for fault in self._faults:
-            if fault.kind == "friction":
-                friction += (max(fault.severity, 0.0) - friction) * _grown(fault, t)
-        return friction
-
-    def _brakes(self, name: str, t: float) -> float:
-        left = 1.0
-        for fault in self._faults:
-            if fault.target == f"{name}.brakes":
-                left *= 1.0 - min(max(fault.severity, 0.0), 1.0) * _grown(fault, t)
-        return left
-
-    def _acting(self, t: float) -> list[Fault]:
-        return [fault for fault in self._faults if fault.onset < t and _grown(fault, t) > 0.0]
-
     def _when(self) -> float:
         return min(self._first, self._k / RATE)
 
@@ -325,89 +297,23 @@ class Road:
             if not vehicle.hit:
                 vehicle.command = (float(acceleration), float(steer))
 
-    # -- events ---------------------------------------------------------------------------------------------------
-
-    def _triggers(self, t: float) -> None:
-        """Start what is planned for the step that starts at t, end what has ended."""
-        for when, vehicle, parent in sorted(self._ending, key=lambda entry: entry[0]):
-            if when <= t:
-                self._ending.remove((when, vehicle, parent))
-                if not vehicle.hit:
-                    self._event(t, "lane_change_end", vehicle.name, parent, {"lane": vehicle.lane()})
-        for vehicle in self._vehicles:
-            for i, move in enumerate(vehicle.actor.behaviour):
-                if move.at > t or (vehicle.name, i) in self._started or vehicle.hit:
-                    continue
-                self._started.add((vehicle.name, i))
-                vehicle.begin(move, t)
-                self._begun(t, vehicle, move)
-
-    def _begun(self, t: float, vehicle: Vehicle, move: ChangeLane | Brake) -> None:
-        event_id = f"event:{self._ids}"
-        details: dict[str, Any] = {}
-        words = ""
-        if vehicle is not self._ego:
-            apart = 0.5 * (vehicle.size[0] + self._ego.size[0])
-            along = vehicle.x - self._ego.x
-            gap = along - apart if along >= 0.0 else along + apart
-            closing = self._ego.speed - vehicle.speed
-            details = {"gap": gap, "closing_speed": closing}
-            words = f" {gap:.1f} m {'ahead' if gap >= 0.0 else 'behind'}"
-            if self._ego.speed > 0.0 and gap >= 0.0:
-                details["thw"] = gap / self._ego.speed
-                words += f" ({details['thw']:.2f} s headway)"
-            if abs(closing) < 0.05:
-                words += ", at the ego's speed"
-            else:
-                words += f", {'closing' if closing > 0.0 else 'opening'} at {abs(closing):.1f} m/s"
-        if isinstance(move, ChangeLane):
-            details |= {"from": vehicle.lane(), "to": move.to, "takes": move.takes}
-            self._event(t, "lane_change_start", vehicle.name, details=details)
-            self._ending.append((t + move.takes, vehicle, event_id))
-            into = vehicle is not self._ego and move.to == self._ego.lane()
-            words = f"{vehicle.name} {'cut in' if into else f'changed to lane {move.to}'} at {t:.2f} s" + words
-        else:
-            details |= {"deceleration": move.deceleration, "to": move.to}
-            self._event(t, "brake_start", vehicle.name, details=details)
-            words = f"{vehicle.name} braked with {move.deceleration:.1f} m/s2 at {t:.2f} s" + words
-        self._cause[vehicle.name] = (t, event_id, words)
-
     def _blame(self, contact: Contact | None) -> tuple[float, str, str] | None:
-        """Return the last manoeuvre of another vehicle before a contact, else the ego's, else a fault that acted."""
+        """Return what began it: another vehicle's last manoeuvre, else a fault that acted, else the ego's manoeuvre.
+
+        As (t, id, words). A first answer from the order of events; what a fault really did is its twin's to say.
+        """
         names = [v.name for v in self._others] if contact is None else [contact.a, contact.b]
-        names.sort(key=lambda name: name == "ego")
-        found = [self._cause[name] for name in names if name in self._cause]
-        if found:
-            return found[0]
-        acting = self._acting(self._when())
-        if acting:
-            return acting[0].onset, acting[0].fault_id, f"{acting[0].kind} of {acting[0].target}"
-        return None
-
-    def _watch(self, t: float) -> None:
-        """Report hard braking, seen at the end of the step that did it."""
-        for vehicle in self._vehicles:
-            hard = not vehicle.hit and vehicle.acceleration < -HARD
-            if hard and not self._hard[vehicle.name]:
-                others = [self._cause[v.name] for v in self._vehicles if v is not vehicle and v.name in self._cause]
-                cause = self._cause.get(vehicle.name) if vehicle.braking else max(others, default=None)
-                details = {"acceleration": vehicle.acceleration, "speed": vehicle.speed}
-                self._event(t, "hard_braking", vehicle.name, cause[1] if cause else "", details)
-            self._hard[vehicle.name] = hard or (
-                self._hard[vehicle.name] and not vehicle.hit and vehicle.acceleration < -0.5 * HARD
-            )
-
-    def _event(
-        self, t: float, kind: str, subject: str, parent: str = "", details: Mapping[str, Any] | None = None
-    ) -> None:
-        text = json.dumps(details or {}, allow_nan=False)
-        self._events.append((t, f"event:{self._ids}", parent, kind, subject, text))
-        self._ids += 1
+        cause = self._story.cause
+        found = [cause[name] for name in names if name in cause and name != "ego"]
+        if not found:
+            acting = self._faults.acting(self._when())
+            found = [(fault.onset, fault.fault_id, f"{fault.kind} of {fault.target}") for fault in acting]
+        return max(found, default=cause.get("ego"))
 
     # -- columns --------------------------------------------------------------------------------------------------
 
     def _clear(self) -> None:
-        self._events: list[tuple[Any, ...]] = []
+        self._story.rows = []
         self._rows: list[tuple[Any, ...]] = []
         self._contacts: list[tuple[Any, ...]] = []
         self._poses: list[tuple[float, ...]] = []
@@ -432,13 +338,13 @@ class Road:
         start, end = self._last / RATE, self._k / RATE
         steps = np.arange(self._last, self._k + 1, dtype=np.int64)
         state = np.array(self._poses, np.float64).reshape(1, len(steps), len(self._vehicles), 13)
-        self._events.sort(key=lambda row: row[0])
+        self._story.rows.sort(key=lambda row: row[0])
         return Chunk(
             start=start,
             end=end,
             ends=np.array([end]),
             over=np.array([self._over]),
-            events=table(EVENTS, self._events),
+            events=table(EVENTS, self._story.rows),
             tables={"actors": table(self._actors, self._rows), "contacts": table(self._hits, self._contacts)},
             motion=Motion(tuple(self._by_name), steps / RATE, state[..., :7].copy(), state[..., 7:].copy()),
             scenes=(self._scene,),
@@ -448,7 +354,7 @@ class Road:
         """Return a label for each fault that came to act and one for each collision."""
         rows = []
         numbers: dict[str, int] = {}
-        for fault in sorted(self._faults, key=lambda fault: (fault.onset, fault.fault_id)):
+        for fault in self._faults.all:
             number = numbers.setdefault(fault.target, 0)
             numbers[fault.target] += 1
             part = "brakes" if fault.target.endswith(".brakes") else fault.target
@@ -480,26 +386,3 @@ class Road:
             )
         rows.sort(key=lambda row: (row[3], row[0]))
         return table(LABELS, rows)
-
-
-def _grown(fault: Fault, t: float) -> float:
-    """Return the part of a fault's severity that acts on a step that starts at t, 0-1."""
-    if not fault.onset <= t < fault.end:
-        return 0.0
-    return 1.0 if fault.ramp <= 0.0 else min((t - fault.onset) / fault.ramp, 1.0)
-
-
-def _energy(vehicle: Vehicle) -> float:
-    """Return the kinetic energy of a box in the plane [J]."""
-    vx, vy, w = vehicle.twist
-    inertia = (vehicle.size[0] * vehicle.size[0] + vehicle.size[1] * vehicle.size[1]) / 12.0
-    return 0.5 * vehicle.mass * (vx * vx + vy * vy + inertia * w * w)
-
-
-def _side(yaw: float, normal: tuple[float, float]) -> str:
-    """Return which side of a vehicle a normal leaves by."""
-    along = normal[0] * cos(yaw) + normal[1] * sin(yaw)
-    across = normal[1] * cos(yaw) - normal[0] * sin(yaw)
-    if abs(along) >= abs(across):
-        return "front" if along >= 0.0 else "rear"
-    return "left side" if across >= 0.0 else "right side"

@@ -27,10 +27,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
 
 def scene(run):
-    """Three cars and, in even runs, a cyclist that stands among them."""
+    """Three cars and, in odd runs, a cyclist that stands among them."""
     shape = Shape("box", (4.0, 1.8, 1.4), color=(0.6, 0.2, 0.2))
     ego = Body("ego", "car", (shape,), {"lens": (1.0, 0.0, 0.6, 0.0, 0.0, 0.0, 1.0)})
-    rider = Body("rider", "bicycle" if run % 2 == 0 else "", (Shape("cylinder", (0.4, 1.8, 0.0)),))
+    rider = Body("rider", "bicycle" if run % 2 else "", (Shape("cylinder", (0.4, 1.8, 0.0)),))
     ground = Body("ground", "", (Shape("plane", (0.0, 0.0, 0.0), (0.0, 0.0, -0.72, 0.0, 0.0, 0.0, 1.0)),), moving=False)
     return Scene((ego, Body("a", "car", (shape,)), Body("b", "car", (shape,)), rider, ground))
 
@@ -106,7 +106,7 @@ def test_pycocotools_decodes_the_instance_images_pixel_for_pixel(dataset):
                 ys, xs = np.nonzero(mask)
                 assert mark["bbox"] == [xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1]
                 assert mark["area"] == mask.sum()
-            labelled = np.isin(truth, [2, 3, 4] if image["run"] % 2 == 0 else [2, 3])
+            labelled = np.isin(truth, [2, 3, 4] if image["run"] % 2 else [2, 3])
             assert np.array_equal(rebuilt, np.where(labelled, truth, 0))
 
 

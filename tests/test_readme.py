@@ -1,9 +1,9 @@
 """Every command that README.md and docs/ show is run, and what they show it print is what it prints.
 
 A block that starts with ```console is a terminal: lines that start with `$ ` are commands, the lines below are
-what it prints. A ```python block is run too. `...` stands for anything, inside a line or as lines of its own. A command without lines
-below it must only succeed; `$ ... ; echo $?` shows another exit code. All pages share one folder,
-README.md first, so a dataset made by one command is found again (and not made again) by the same command later on.
+what it prints. `...` stands for anything, inside a line or as lines of its own. A command without lines below it
+must only succeed; `$ ... ; echo $?` shows another exit code. A block of Python is run as a script. All pages share
+one folder, README.md first, so a dataset made by one command is found again, and not made again, by the next.
 """
 
 from __future__ import annotations

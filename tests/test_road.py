@@ -487,3 +487,19 @@ def test_the_scene_has_what_sensors_look_for():
             if shape.kind == "box":  # nothing sticks out of the box that collides
                 for i, half in enumerate((2.25, 0.9, 0.75)):
                     assert abs(shape.pose[i]) + shape.size[i] / 2 <= half + 1e-9
+
+
+def test_three_cars_can_pile_up():
+    brake = [{"kind": "brake", "at": 0.2, "deceleration": 8.0}]
+    actors = {
+        "ego": {"speed": 25.0},
+        "first": {"speed": 25.0, "gap": 8.0, "behaviour": brake},
+        "last": {"speed": 25.0, "gap": -6.0},
+    }
+    world, chunk, _ = drive({"actors": actors, "settle": 10.0}, until=10.0)
+    hits = rows(chunk.tables["contacts"])
+    pairs = {frozenset((hit["a"], hit["b"])) for hit in hits}
+    assert len(pairs) == 2  # nobody reaches over the car between
+    assert outcome(world)["ego.contacts"] >= 2
+    assert chunk.over[0]
+    assert all(hit["energy_lost"] >= 0 for hit in hits)

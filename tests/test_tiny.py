@@ -48,6 +48,13 @@ def test_the_ground_lies_where_the_ray_of_each_pixel_centre_meets_it():
     assert np.all(np.isinf(seen["depth"][~hit]))
 
 
+def test_the_ground_goes_on_for_ever():
+    scene, up = one("plane", (0.0, 0.0, 0.0)), np.array([[0.0, 0.0, 1.5, 0.0, 0.0, 0.0, 1.0]])
+    here, there = (draw(scene, [(0, 0, 0)], eye=up + np.eye(7)[[0]] * x) for x in (0.0, 50_000.0))
+    assert np.array_equal(here["instance"], there["instance"])
+    np.testing.assert_allclose(here["depth"], there["depth"], rtol=1e-5)
+
+
 @pytest.mark.parametrize("y", [0.0, 0.613, -1.37])
 @pytest.mark.parametrize("z", [1.5, 2.021])
 def test_a_box_covers_the_pixels_whose_centres_its_outline_holds(y, z):
