@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -85,6 +85,29 @@ def find(room: str, name: str, base: Path | None = None) -> type[Any]:
             f"docs/architecture.md says what one of {room} must be able to do",
         )
     return plugin
+
+
+EXTRAS = {"pybullet": ("PyBullet", "physics"), "moderngl": ("moderngl", "opengl")}
+
+
+def check_needs(room: str, name: str, needs: Sequence[str]) -> None:
+    """Say in one line which library a plug-in lacks, before anything is begun.
+
+    Raises:
+        CatalogError: a module that it needs is not installed.
+    """
+    for module in needs:
+        try:
+            there = module in sys.modules or importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):
+            there = False
+        if there and sys.modules.get(module, module) is not None:
+            continue
+        library, extra = EXTRAS.get(module, (module, ""))
+        hint = f"pip install 'mischance[{extra}]'" if extra else f"pip install {library}"
+        if module == "pybullet" and sys.version_info >= (3, 12):
+            hint += " (there is no wheel for this Python: it is built from source, with a C++ compiler)"
+        raise CatalogError(f"the {room[:-1]} '{name}' needs {library}, which is not installed", hint)
 
 
 def reference_file(name: str, base: Path | None = None) -> Path | None:

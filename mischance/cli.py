@@ -7,6 +7,7 @@ Nothing heavy is imported before a verb needs it.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,9 @@ class Group(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, debug: bool, quiet: bool, color: bool | None) -> None:
     """Rare events, made to order: labelled, reproducible data from YAML scenarios."""
+    if color is None and os.environ.get("NO_COLOR"):
+        color = False
+    ctx.color = color
     ctx.obj = {"debug": debug, "quiet": quiet, "color": color}
 
 
@@ -75,7 +79,7 @@ def _load(source: str, overrides: tuple[str, ...], seed: int | None) -> Any:
 
 
 @cli.command("list")
-@click.argument("room", type=click.Choice(ROOMS), required=False)
+@click.argument("room", metavar=f"[{'|'.join(ROOMS)}]", required=False)
 @click.option("--tag", multiple=True, help="Only scenarios with this tag.")
 @_json_option
 @click.pass_context
@@ -110,8 +114,9 @@ def list_(ctx: click.Context, room: str | None, tag: tuple[str, ...], as_json: b
 @cli.command()
 @click.argument("file", type=click.Path(dir_okay=False), default="scenario.yaml")
 @click.option("--from", "source", metavar="NAME", help="Copy a scenario of the library.")
+@_json_option
 @click.pass_context
-def init(ctx: click.Context, file: str, source: str | None) -> None:
+def init(ctx: click.Context, file: str, source: str | None, as_json: bool) -> None:
     """Write a scenario to start from."""
     from mischance.starter import starter_text
 
@@ -124,6 +129,9 @@ def init(ctx: click.Context, file: str, source: str | None) -> None:
         raise MischanceError(f"{file} exists, and nothing is overwritten", "name another file") from None
     except OSError as error:
         raise MischanceError(f"cannot write {file}: {error.strerror}") from error
+    if as_json:
+        _print_json({"file": file})
+        return
     click.echo(file)
     _say(ctx, f"next: mischance validate {file}")
 
@@ -212,9 +220,8 @@ def _sweep(
     if facts["not_done"]:
         _fail(
             f"{facts['not_done']} of {runs} runs were not done",
-            f"mischance sweep --retry-failed … --out {folder}; reasons: ledger.sqlite",
+            f"the same command with --retry-failed tries them again; {folder}/ledger.sqlite has the reasons",
             1,
-            as_json=False,
         )
 
 
@@ -233,7 +240,8 @@ def replay(dataset: Path, run: int, strict: bool, as_json: bool) -> None:
     else:
         click.echo(found.text())
     if not found.same or (strict and not found.identical):
-        sys.exit(1)
+        what = "does not tell the same story again" if not found.same else "is not identical to the last bit"
+        _fail(f"run {run} of {dataset} {what}", f"mischance verify {dataset} tells whether its files are whole", 1)
 
 
 @cli.command()
@@ -252,14 +260,17 @@ def verify(dataset: Path, as_json: bool) -> None:
         if not found:
             click.echo(f"{dataset}: every file is as the manifest says")
     if found:
-        sys.exit(1)
+        files = "one file differs" if len(found) == 1 else f"{len(found)} files differ"
+        _fail(f"{dataset} is damaged: {files} from the manifest", "make it again with its sweep in another folder", 1)
 
 
 @cli.command()
-def schema() -> None:
+@_json_option
+def schema(as_json: bool) -> None:
     """Print the JSON Schema of the scenario language."""
     from mischance.schema import scenario_schema
 
+    del as_json  # it is JSON with and without
     _print_json(scenario_schema())
 
 
@@ -276,7 +287,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     else:
         click.echo(report.text())
     if report.broken:
-        sys.exit(1)
+        _fail(f"{len(report.broken)} things are broken", "the lines above say what mends them", 1)
 
 
 def _print_json(document: object) -> None:
@@ -290,7 +301,8 @@ def _say(ctx: click.Context, text: str, *, err: bool = True, bold: bool = False)
         click.secho(text, err=err, bold=bold, color=(ctx.obj or {}).get("color"))
 
 
-def _fail(message: str, hint: str, code: int, *, as_json: bool) -> NoReturn:
+def _fail(message: str, hint: str, code: int, *, as_json: bool = False) -> NoReturn:
+    """Say what went wrong and what to try, as the last lines; a document for stdout only where none was printed."""
     if as_json:
         _print_json({"error": message, "hint": hint, "exit_code": code})
     click.echo(f"error: {message}", err=True)
@@ -299,23 +311,25 @@ def _fail(message: str, hint: str, code: int, *, as_json: bool) -> NoReturn:
     sys.exit(code)
 
 
+def _help_for(given: list[str]) -> str:
+    verb = next((word for word in given if word in cli.commands), "VERB")
+    return f"`mischance {verb} --help` says what is known"
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; no traceback reaches a user who did not ask for one."""
     given = sys.argv[1:] if arguments is None else arguments
     debug, as_json = "--debug" in given, "--json" in given
     try:
         cli.main(given, standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader that went away can still be met in silence
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
-        _fail(error.format_message(),
-            "`mischance --help` and `mischance VERB --help` say what is known",
-            2,
-            as_json=as_json,
-        )
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        click.echo("interrupted; what was committed is kept, and the same command goes on from there", err=True)
-        sys.exit(130)
+        _fail(error.format_message(), _help_for(given), 2, as_json=as_json)
+    except (KeyboardInterrupt, click.exceptions.Abort) as stop:
+        again = shlex.join(["mischance", *given])
+        _fail(str(stop) or "interrupted", f"`{again}` goes on from what was committed", 130, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
@@ -323,34 +337,24 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             raise
         if as_json:
-            problems = [
-                {
-                    "file": p.file,
-                    "line": p.line,
-                    "column": p.column,
-                    "path": p.path,
-                    "message": p.message,
-                    "hint": p.hint,
-                }
-                for p in error.problems
-            ]
+            fields = ("file", "line", "column", "path", "message", "hint")
+            problems = [{name: getattr(problem, name) for name in fields} for problem in error.problems]
             _print_json({"error": "the scenario has problems", "problems": problems, "exit_code": 2})
         click.echo(error.message, err=True)
         sys.exit(2)
     except MischanceError as error:
         if debug:
             raise
-        _fail(error.message, error.hint, getattr(error, "exit_code", 2), as_json=as_json)
+        code = getattr(error, "exit_code", 2)
+        _fail(error.message, error.hint or _help_for(given), code, as_json=as_json)
     except OSError as error:
         if debug:
             raise
-        _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), "", 1, as_json=as_json)
+        message = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        _fail(message, "check the disk and its permissions", 1, as_json=as_json)
     except Exception as error:
         if debug:
             raise
-        _fail(f"{type(error).__name__}: {error}",
-            "this is our mistake: run it again with --debug and report what it shows",
-            1,
-            as_json=as_json,
-        )
+        hint = "this is our mistake: run it again with --debug and report what it shows"
+        _fail(f"{type(error).__name__}: {error}", hint, 1, as_json=as_json)
     sys.exit(0)

@@ -53,6 +53,7 @@ def play(scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float] = ()) 
         RunError: a run cannot go on; the message names the run and the time.
         TruthError: a plug-in breaks its contract.
     """
+    check_needs(scenario)
     size = batch_size(scenario)
     cast = _Cast(scenario)
     try:
@@ -60,6 +61,19 @@ def play(scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float] = ()) 
             yield from _play(cast, draws[first : first + size], cuts)
     finally:
         cast.close()
+
+
+def check_needs(scenario: Scenario) -> None:
+    """Say in one line which library a scenario's plug-ins lack.
+
+    Raises:
+        CatalogError: a module that one of them needs is not installed.
+    """
+    for plugin in scenario.plugins():
+        catalog.check_needs(plugin.room, plugin.kind, plugin.declared.needs)
+        kind = getattr(plugin.settings, "renderer", None)
+        if plugin.room == "sensors" and isinstance(kind, str) and kind:
+            catalog.check_needs("renderers", kind, declares(catalog.find("renderers", kind)).needs)
 
 
 def batch_size(scenario: Scenario) -> int:

@@ -23,6 +23,7 @@ def sweep_with_progress(
     scenario: Scenario, runs: int, out: Path, *, quiet: bool, color: bool | None, **options: Any
 ) -> SweepResult:
     """Run a sweep; show its progress on stderr, as a live line on a terminal and as plain lines elsewhere."""
+    from mischance.episode import check_needs
     from mischance.jobs import sweep
 
     if scenario.unbuilt:
@@ -30,6 +31,7 @@ def sweep_with_progress(
         raise MischanceError(
             f"{scenario.name} uses {keys}, which is read and checked but not built yet", "take it out to play the rest"
         )
+    check_needs(scenario)
     if quiet:
         return sweep(scenario, runs, out, **options)
     if sys.stderr.isatty() and color is not False:

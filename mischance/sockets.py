@@ -8,7 +8,8 @@ built anew for each run, unless it is a simulator that holds many runs at once
 
 What a class may declare beside its methods (all optional, see `declares`):
 `Settings`, `batch`, `piece` (the longest time in one chunk [s], so that a chunk
-stays at a few MB), `measures`, `faults`, `commands`, `targets`, `reads`, `rate`.
+stays at a few MB), `measures`, `faults`, `commands`, `targets`, `reads`, `rate`,
+`needs` (modules without which it cannot play).
 """
 
 from __future__ import annotations
@@ -159,6 +160,7 @@ class Declared:
     commands: Schema = field(default_factory=dict)
     targets: Callable[[Any], Sequence[str]] | None = None
     reads: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     finish: Callable[[Path], None] | None = None
 
 
@@ -185,5 +187,6 @@ def declares(plugin: type[Any]) -> Declared:
         commands=getattr(plugin, "commands", {}),
         targets=getattr(plugin, "targets", None),
         reads=tuple(getattr(plugin, "reads", ())),
+        needs=tuple(getattr(plugin, "needs", ())),
         finish=getattr(plugin, "finish", None),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import pi
-from typing import TYPE_CHECKING
+from typing import ClassVar, TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -34,6 +34,8 @@ class Tiny:
     on a road scene); what is nearer than `near` or farther than `far` is not drawn, and the sky is +inf.
     Shapes are seen from outside only. The same call returns the same bytes, whatever was drawn before.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("pybullet",)
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

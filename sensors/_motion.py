@@ -56,7 +56,7 @@ def nlerp(a: FloatArray, b: FloatArray, weight: FloatArray | float) -> FloatArra
     """Return the rotation `weight` of the way from a to b, by the shorter way; (..., 4).
 
     The straight line between the quaternions, normalised: right at both ends and half-way, and within
-    4e-8 rad of the even turn for a step of 0.01 rad. It takes a root and no sine, so that it is the same
+    4e-9 rad of the even turn for a step of 0.01 rad. It takes a root and no sine, so that it is the same
     to the last bit on every machine.
     """
     q = a * (1.0 - weight) + np.where(_dot(a, b) < 0, -b, b) * weight

@@ -7,7 +7,9 @@ starts from `resetSimulation` and creates its bodies in the same order, so the s
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import cos, sin, sqrt
 from typing import Any
@@ -48,6 +50,25 @@ class Exchange:
     steps: int
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the engine's greeting, which it prints from C when imported, off the terminal."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # no stderr at all
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def engine() -> Any:
     """Return the module `pybullet`.
 
@@ -55,7 +76,8 @@ def engine() -> Any:
         RunError: it is not installed.
     """
     try:
-        import pybullet  # pyright: ignore[reportMissingImports]  # it brings no stubs
+        with nullcontext() if "pybullet" in sys.modules else _quiet():
+            import pybullet  # pyright: ignore[reportMissingImports]  # it brings no stubs
     except ImportError as error:
         raise RunError(
             "the world 'road' needs PyBullet, which is not installed",

@@ -46,6 +46,7 @@ class Road:
 
     Settings: ClassVar[type[RoadSettings]] = RoadSettings
     batch: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("pybullet",)
     measures: ClassVar[Schema] = MEASURES
     commands: ClassVar[Schema] = {
         "actor": Column("text", about="who is driven"),

@@ -7,6 +7,7 @@ ones look for a file beside the dataset that says they should.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -78,9 +79,13 @@ def records(runs: IntArray, seed: int, batch: int, cuts: int = 3, frames: bool =
 def _batch(runs: IntArray, seed: int, cuts: int, frames: bool) -> Iterator[Record]:
     whole = [_rows(int(run), seed) for run in runs]
     edges = np.linspace(0.0, 1.0, cuts + 1)
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         tables = {}
-        for path, schema in {"truth/payments": PAYMENTS, "truth/payment_labels": PAYMENT_LABELS, "events": EVENTS}.items():
+        for path, schema in {
+            "truth/payments": PAYMENTS,
+            "truth/payment_labels": PAYMENT_LABELS,
+            "events": EVENTS,
+        }.items():
             cut = [_between(rows[path], rows["t"][path], low, high) for rows in whole]
             tables[path] = Table.of(schema, cut)
         images = {}
@@ -100,7 +105,9 @@ def _batch(runs: IntArray, seed: int, cuts: int, frames: bool) -> Iterator[Recor
 
 def _between(rows: dict[str, Any], t: np.ndarray, low: float, high: float) -> dict[str, Any]:
     keep = (t > low) & (t <= high)
-    return {name: np.asarray(values, object if isinstance(values, list) else None)[keep] for name, values in rows.items()}
+    return {
+        name: np.asarray(values, object if isinstance(values, list) else None)[keep] for name, values in rows.items()
+    }
 
 
 def _rows(run: int, seed: int) -> dict[str, Any]:

@@ -169,15 +169,20 @@ def test_finishing_twice_changes_nothing_and_without_parts_writes_nothing(datase
     assert not list(tmp_path.iterdir())
 
 
-def test_runs_beyond_a_million_stay_in_order(tmp_path):
+def test_runs_beyond_a_million_and_categories_stay_in_order(tmp_path):
     parts = tmp_path / "_merge" / "coco"
     parts.mkdir(parents=True)
     for run in (1_000_000, 999_999, 7):
         image = {"id": run * 10**6, "width": 4, "height": 3, "file_name": "x"}
-        (parts / f"cam-{run:06d}.json").write_text(json.dumps({"categories": [], "images": [image], "annotations": []}))
+        names = [f"kind {run % 10}", "car", "bicycle"]
+        (parts / f"cam-{run:06d}.json").write_text(
+            json.dumps({"categories": names, "images": [image], "annotations": []})
+        )
     Coco.finish(tmp_path)
     document = json.loads((tmp_path / "labels/cam/coco.json").read_text())
     assert [image["id"] // 10**6 for image in document["images"]] == [7, 999_999, 1_000_000]
+    assert [cat["name"] for cat in document["categories"]] == ["bicycle", "car", "kind 0", "kind 7", "kind 9"]
+    assert [cat["id"] for cat in document["categories"]] == [1, 2, 3, 4, 5]
 
 
 def test_a_damaged_part_is_named(tmp_path):

@@ -19,6 +19,8 @@ from mischance.ledger import Ledger
 from mischance.manifest import files, verify
 
 sys.path.insert(0, str(Path(__file__).parent))  # the small world is no test
+import contextlib
+
 from small_world import HERE, HONEST, FakeScenario
 
 RUNS, SHARD = 30, 8
@@ -52,7 +54,9 @@ def clean(out: Path) -> bool:
     return {entry.name for entry in out.iterdir()} == expected and not verify(out)
 
 
-@pytest.mark.parametrize(("workers", "work", "target"), [(1, "honest", 2.0), (2, "one_by_one", 2.0), (2, "honest", 0.0)])
+@pytest.mark.parametrize(
+    ("workers", "work", "target"), [(1, "honest", 2.0), (2, "one_by_one", 2.0), (2, "honest", 0.0)]
+)
 def test_the_manifest_depends_neither_on_workers_nor_on_jobs_nor_on_batches_and_cuts(
     tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, workers: int, work: str, target: float
 ) -> None:
@@ -80,9 +84,9 @@ def test_the_same_call_on_a_finished_dataset_does_nothing(tmp_path: Path) -> Non
     result = make(out)
     assert result.fresh == 0
     assert result.totals.done == RUNS
-    assert {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.name != "ledger.sqlite" and file.is_file()} == {
-        file: time_ for file, time_ in before.items() if file.name != "ledger.sqlite"
-    }
+    assert {
+        file: file.stat().st_mtime_ns for file in out.rglob("*") if file.name != "ledger.sqlite" and file.is_file()
+    } == {file: time_ for file, time_ in before.items() if file.name != "ledger.sqlite"}
     assert clean(out)
 
 
@@ -195,10 +199,8 @@ def killed_sweep(out: Path, script: Path, seconds: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 
