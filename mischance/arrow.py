@@ -7,7 +7,7 @@ where the column says so and a number elsewhere. pyarrow is imported when first 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +157,15 @@ def read_stream(folder: Path, path: str) -> tuple[pa.Schema, list[pa.RecordBatch
 
     with pa.ipc.open_stream(pa.memory_map(str(folder / f"{path}{STREAM}"))) as reader:
         return reader.schema, list(reader)
+
+
+def read_parquet(file: Path, runs: Sequence[int] | None = None) -> pa.Table:
+    """Return the rows of one Parquet file, of those runs alone where given; row groups without them are not read."""
+    import pyarrow.parquet as pq
+
+    chosen = None if runs is None else [("run", "in", list(runs))]
+    # Without partitioning: a folder called 'a=b' above the file is no column.
+    return pq.read_table(file, partitioning=None, filters=chosen)  # pyright: ignore[reportArgumentType]
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:

@@ -332,7 +332,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(str(stop) or "interrupted", f"`{again}` goes on from what was committed", 130, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
+        sys.exit(1)  # as click does where it meets one
     except ScenarioError as error:
         if debug:
             raise

@@ -113,6 +113,7 @@ def _head(schema: Schema) -> bytes:
 def _text(values: AnyArray) -> bytes:
     """Return strings as bytes that cannot be cut in another way; None is its own value."""
     strings = values.tolist()
+    joined = ""
     try:
         joined = "\0e".join(strings)
         plain = joined.count("\0") == len(strings) - 1

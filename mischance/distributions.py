@@ -32,18 +32,21 @@ KINDS = (*LAWS, *ALIASES, "constant", "choice", "mixture", "empirical", "expr")
 DEEPEST = 16
 _WORD = re.compile(r"[^\W\d][\w .:/-]{0,99}")
 _QUANTITY = re.compile(rf"\s*[-+]?{units.NUMBER}\s*[^-+*/\s(]*\s*")
+_REFERENCE = re.compile(r"\$(?=[^\W\d])")  # `$gap` is `gap`
 _PURE = ("", "number", "ratio")
 
 Path_ = tuple[Any, ...]
 
 
 class TreeProblem(NamedTuple):
-    """One thing wrong: the path inside the tree, what, what to try, and whether the key there is meant."""
+    """One thing wrong: the path inside the tree, what, what to try, whether the key there is meant; `column` is
+    the 1-based place inside an expression that stands there, 0 for all of it."""
 
     path: Path_
     message: str
     hint: str = ""
     at_key: bool = False
+    column: int = 0
 
 
 class TreeError(MischanceError):
@@ -83,9 +86,9 @@ class _Reader:
         self.depth = 0
         self.problems: list[TreeProblem] = []
 
-    def note(self, path: Path_, message: str, hint: str = "", *, at_key: bool = False) -> None:
+    def note(self, path: Path_, message: str, hint: str = "", *, at_key: bool = False, column: int = 0) -> None:
         """Note one problem."""
-        self.problems.append(TreeProblem(path, message, hint, at_key))
+        self.problems.append(TreeProblem(path, message, hint, at_key, column))
 
     def spec(self, tree: object, path: Path_) -> Spec | None:
         """Read a distribution, or a value that stands for one."""
@@ -180,11 +183,11 @@ class _Reader:
             else:
                 self.note(path, f"must be an expression such as ego_speed - closing (got {shorten(value)})")
                 return None
-        text = re.sub(r"\$(?=[^\W\d])", "", value).strip()
+        text = _REFERENCE.sub("", value).strip()
         try:
             compiled(text)
         except ExpressionError as error:
-            self.note(path, error.message, error.hint)
+            self.note(path, error.message, error.hint, column=_column(value, error.column))
             return None
         return Expr(text, source=source)
 
@@ -438,6 +441,13 @@ def _is_quantity(text: str) -> bool:
     except UnitError:
         return False
     return True
+
+
+def _column(written: str, column: int) -> int:
+    """Return where in a text as written the character stands that is at `column` once stripped and without `$`."""
+    skipped = {found.start() for found in _REFERENCE.finditer(written)}
+    kept = [i for i in range(len(written) - len(written.lstrip()), len(written)) if i not in skipped]
+    return kept[column - 1] + 1 if column <= len(kept) else len(written) + 1
 
 
 def _dimension(number: units.Quantity) -> str:

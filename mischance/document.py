@@ -20,7 +20,7 @@ from mischance._writing import dump
 from mischance.advice import shorten
 from mischance.errors import Problem, ScenarioError
 
-__all__ = ["Document", "Finding", "Mark", "dump", "problems_of", "read", "scalar", "show_path"]
+__all__ = ["Document", "Finding", "Mark", "dump", "problems_of", "read", "read_value", "scalar", "show_path"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -37,13 +37,18 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\
 
 
 class Mark(NamedTuple):
-    """Where a value and its key stand, 1-based; the root and entries of lists have the value's place as key's."""
+    """Where a value and its key stand, 1-based; the root and entries of lists have the value's place as key's.
+
+    `quote` is how many characters stand before the first one of a text that is written in one line just as it
+    reads: 0, or 1 for a quote; -1 for every other value.
+    """
 
     line: int
     column: int
     key_line: int
     key_column: int
     key_plain: bool = False
+    quote: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,11 @@ class Document:
         """Return line and column of a key, or of its nearest parent that exists."""
         mark = self._nearest(tuple(path))
         return mark.key_line, mark.key_column
+
+    def character(self, path: Sequence[str | int], column: int) -> tuple[int, int] | None:
+        """Return line and column of a text's character (1-based); None where the text is not written as it reads."""
+        mark = self.marks.get(tuple(path))
+        return None if mark is None or mark.quote < 0 else (mark.line, mark.column + mark.quote + column - 1)
 
     def key_value(self, path: Sequence[str | int]) -> str | int | float | bool | None:
         """Return the last key of a path as YAML types it: 0.8 for `0.8: …`, '0.8' for `'0.8': …`.
@@ -119,6 +129,24 @@ def read(source: bytes | str, file: str) -> Document:
         ScenarioError: every problem of its YAML, each with its place.
     """
     return _Reader(_text(source, file), file).read()
+
+
+def read_value(source: str, file: str) -> Document:
+    """Return a document whose only key, `value`, holds what a text says; places count from the text's beginning.
+
+    Args:
+        source: the text of one value, such as `12 m` or `{uniform: [1, 2]}`; nothing is null.
+        file: what errors call it.
+
+    Raises:
+        ScenarioError: every problem of its YAML, each with its place.
+    """
+    if not source.strip():
+        return Document(file, {"value": None}, {(): Mark(1, 1, 1, 1)})
+    reader = _Reader(_text(source, file), file)
+    reader.parse()
+    marks = {("value", *path): mark for path, mark in reader.marks.items()}
+    return Document(file, {"value": reader.root}, {(): Mark(1, 1, 1, 1), **marks})
 
 
 def _text(source: bytes | str, file: str) -> str:
@@ -181,6 +209,11 @@ class _Reader:
 
     def read(self) -> Document:
         """Return the document, or raise all problems."""
+        self.parse(whole=True)
+        return Document(self.file, self.root, self.marks)
+
+    def parse(self, *, whole: bool = False) -> None:
+        """Fill root and marks, or raise all problems; the `whole` of a file is a mapping."""
         try:
             for event in yaml.parse(self.text, Loader=_Loader):
                 self._event(event)
@@ -192,12 +225,11 @@ class _Reader:
             self._fatal(1, 1, "not a text that YAML can read")
         if not self.documents:
             self._fatal(1, 1, "the file is empty", "`mischance init` writes a scenario to start from")
-        if not isinstance(self.root, dict):
+        if whole and not isinstance(self.root, dict):
             what = {list: "a list", type(None): "nothing"}.get(type(self.root), "a single value")
             self._note(self.marks[()], (), f"a scenario is a mapping of keys such as `name: …` (got {what})")
         if self.problems:
             raise ScenarioError(self.problems)
-        return Document(self.file, self.root, self.marks)
 
     def _event(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
@@ -277,16 +309,16 @@ class _Reader:
             self._fatal(line, column, f"more than {MAX_VALUES} values")
         if not self.levels:
             self.root = value
-            self.marks[()] = Mark(line, column, line, column)
+            self.marks[()] = Mark(line, column, line, column, quote=_quote(event, value))
             return ()
         level = self.levels[-1]
         path = self._path(level)
         if isinstance(level.node, list):
             level.node.append(value)
-            self.marks[path] = Mark(line, column, line, column)
+            self.marks[path] = Mark(line, column, line, column, quote=_quote(event, value))
         else:
             level.node[level.key or ""] = value
-            self.marks[path] = Mark(line, column, *level.key_mark)
+            self.marks[path] = Mark(line, column, *level.key_mark, _quote(event, value))
             level.key = None
         return path
 
@@ -302,6 +334,15 @@ class _Reader:
     def _fatal(self, line: int, column: int, message: str, hint: str = "") -> NoReturn:
         path = show_path(self._path(self.levels[-1])) if self.levels and self.levels[-1].key else ""
         raise ScenarioError([*self.problems, Problem(self.file, line, column, path, message, hint)])
+
+
+def _quote(event: Any, value: object) -> int:
+    """Return how many quotes stand before a text that is written in one line just as it reads, else -1."""
+    if not isinstance(value, str):
+        return -1
+    start, end = event.start_mark, event.end_mark
+    quote = 0 if event.implicit[0] else 1
+    return quote if start.line == end.line and end.column - start.column == len(value) + 2 * quote else -1
 
 
 def _at(event: Any) -> tuple[int, int]:

@@ -201,7 +201,7 @@ def _stored_digests(out: Path) -> Iterable[tuple[int, str]]:
     import pyarrow.parquet as pq
 
     for file in sorted((out / "runs").glob("*.parquet")):
-        table = pq.read_table(file, columns=["run", "digest"], partitioning=None)
+        table = pq.ParquetFile(file).read(columns=["run", "digest"])
         yield from zip(table["run"].to_pylist(), table["digest"].to_pylist(), strict=True)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mischance.arrow import units
+from mischance.arrow import read_parquet, units
 from mischance.dataset import SCENARIO
 from mischance.errors import DatasetError
 from mischance.manifest import MERGE, PARTS, read_manifest
@@ -119,12 +119,11 @@ class Dataset:
 
         shards = self._shards(path)
         if runs is None:
-            return pa.concat_tables([pq.read_table(file, partitioning=None) for file in shards])
+            return pa.concat_tables([read_parquet(file) for file in shards])
         near = [file for file in shards if _overlaps(file, runs)]
         if not near:
             return pq.read_schema(shards[0]).empty_table()
-        chosen = [("run", "in", [int(run) for run in runs])]
-        return pa.concat_tables([pq.read_table(file, partitioning=None, filters=chosen) for file in near])
+        return pa.concat_tables([read_parquet(file, runs.tolist()) for file in near])
 
 
 def _overlaps(file: Path, runs: Any) -> bool:

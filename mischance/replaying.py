@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mischance.arrow import read_stream, rows_of, stream_paths
+from mischance.arrow import read_parquet, read_stream, rows_of, stream_paths
 from mischance.dataset import differing_facts, looking, stored_recipe
 from mischance.errors import DatasetError
 from mischance.ledger import Entry, Ledger
@@ -148,7 +148,7 @@ class _Stored:
         for file in self.files.rglob(name):
             path = str(file.parent.relative_to(self.files))
             if not path.startswith(PARTS):
-                found[path] = lambda file=file: _parquet_rows(file, self.run)
+                found[path] = lambda file=file: read_parquet(file, [self.run])
         return found
 
 
@@ -160,12 +160,6 @@ def _table(stream: tuple[pa.Schema, list[pa.RecordBatch]], run: int) -> pa.Table
     import pyarrow as pa
 
     return pa.Table.from_batches(_rows(stream, run), schema=stream[0])
-
-
-def _parquet_rows(file: Path, run: int) -> pa.Table:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(file, filters=[("run", "==", run)], partitioning=None)
 
 
 def _compare(stored: _Stored, part: Path, run: int) -> tuple[str, float]:

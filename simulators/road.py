@@ -46,6 +46,7 @@ class Road:
 
     Settings: ClassVar[type[RoadSettings]] = RoadSettings
     batch: ClassVar[int] = 1
+    piece: ClassVar[float] = 2.0  # with cameras a second can hold tens of megabytes
     needs: ClassVar[tuple[str, ...]] = ("pybullet",)
     measures: ClassVar[Schema] = MEASURES
     commands: ClassVar[Schema] = {
