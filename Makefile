@@ -43,7 +43,9 @@ docs: $(VENV)/.developed ## the documentation, into docs/_build/html; a warning 
 
 build: $(VENV)/.developed ## wheel and sdist, into dist/
 	rm -rf dist build
-	$(BIN)/python -m build --outdir dist .
+	@mkdir dist
+	$(BIN)/python -m build --outdir dist . >dist/build.log 2>&1 || { cat dist/build.log; exit 1; }
+	@ls dist/*.whl dist/*.tar.gz
 
 clean: ## remove what the targets above left, but for .venv and outputs/
 	rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

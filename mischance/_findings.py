@@ -99,6 +99,8 @@ def _finding(entry: Mapping[str, Any], path: Path, tree: object, shapes: _Shape)
         return Finding(path, "unknown key", hint, at_key=True)
     if kind == "missing":
         return Finding(path, "is missing")
+    if entry["loc"][-1:] == ("[key]",):
+        return Finding(path, "the name does not have the right form", _form(context.get("pattern")), at_key=True)
     if kind in ("literal_error", "enum"):
         return _choice(path, _words(str(context.get("expected", ""))), value if found else entry["input"])
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -113,6 +115,8 @@ def _finding(entry: Mapping[str, Any], path: Path, tree: object, shapes: _Shape)
     wanted = _TYPES.get(kind.removesuffix("_type").removesuffix("_attributes"))
     if kind == "none_required" or (wanted and kind.endswith("_type")):
         hint = f"quote it: '{shorten(value)}'" if wanted == "text" and type(value) in (int, float, bool) else ""
+        if wanted == "a list" and isinstance(value, str) and len(value) <= 40:
+            hint = f"write [{value}]"
         return Finding(path, f"must be {wanted or 'nothing'}{got}", hint)
     return _other(kind, context, str(entry["msg"]), path, got)
 
@@ -123,7 +127,7 @@ def _other(kind: str, context: Mapping[str, Any], text: str, path: Path, got: st
     elif kind == "finite_number":
         message = "must be a finite number"
     elif kind == "string_pattern_mismatch":
-        return Finding(path, f"does not have the right form{got}", f"the pattern is {context.get('pattern')}")
+        return Finding(path, f"does not have the right form{got}", _form(context.get("pattern")))
     elif kind in ("too_short", "string_too_short"):
         what = "entries" if kind == "too_short" else "characters"
         least = context.get("min_length", 1)
@@ -134,6 +138,19 @@ def _other(kind: str, context: Mapping[str, Any], text: str, path: Path, got: st
         message = text.removeprefix("Value error, ").removeprefix("Assertion failed, ")
         message = message if message[1:2].isupper() else message[:1].lower() + message[1:]
     return Finding(path, message if "(got " in message else message + got, str(context.get("hint") or ""))
+
+
+def _form(pattern: object) -> str:
+    """Return what a pattern asks for, in words where it is one of the usual ones."""
+    words = {
+        r"^[A-Za-z_][A-Za-z0-9_]*$": "a name is letters, digits and _, and does not begin with a digit",
+        r"^[a-z][a-z0-9_]*$": "a name is small letters, digits and _, and begins with a letter",
+        r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$": (
+            "a name is letters, digits, `_`, `-` and `.`, with `/` between its parts: driving/cut_in"
+        ),
+        r"\S": "it must not be empty",
+    }
+    return words.get(str(pattern), f"the pattern is {pattern}")
 
 
 def _choice(path: Path, known: Sequence[str], value: object) -> Finding:

@@ -47,9 +47,7 @@ class Place:
         node.parts[path[-1]] = place
 
 
-def merged(
-    below: Mapping[str, Any], above: Mapping[str, Any], low: Place, high: Place
-) -> tuple[dict[str, Any], Place]:
+def merged(below: Mapping[str, Any], above: Mapping[str, Any], low: Place, high: Place) -> tuple[dict[str, Any], Place]:
     """Lay one tree over another: mappings merge, everything else (lists too) replaces.
 
     A mapping that names one thing by its only key (a distribution) or by `kind` (a plug-in) is replaced whole
@@ -110,9 +108,7 @@ class Origin:
             self.problems.append(Problem(last.file, last.line, last.column, last.path, more))
             self.raise_if_any()
 
-    def problem(
-        self, path: Path_, message: str, hint: str = "", *, at_key: bool = False, column: int = 0
-    ) -> Problem:
+    def problem(self, path: Path_, message: str, hint: str = "", *, at_key: bool = False, column: int = 0) -> Problem:
         """Return a problem with its place; see `add`."""
         place = self.root.at(path)
         document, inside = place.document, place.inside

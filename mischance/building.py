@@ -1,77 +1,60 @@
-"""From a tree to a Scenario: every key typed, every name looked up, all problems at once."""
+"""From a tree to a Scenario: every key typed, every name looked up, all problems at once.
+
+The model of the keys judges the whole tree first; whatever it says, everything else is checked too, part by
+part, on the plain tree, so that one round shows all that is wrong.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from mischance import catalog, distributions, units
-from mischance._findings import problems_of
-from mischance.advice import suggest
-from mischance.errors import CatalogError, ExpressionError, ScenarioError
-from mischance.expressions import Expression, compile_expression
-from mischance.loading import Origin, Path_
-from mischance.scenario import (
-    EventEntry,
-    FaultEntry,
-    PlannedFault,
-    PlugIn,
-    RareEvent,
-    Scenario,
-    ScenarioModel,
-    Split,
-    fill,
-    validate,
-)
+from mischance._checks import Checks
+from mischance._findings import Finding, problems_of
+from mischance._origin import Origin, Path_
+from mischance.advice import shorten
+from mischance.errors import CatalogError, ScenarioError
+from mischance.scenario import REFERENCE, PlugIn, Scenario, ScenarioModel, Split, fill, validate
 from mischance.sockets import declares
 
 UNBUILT = ("require", "correlate", "plan")
-OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
-REFERENCE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
 
-def build(tree: dict[str, Any], origin: Origin, base: Path) -> Scenario:
+def build(tree: dict[str, Any], origin: Origin) -> Scenario:
     """Check a merged tree and return the scenario.
 
     Args:
         tree: plain values, as `document.read` gives them.
-        origin: where they were written.
-        base: the folder that relative file names start from.
+        origin: where they were written, and the problems found so far.
 
     Raises:
         ScenarioError: everything that is wrong, sorted by place.
     """
+    model: ScenarioModel | None = None
     try:
-        model = validate(ScenarioModel, tree)
+        checked = validate(ScenarioModel, tree)
+        assert isinstance(checked, ScenarioModel)
+        model = checked
     except ValidationError as error:
-        _note(error, origin, (), ScenarioModel, tree)
-        model = None
-    builder = _Builder(tree, origin, base)
+        for finding in problems_of(error, tree, ScenarioModel):
+            path, message, hint, at_key = _for_whole(finding, tree)
+            origin.add(path, message, hint, at_key=at_key)
+    builder = _Builder(tree, origin)
     vary = builder.vary()
-    if model is None:
-        builder.plugins()
-        origin.raise_if_any()
-        raise ScenarioError([origin.problem((), "not a scenario")])
-    assert isinstance(model, ScenarioModel)
     builder.plugins()
-    faults = builder.faults(model.faults)
-    event = builder.event(model.event)
-    constraints = tuple(
-        expression
-        for i, text in enumerate(model.constraints)
-        if (expression := builder.expression(text, ("constraints", i), set(vary)))
-    )
-    builder.names(model)
-    split = model.split
-    if abs(split.train + split.val + split.test - 1) > 1e-9:
-        origin.add(("split",), f"the shares must add up to 1 (got {split.train + split.val + split.test:g})")
+    builder.variants()
+    faults = builder.faults()
+    event = builder.event()
+    constraints = builder.constraints()
+    builder.names()
+    split = builder.split()
     origin.raise_if_any()
-    assert builder.simulator is not None
+    if model is None or builder.simulator is None:
+        raise ScenarioError([origin.problem((), "not a scenario")])
     resolved, files = builder.resolved(model)
     return Scenario(
         name=model.name,
@@ -88,74 +71,43 @@ def build(tree: dict[str, Any], origin: Origin, base: Path) -> Scenario:
         constraints=constraints,
         measure=tuple(model.measure) if model.measure is not None else None,
         split=Split(split.by, split.train, split.val, split.test),
-        writers=builder.writers,
+        writers=tuple(builder.writers.values()),
         tree=resolved,
         unbuilt=tuple(key for key in UNBUILT if tree.get(key)),
         files=files,
     )
 
 
-def _note(error: ValidationError, origin: Origin, prefix: Path_, model: type[BaseModel], tree: object) -> None:
-    for path, message, hint, at_key in problems_of(error, tree, model):
-        origin.add((*prefix, *path), message, hint, at_key=at_key)
+def _for_whole(finding: Finding, tree: Mapping[str, Any]) -> Finding:
+    """Add to a finding about the file's own keys what is usually meant there."""
+    path, message, hint, at_key = finding
+    value: Any = tree
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return finding
+    if isinstance(value, str) and not hint and not at_key:
+        if REFERENCE.fullmatch(value):
+            hint = "a drawn value can stand in plug-ins and faults, and in other distributions"
+        elif path[0] in ("simulator", "agent") or (path[0] == "sensors" and len(path) == 2):
+            hint = f"write {{kind: {value[:40]}}}"
+    return Finding(path, message, hint, at_key)
 
 
-@dataclass(slots=True)
-class _Builder:
-    tree: Mapping[str, Any]
-    origin: Origin
-    base: Path
-    specs: dict[str, distributions.Spec]
-    simulator: PlugIn | None
-    agent: PlugIn | None
-    sensors: dict[str, PlugIn]
-    writers: tuple[PlugIn, ...]
-
-    def __init__(self, tree: Mapping[str, Any], origin: Origin, base: Path) -> None:
-        self.tree, self.origin, self.base = tree, origin, base
-        self.specs = {}
-        self.simulator = self.agent = None
-        self.sensors = {}
-        self.writers = ()
+class _Builder(Checks):
+    """Adds to the checks what stands first, drawn values and plug-ins, and what comes last, the resolved tree."""
 
     # -- drawn values ---------------------------------------------------------------------------------------------
 
-    def law(self, tree: object, path: Path_, dimension: str | None = None) -> distributions.Spec | None:
-        """Parse one distribution; note its problems."""
-        try:
-            spec = distributions.parse(tree, self.base)
-        except distributions.TreeError as error:
-            for inside, message, hint, at_key in error.problems:
-                self.origin.add((*path, *inside), message, hint, at_key=at_key)
-            return None
-        if dimension is not None and spec.dimension and spec.dimension != dimension:
-            wanted = f"a {dimension} [{units.SI[dimension]}]" if dimension in units.SI else "a plain number"
-            self.origin.add(path, f"expected {wanted} (got a {spec.dimension})")
-        if path[0] != "vary":
-            self.unknown(spec.depends, path)
-        return spec
-
-    def unknown(self, names: frozenset[str] | set[str], path: Path_) -> None:
-        """Note names that nobody draws."""
-        known = list(self.tree["vary"]) if isinstance(self.tree.get("vary"), dict) else []
-        for name in sorted(names - set(known)):
-            hint = suggest(name, known) or ("known: " + ", ".join(known) if known else "`vary` draws nothing")
-            self.origin.add(path, f"no drawn value is called '{name}'", hint)
-
     def vary(self) -> dict[str, distributions.Spec]:
         """Parse `vary` and return it in order of dependence."""
-        given = self.tree.get("vary")
-        if not isinstance(given, dict):
-            return {}
-        for name, tree in given.items():
+        self.specs = {}
+        for name, tree in self.mapping("vary").items():
             spec = self.law(tree, ("vary", name))
             if spec is not None:
                 self.specs[name] = spec
-                self.unknown(spec.depends, ("vary", name))
-                if name in OUTCOME:
-                    self.origin.add(
-                        ("vary", name), f"'{name}' is a column of every dataset", "choose another name", at_key=True
-                    )
+            self.drawn_name(name)
         ordered: dict[str, distributions.Spec] = {}
         waiting = dict(self.specs)
         while waiting:
@@ -167,21 +119,26 @@ class _Builder:
             for name in ready:
                 ordered[name] = waiting.pop(name)
         self.specs = {**ordered, **waiting}
+        self.middling = self._middling(ordered)
         return ordered
 
-    def typical(self, *, with_units: bool) -> dict[str, float | str]:
-        """Return a middling value of every drawn value, to check settings with before anything is drawn."""
-        values: dict[str, Any] = {}
-        for name, spec in self.specs.items():
+    def _middling(self, ordered: Mapping[str, distributions.Spec]) -> dict[str, float | str]:
+        """Return a middling value of every drawn value, to check settings with before anything is drawn.
+
+        A value that has a dimension keeps it as a unit, so that a setting of another dimension refuses it.
+        """
+        used = {name for _, name in _references(self.tree)}
+        for name in reversed(ordered):
+            used |= ordered[name].depends if name in used else frozenset()
+        plain: dict[str, Any] = {}
+        for name in (name for name in ordered if name in used):
             try:
-                values[name] = spec.typical(values)
+                plain[name] = ordered[name].typical(plain)
             except Exception:  # a value that only some draws can have: the draw will say so
-                values[name] = 1.0
-        if not with_units:
-            return values
+                plain[name] = 1.0
         return {
-            name: f"{value!r} {units.SI[dimension]}" if (dimension := self.specs[name].dimension) in units.SI else value
-            for name, value in values.items()
+            name: f"{value!r} {units.SI[dimension]}" if (dimension := self.dimension(name)) in units.SI else value
+            for name, value in plain.items()
         }
 
     # -- plug-ins -------------------------------------------------------------------------------------------------
@@ -189,20 +146,19 @@ class _Builder:
     def plugins(self) -> None:
         """Find every plug-in and check its settings."""
         self.simulator = self.plugin("simulators", self.tree.get("simulator"), ("simulator",))
-        if self.tree.get("agent") is not None:
-            self.agent = self.plugin("agents", self.tree["agent"], ("agent",))
-        sensors = self.tree.get("sensors")
-        for name, tree in sensors.items() if isinstance(sensors, dict) else ():
+        self.agent = self.plugin("agents", self.tree.get("agent"), ("agent",))
+        for name, tree in self.mapping("sensors").items():
             sensor = self.plugin("sensors", tree, ("sensors", name))
             if sensor is not None:
                 self.sensors[name] = sensor
-        writers: dict[str, PlugIn] = {}
         given = self.tree.get("write", ["parquet"])
         for i, tree in enumerate(given if isinstance(given, list) else ()):
-            writer = self.plugin("writers", {"kind": tree} if isinstance(tree, str) else tree, ("write", i))
-            if writer is not None:
-                writers[writer.kind] = writer
-        self.writers = tuple(writers.values())
+            path: Path_ = ("write", i)
+            writer = self.plugin("writers", {"kind": tree} if isinstance(tree, str) else tree, path)
+            if writer is not None and writer.kind in self.writers:
+                self.origin.add(path, f"{shorten(writer.kind)} stands twice", "keep one of them")
+            elif writer is not None:
+                self.writers[writer.kind] = writer
 
     def plugin(self, room: str, tree: object, path: Path_) -> PlugIn | None:
         """Find one plug-in and check its settings with middling drawn values."""
@@ -210,125 +166,51 @@ class _Builder:
             return None  # the model has said so
         kind = tree.get("kind")
         if not isinstance(kind, str):
-            self.origin.add(path, "`kind` is missing: it names the plug-in", f"`mischance list {room}` shows them")
+            got = f" (got {shorten(kind)})" if "kind" in tree else ""
+            message = f"`kind` must be text{got}" if got else "`kind` is missing: it names the plug-in"
+            self.origin.add((*path, "kind") if got else path, message, f"`mischance list {room}` shows them")
             return None
         try:
-            cls = catalog.find(room, kind, self.base)
+            cls = catalog.find(room, kind, self.origin.folder((*path, "kind")))
         except CatalogError as error:
-            self.origin.add((*path, "kind"), error.message, error.hint)
+            default = " (`parquet` is written where `write` does not stand)" if path[0] not in self.tree else ""
+            named = isinstance(self.at(path), dict)
+            self.origin.add((*path, "kind") if named else path, error.message + default, error.hint)
             return None
         declared = declares(cls)
         settings = {key: value for key, value in tree.items() if key != "kind"}
-        drawn = frozenset(name for _, name in _references(settings))
-        for inside, name in _references(settings):
-            self.unknown({name}, (*path, *inside))
+        references = dict(_references(settings))
+        unknown = {inside for inside, name in references.items() if self.unknown({name}, (*path, *inside))}
+        filled = fill(settings, self.middling)
         try:
-            checked = validate(declared.settings, fill(settings, self.typical(with_units=True)))
+            checked = validate(declared.settings, filled)
         except ValidationError as error:
-            _note(error, self.origin, path, declared.settings, settings)
+            for finding in problems_of(error, filled, declared.settings):
+                if finding.path not in unknown and references.get(finding.path) not in self.broken():
+                    message = self._as_drawn(finding.message, references.get(finding.path))
+                    self.origin.add((*path, *finding.path), message, finding.hint, at_key=finding.at_key)
             return None
-        plain = checked.model_dump(mode="json", by_alias=True)
-        return PlugIn(room, kind, cls, declared, _with_references(plain, settings), checked, drawn)
+        plain = _with_references(checked.model_dump(mode="json", by_alias=True), settings)
+        lost = references.keys() - dict(_references(plain)).keys()
+        for inside in sorted(lost, key=str):
+            self.origin.add((*path, *inside), "a drawn value cannot stand here")
+        return (
+            None
+            if lost or unknown
+            else PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()))
+        )
 
-    # -- faults, event, names -------------------------------------------------------------------------------------
-
-    def faults(self, entries: list[FaultEntry]) -> tuple[PlannedFault, ...]:
-        """Check the planned faults against what their targets know."""
-        planned = []
-        for i, entry in enumerate(entries):
-            kind = self._fault_kind(entry, ("faults", i))
-            path: Path_ = ("faults", i)
-            asked = [key for key in ("chance", "count", "rate") if getattr(entry, key) is not None]
-            if len(asked) > 1:
-                self.origin.add(path, f"say one of chance, count and rate (got {' and '.join(asked)})")
-            if entry.forced is not None and entry.chance is None:
-                self.origin.add((*path, "forced"), "goes with `chance`: it replaces that probability in the draw")
-            severity = entry.severity if entry.severity is not None else (kind.default if kind else 1.0)
-            laws = {
-                "at": self.law(entry.at, (*path, "at"), "time"),
-                "lasts": self._maybe(entry.lasts, (*path, "lasts"), "time"),
-                "severity": self.law(severity, (*path, "severity"), kind.severity if kind else None),
-                "ramp": self.law(entry.ramp, (*path, "ramp"), "time"),
-                "chance": self._maybe(entry.chance, (*path, "chance"), "ratio"),
-                "count": self._maybe(entry.count, (*path, "count"), ""),
-                "rate": self._maybe(entry.rate, (*path, "rate"), "frequency"),
-            }
-            if laws["at"] and laws["severity"] and laws["ramp"]:
-                planned.append(PlannedFault(entry.target, entry.kind, forced=entry.forced, **laws))  # type: ignore[arg-type]
-        return tuple(planned)
-
-    def _maybe(self, tree: object, path: Path_, dimension: str) -> distributions.Spec | None:
-        return None if tree is None else self.law(tree, path, dimension)
-
-    def _fault_kind(self, entry: FaultEntry, path: Path_) -> Any:
-        room, _, name = entry.target.partition(".")
-        if room == "sensors":
-            if name not in self.sensors:
-                if name not in (self.tree.get("sensors") or {}):
-                    known = [f"sensors.{key}" for key in self.tree.get("sensors") or {}]
-                    self.origin.add((*path, "target"), f"there is no sensor '{name}'", suggest(entry.target, known))
-                return None
-            kinds = self.sensors[name].declared.faults
-        else:
-            if self.simulator is None:
-                return None
-            declared = self.simulator.declared
-            kinds = declared.faults
-            targets = list(declared.targets(self.simulator.settings)) if declared.targets else None
-            if targets is not None and entry.target not in targets:
-                known = [*targets, *(f"sensors.{key}" for key in self.sensors)]
-                hint = suggest(entry.target, known) or ("known: " + ", ".join(known) if known else "")
-                self.origin.add((*path, "target"), f"nothing in this world is called '{entry.target}'", hint)
-                return None
-        if entry.kind not in kinds:
-            hint = suggest(entry.kind, kinds) or ("known: " + ", ".join(kinds) if kinds else "it knows no faults")
-            self.origin.add((*path, "kind"), f"'{entry.target}' knows no fault '{entry.kind}'", hint)
-            return None
-        return kinds[entry.kind]
-
-    def measures(self) -> set[str]:
-        """Return the names of the world's measures."""
-        return set(self.simulator.declared.measures) if self.simulator else set()
-
-    def event(self, entry: EventEntry | None) -> RareEvent | None:
-        """Compile the rare event."""
-        if entry is None or self.simulator is None:
-            return None
-        names = self.measures() | set(self.specs)
-        when = self.expression(entry.when, ("event", "when"), names)
-        margin = self.expression(entry.margin, ("event", "margin"), names) if entry.margin is not None else None
-        return RareEvent(entry.name, when, margin) if when else None
-
-    def expression(self, text: str, path: Path_, names: set[str]) -> Expression | None:
-        """Compile an expression; note what is wrong with it and where in it."""
-        try:
-            return compile_expression(text, names)
-        except ExpressionError as error:
-            self.origin.add(path, f"column {error.column} of the expression: {error.message}", error.hint)
-            return None
-
-    def names(self, model: ScenarioModel) -> None:
-        """Check the names that measure, correlate and plan use, and that no two columns share one."""
-        measures = self.measures()
-        if self.simulator is not None:
-            for i, name in enumerate(model.measure or ()):
-                if name not in measures:
-                    self.origin.add(
-                        ("measure", i), f"'{model.simulator['kind']}' has no measure '{name}'", suggest(name, measures)
-                    )
-            for name in sorted(set(self.specs) & measures):
-                self.origin.add(
-                    ("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True
-                )
-        for i, (first, second, rho) in enumerate(model.correlate.gaussian if model.correlate else ()):
-            self.unknown({first, second}, ("correlate", "gaussian", i))
-            if not -1 <= rho <= 1:
-                self.origin.add(("correlate", "gaussian", i, 2), f"a correlation is between -1 and 1 (got {rho:g})")
-        if model.plan and model.plan.grid:
-            for name in model.plan.grid:
-                self.unknown({name}, ("plan", "grid", name))
-        if model.exposure and model.exposure.rate is not None:
-            self.law(model.exposure.rate, ("exposure", "rate"), "frequency")
+    def _as_drawn(self, message: str, name: str | None) -> str:
+        """Say in a message about a middling value what it stands for."""
+        if name is None or name not in self.middling:
+            return message
+        value = self.middling[name]
+        number = f"about {float(value):.4g}" if isinstance(value, float) else f"about {value}"
+        about = f"a word such as '{value}'" if self.specs[name].words else number
+        if isinstance(value, str) and not self.specs[name].words:
+            digits, _, unit = value.partition(" ")
+            about = f"about {float(digits):.4g} {unit}"
+        return f"{message.partition(' (got ')[0]} (got '${name}', which is {about})"
 
     # -- the resolved tree ----------------------------------------------------------------------------------------
 
@@ -342,34 +224,70 @@ class _Builder:
             "tags": list(model.tags),
             "seed": model.seed,
             "duration": model.duration,
-            "vary": {name: spec.dump() for name, spec in self.specs.items()},
-            "simulator": self._dump(self.simulator),
+            "vary": {name: _dump(spec, files) for name, spec in self.specs.items()},
+            "simulator": self._dump(self.simulator, ("simulator",), files),
         }
         if self.agent:
-            tree["agent"] = self._dump(self.agent)
-        tree["sensors"] = {name: self._dump(sensor) for name, sensor in self.sensors.items()}
-        tree["faults"] = [self._dump_fault(entry) for entry in model.faults]
-        for key in ("require", "event", "exposure", "correlate", "constraints", "plan", "measure"):
+            tree["agent"] = self._dump(self.agent, ("agent",), files)
+        tree["sensors"] = {name: self._dump(s, ("sensors", name), files) for name, s in self.sensors.items()}
+        tree["faults"] = [
+            {
+                key: _dump(value, files) if isinstance(value, distributions.Spec) else value
+                for key, value in fault.items()
+            }
+            for fault in self.planned
+        ]
+        for key in ("require", "event", "correlate", "constraints", "measure"):
             value = getattr(model, key)
             if value:
                 tree[key] = value.model_dump(mode="json", exclude_none=True) if isinstance(value, BaseModel) else value
+        if self.rate is not None or (model.exposure and model.exposure.source):
+            source = model.exposure.source if model.exposure else ""
+            rate = {"rate": _dump(self.rate, files)} if self.rate is not None else {}
+            tree["exposure"] = {**rate, **({"source": source} if source else {})}
+        if model.plan:
+            tree["plan"] = model.plan.model_dump(mode="json", exclude_none=True)
+            if self.grid:
+                tree["plan"]["grid"] = self.grid
         tree["split"] = model.split.model_dump(mode="json")
-        tree["write"] = [self._dump(writer) for writer in self.writers]
-        return _own_files(tree, self.base, files), files
+        tree["write"] = [self._dump(writer, ("write", i), files) for i, writer in enumerate(self.writers.values())]
+        return tree, files
 
-    def _dump(self, plugin: PlugIn | None) -> dict[str, Any]:
+    def _dump(self, plugin: PlugIn | None, path: Path_, files: dict[str, Path]) -> dict[str, Any]:
+        """Return a plug-in's tree; its own file is named where a dataset keeps its copy."""
         assert plugin is not None
-        return {"kind": plugin.kind, **plugin.tree}
+        kind = plugin.kind
+        file = catalog.reference_file(kind, self.origin.folder((*path, "kind")))
+        if file is not None:
+            kind = f"{_kept(file, files)}:{kind.rpartition(':')[2]}"
+        return {"kind": kind, **plugin.tree}
 
-    def _dump_fault(self, entry: FaultEntry) -> dict[str, Any]:
-        plain: dict[str, Any] = {"target": entry.target, "kind": entry.kind}
-        for key in ("at", "lasts", "severity", "ramp", "chance", "count", "rate"):
-            value = getattr(entry, key)
-            if value is not None:
-                plain[key] = distributions.parse(value, self.base).dump()
-        if entry.forced is not None:
-            plain["forced"] = entry.forced
-        return {**plain, "source": entry.source} if entry.source else plain
+
+def _dump(spec: distributions.Spec, files: dict[str, Path]) -> Any:
+    """Return a distribution's tree; files of figures are named where a dataset keeps its copies."""
+    names = {name: _kept(path, files) for name, path in spec.files().items()}
+
+    def renamed(tree: Any) -> Any:
+        if isinstance(tree, list):
+            return [renamed(value) for value in tree]
+        if not isinstance(tree, dict):
+            return tree
+        result = {key: renamed(value) for key, value in tree.items()}
+        data = result.get("empirical")
+        if isinstance(data, dict) and data.get("file") in names:
+            result["empirical"] = {**data, "file": names[data["file"]]}
+        return result
+
+    return renamed(spec.dump()) if names else spec.dump()
+
+
+def _kept(path: Path, files: dict[str, Path]) -> str:
+    name, n = f"inputs/{path.name}", 1
+    while name in files and files[name].resolve() != path.resolve():
+        n += 1
+        name = f"inputs/{path.stem}_{n}{path.suffix}"
+    files[name] = path
+    return name
 
 
 def _cycle(edges: Mapping[str, frozenset[str]]) -> list[str]:
@@ -384,11 +302,14 @@ def _cycle(edges: Mapping[str, frozenset[str]]) -> list[str]:
 
 def _references(tree: Any, path: Path_ = ()) -> Iterator[tuple[Path_, str]]:
     """Yield (path, name) of every `$name` in a tree."""
-    if isinstance(tree, str) and REFERENCE.fullmatch(tree):
-        yield path, tree[1:]
+    if isinstance(tree, str):
+        if REFERENCE.fullmatch(tree):
+            yield path, tree[1:]
+        return
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in items:
-        yield from _references(value, (*path, key))
+        if isinstance(value, str | dict | list):
+            yield from _references(value, (*path, key))
 
 
 def _with_references(plain: Any, written: Any) -> Any:
@@ -402,26 +323,4 @@ def _with_references(plain: Any, written: Any) -> Any:
     return plain
 
 
-def _own_files(tree: Any, base: Path, files: dict[str, Path]) -> Any:
-    """Rewrite the names of the user's own files to where a dataset keeps its copies."""
-    if isinstance(tree, list):
-        return [_own_files(value, base, files) for value in tree]
-    if not isinstance(tree, dict):
-        return tree
-    result = {key: _own_files(value, base, files) for key, value in tree.items()}
-    kind = result.get("kind")
-    if isinstance(kind, str) and (path := catalog.reference_file(kind, base)) is not None:
-        result["kind"] = f"{_kept(path, files)}:{kind.rpartition(':')[2]}"
-    data = result.get("empirical")
-    if isinstance(data, dict) and isinstance(data.get("file"), str):
-        result["empirical"] = {**data, "file": _kept(base / data["file"], files)}
-    return result
-
-
-def _kept(path: Path, files: dict[str, Path]) -> str:
-    name, n = f"inputs/{path.name}", 1
-    while name in files and files[name].resolve() != path.resolve():
-        n += 1
-        name = f"inputs/{path.stem}_{n}{path.suffix}"
-    files[name] = path
-    return name
+__all__ = ["UNBUILT", "build"]

@@ -12,15 +12,19 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mischance.advice import suggest
 from mischance.errors import CatalogError
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 ROOMS: dict[str, tuple[str, ...]] = {
     # room -> what a plug-in of it must be able to do
@@ -119,6 +123,19 @@ def reference_file(name: str, base: Path | None = None) -> Path | None:
     return path if path.is_absolute() or base is None else base / path
 
 
+def scenario_file(name: str) -> Path | None:
+    """Return the file of one scenario of the library or of another package, or None where there is none."""
+    if re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", name):  # the library itself needs no look at other packages
+        for folder in _folders("mischance.scenarios"):
+            path = folder / f"{name}.yaml"
+            try:
+                if path.is_file():
+                    return path
+            except OSError:  # too long a name
+                return None
+    return scenario_files().get(name)
+
+
 def scenario_files() -> dict[str, Path]:
     """Return the scenarios of the library and of other packages: name -> file."""
     found: dict[str, Path] = {}
@@ -165,19 +182,34 @@ def _folders(package: str) -> list[Path]:
 
 def _modules(room: str) -> Iterator[tuple[str, Path]]:
     """Yield (name, source file) of a room's public modules; a world may be a folder."""
-    package = f"mischance.{room}"
-    for folder in _folders(package):
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(("_", ".")):
-                continue
-            if path.suffix == ".py":
-                yield path.stem, path
-            elif (path / "__init__.py").is_file():
-                yield path.name, path / "__init__.py"
+    for folder in _folders(f"mischance.{room}"):
+        yield from _listing(folder, folder.stat().st_mtime_ns)
 
 
-def _entry_points(room: str) -> list[metadata.EntryPoint]:
-    return sorted(metadata.entry_points(group=f"mischance.{room}"), key=lambda point: point.name)
+@lru_cache(maxsize=64)
+def _listing(folder: Path, changed: int) -> tuple[tuple[str, Path], ...]:
+    """Return (name, source file) of a folder's public modules; `changed` lets a new file be seen."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(("_", ".")):
+            continue
+        if path.suffix == ".py":
+            found.append((path.stem, path))
+        elif (path / "__init__.py").is_file():
+            found.append((path.name, path / "__init__.py"))
+    return tuple(found)
+
+
+def _entry_points(room: str) -> tuple[metadata.EntryPoint, ...]:
+    return _entry_points_on(room, tuple(sys.path))
+
+
+@lru_cache(maxsize=64)
+def _entry_points_on(room: str, places: tuple[str, ...]) -> tuple[metadata.EntryPoint, ...]:
+    """Return the entry points of a room; the search reads every installed package, so it is done once a path."""
+    from importlib import metadata
+
+    return tuple(sorted(metadata.entry_points(group=f"mischance.{room}"), key=lambda point: point.name))
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
@@ -235,7 +267,7 @@ def _from_reference(name: str, base: Path | None) -> type[Any]:
     if path is None:
         module = _import(place)
     else:
-        if not path.is_file():
+        if not _is_file(path):
             raise CatalogError(f"there is no file {str(path)!r}", "write it as path/to/file.py:Class")
         # Named after its bytes: the same file is loaded once, an edited one anew.
         stamp = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
@@ -246,6 +278,13 @@ def _from_reference(name: str, base: Path | None) -> type[Any]:
         classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
         raise CatalogError(f"{place} has no class {attribute!r}", suggest(attribute, classes) or _known(classes))
     return plugin
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long a name, a folder that may not be looked into
+        return False
 
 
 def _load(name: str, path: Path) -> Any:
@@ -265,7 +304,7 @@ def _load(name: str, path: Path) -> Any:
 def _from_entry_point(room: str, name: str) -> type[Any]:
     points = {point.name: point for point in _entry_points(room)}
     if name not in points:
-        known = [entry.name for entry in entries(room)]
+        known = sorted({*dict(_modules(room)), *points})
         raise CatalogError(f"{room} has no plug-in called {name!r}", suggest(name, known) or _known(known))
     try:
         plugin = points[name].load()

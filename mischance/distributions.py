@@ -39,8 +39,10 @@ Path_ = tuple[Any, ...]
 
 
 class TreeProblem(NamedTuple):
-    """One thing wrong: the path inside the tree, what, what to try, whether the key there is meant; `column` is
-    the 1-based place inside an expression that stands there, 0 for all of it."""
+    """One thing wrong: the path inside the tree, what, what to try, and whether the key there is meant.
+
+    `column` is the 1-based place inside an expression that stands there, 0 for all of it.
+    """
 
     path: Path_
     message: str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mischance import catalog
 from mischance._origin import Origin, Path_, Place, merged
 from mischance.advice import shorten, suggest
-from mischance.document import MAX_BYTES, Document, read, read_value
+from mischance.document import MAX_BYTES, Document, read, read_value, show_path
 from mischance.errors import MischanceError, ScenarioError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def load(source: str | Path, overrides: Mapping[str, str] | None = None, *, seed
 
     path, variant = locate(source)
     text, file = _text(path)
-    tree, place = _extended(read(text, file), path, [file])
+    tree, place = _extended(read(text, file), path, [str(path.resolve()) if path is not None else file])
     origin = Origin(place)
     if variant:
         _apply_variant(tree, variant, file, origin)
@@ -60,7 +60,7 @@ def locate(source: str | Path) -> tuple[Path | None, str]:
     for name, variant in ((text, ""), text.rsplit(":", 1) if ":" in text else (text, "")):
         if _is_file(Path(name)):
             return Path(name), variant
-        found = catalog.scenario_files().get(name)
+        found = catalog.scenario_file(name)
         if found is not None:
             return found, variant
     name = text.partition(":")[0]
@@ -123,7 +123,7 @@ def _parent_file(parent: str, folder: Path) -> Path | None:
     for name in (parent, f"{parent}.yaml"):
         if _is_file(folder / name):
             return folder / name
-    return catalog.scenario_files().get(parent)
+    return catalog.scenario_file(parent)
 
 
 def variant_changes(tree: Mapping[str, Any], variant: str, file: str) -> dict[str, Any]:
@@ -159,10 +159,11 @@ def _apply_variant(tree: dict[str, Any], variant: str, file: str, origin: Origin
         if path is None:
             continue  # `build` looks at the keys of all variants
         place = origin.root.at(where)
-        if _set(tree, path, value):
-            origin.root.put(path, place)
+        blocked = _set(tree, path, value)
+        if blocked:
+            origin.add(where, blocked, at_key=True)
         else:
-            origin.add(where, "the way to it is blocked by a plain value", at_key=True)
+            origin.root.put(path, place)
     if isinstance(tree.get("name"), str):
         tree["name"] += f":{variant}"
 
@@ -173,7 +174,9 @@ def change_path(tree: Mapping[str, Any], key: str) -> Path_ | None:
     if isinstance(vary, dict) and key in vary:
         return ("vary", key)
     # A short run of ASCII digits counts places in a list.
-    parts = tuple(int(part) if part.isdecimal() and part.isascii() and len(part) < 7 else part for part in key.split("."))
+    parts = tuple(
+        int(part) if part.isdecimal() and part.isascii() and len(part) < 7 else part for part in key.split(".")
+    )
     return parts if parts[0] in changeable(tree) and "" not in parts else None
 
 
@@ -191,29 +194,26 @@ def _apply_override(tree: dict[str, Any], key: str, value: str, origin: Origin) 
     if path is None:
         hint = suggest(key.split(".", maxsplit=1)[0], changeable(tree))
         raise MischanceError(f"--set {shorten(key)[1:-1]}: nothing of that name to change", hint)
-    if not _set(tree, path, document.tree["value"]):
-        raise MischanceError(f"--set {key}: the way to it is blocked by a plain value", "check the dotted path")
+    blocked = _set(tree, path, document.tree["value"])
+    if blocked:
+        raise MischanceError(f"--set {key}: {blocked}", "check the dotted path")
     origin.root.put(path, Place(document, Path.cwd(), ("value",)))
 
 
-def _set(tree: dict[str, Any], path: Path_, value: Any) -> bool:
-    """Set a value in place, on copies of what lies on the way; False where the way is blocked."""
+def _set(tree: dict[str, Any], path: Path_, value: Any) -> str:
+    """Set a value in place, on copies of what lies on the way; return why it cannot be, '' where it could."""
     node: Any = tree
-    for part in path[:-1]:
-        if isinstance(node, list):
-            if not isinstance(part, int) or part >= len(node):
-                return False
-        elif part not in node:
-            if not isinstance(part, str):
-                return False
-            node[part] = {}
-        below = node[part]
+    for i, part in enumerate(path):
+        if isinstance(node, list) and not (isinstance(part, int) and part < len(node)):
+            return f"{show_path(path[:i])} is a list of {len(node)} without an entry {part}"
+        if isinstance(node, dict) and not isinstance(part, str):
+            return f"{show_path(path[:i])} is a mapping without a key {part}"
+        if i == len(path) - 1:
+            break
+        below = node.get(part, {}) if isinstance(node, dict) else node[part]
         if not isinstance(below, (dict, list)):
-            return False
+            return f"{show_path(path[: i + 1])} has no parts (it is {shorten(below)})"
         node[part] = below = dict(below) if isinstance(below, dict) else list(below)
         node = below
-    last = path[-1]
-    if not (isinstance(last, int) and last < len(node) if isinstance(node, list) else isinstance(last, str)):
-        return False
-    node[last] = value
-    return True
+    node[path[-1]] = value
+    return ""

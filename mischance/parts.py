@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +125,7 @@ class PartWriter:
             self._streams.close()
             for writer in self._writers.values():
                 writer.close()
-            text = json.dumps([asdict(row) for row in self.rows])
-            (self.folder / CONTENTS).write_text(text, encoding="utf-8")
+            write_contents(self.folder, self.rows)
         return self.rows
 
     def abandon(self) -> None:
@@ -154,11 +153,17 @@ def commit(temporary: Path, final: Path) -> int:
     return size
 
 
+def write_contents(part: Path, rows: Sequence[RunRow]) -> None:
+    """Write down what the ledger must know of a part's runs."""
+    text = json.dumps([(row.run, row.digest, row.event, row.weight) for row in rows])
+    (part / CONTENTS).write_text(text, encoding="utf-8")
+
+
 def contents(part: Path) -> list[RunRow] | None:
     """Return what a part says of its runs, or None if it is no whole part."""
     try:
-        rows: list[dict[str, Any]] = json.loads((part / CONTENTS).read_text(encoding="utf-8"))
-        return [RunRow(**row) for row in rows]
+        rows: list[list[Any]] = json.loads((part / CONTENTS).read_text(encoding="utf-8"))
+        return [RunRow(*row) for row in rows]
     except (OSError, ValueError, TypeError):
         return None
 

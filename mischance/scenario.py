@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
 LANGUAGE = 1
 NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$"
+REFERENCE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")  # a drawn value, in a setting
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
+MAX_DRAWN = 1000
 LAW_MARK = "x-mischance-distribution"
 Law = Annotated[Any, WithJsonSchema({LAW_MARK: True})]
+Condition = Annotated[str, Field(pattern=r"\S", max_length=400)]  # as long as an expression may be
 Plugin = Annotated[dict[str, Any], Field(description="`kind` names the plug-in; the other keys are its settings")]
 
 
@@ -35,8 +39,8 @@ class EventEntry(_Part):
     """The rare event: when it counts as having happened, and by how much it did or did not."""
 
     name: str = Field(pattern=WORD, description="name of the event")
-    when: str = Field(description="condition over measures and drawn values")
-    margin: str | None = Field(None, description="signed distance to the event: a measure or an expression")
+    when: Condition = Field(description="condition over measures and drawn values")
+    margin: Condition | None = Field(None, description="signed distance to the event: a measure or an expression")
 
 
 class FaultEntry(_Part):
@@ -100,16 +104,18 @@ class ScenarioModel(_Part):
     extends: str | None = Field(None, description="another scenario whose values are taken over")
     seed: int = Field(0, ge=0, lt=2**63, description="the root of all randomness")
     duration: Time = Field(gt=0, description="length of a run [s]")
-    vary: dict[Annotated[str, Field(pattern=WORD)], Law] = Field({}, description="drawn values and their distributions")
+    vary: dict[Annotated[str, Field(pattern=WORD)], Law] = Field(
+        {}, max_length=MAX_DRAWN, description="drawn values and their distributions"
+    )
     simulator: Plugin = Field(description="the world")
     agent: Plugin | None = Field(None, description="the system under test")
     sensors: dict[Annotated[str, Field(pattern=WORD)], Plugin] = Field({}, description="instruments, by name")
     faults: list[FaultEntry] = Field([], description="what may go wrong")
-    require: dict[Annotated[str, Field(pattern=WORD)], str] = Field({}, description="what the agent promises")
+    require: dict[Annotated[str, Field(pattern=WORD)], Condition] = Field({}, description="what the agent promises")
     event: EventEntry | None = Field(None, description="the rare event; the world's own where not given")
     exposure: ExposureEntry | None = Field(None, description="how often the situation comes up")
     correlate: CorrelateEntry | None = Field(None, description="dependence between drawn values")
-    constraints: list[str] = Field([], description="conditions that drawn values keep, by rejection")
+    constraints: list[Condition] = Field([], description="conditions that drawn values keep, by rejection")
     variants: dict[Annotated[str, Field(pattern=WORD)], dict[str, Any]] = Field({}, description="named sets of changes")
     plan: PlanEntry | None = Field(None, description="which values a sweep takes")
     measure: list[str] | None = Field(None, description="measures to keep; all where not given")

@@ -6,9 +6,8 @@ the same bytes for any number of workers and any size of jobs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ import numpy as np
 from mischance.arrow import parquet_options, read_stream, stream_paths
 from mischance.disk import disk, move_tree, remove_tree, sync_file
 from mischance.errors import DatasetError
-from mischance.parts import CONTENTS, TABLES, RunRow, commit, temporary
+from mischance.parts import CONTENTS, TABLES, RunRow, commit, temporary, write_contents
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -189,7 +188,7 @@ def unseal(out: Path, shard: Shard, rows: Sequence[RunRow]) -> Path:
                 with pa.ipc.new_stream(sink, schema) as writer:
                     for group in range(source.num_row_groups):
                         writer.write_table(source.read_row_group(group).cast(schema))
-        (made / CONTENTS).write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
+        write_contents(made, rows)
     commit(made, final)
     return final
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -164,10 +165,8 @@ class Declared:
     finish: Callable[[Path], None] | None = None
 
 
-def declares(plugin: type[Any]) -> Declared:
-    """Return what a plug-in's class declares; without a `Settings` model it takes no settings."""
-    import sys
-
+@lru_cache(maxsize=1)
+def _no_settings() -> type[BaseModel]:
     from pydantic import BaseModel, ConfigDict
 
     class Nothing(BaseModel):
@@ -175,8 +174,15 @@ def declares(plugin: type[Any]) -> Declared:
 
         model_config = ConfigDict(extra="forbid", frozen=True)
 
+    return Nothing
+
+
+def declares(plugin: type[Any]) -> Declared:
+    """Return what a plug-in's class declares; without a `Settings` model it takes no settings."""
+    import sys
+
     module = sys.modules.get(plugin.__module__)
-    settings = getattr(plugin, "Settings", None) or getattr(module, "Settings", None) or Nothing
+    settings = getattr(plugin, "Settings", None) or getattr(module, "Settings", None) or _no_settings()
     return Declared(
         settings=settings,
         batch=int(getattr(plugin, "batch", 1)),

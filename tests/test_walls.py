@@ -23,7 +23,7 @@ CORE = ROOT / "mischance"
 FLOORS: dict[int, str] = {
     1: "errors advice units _arithmetic expressions truth randomness",
     2: "document _scalars _writing _findings distributions _laws _formulas _samples _specs"
-    " sockets catalog scenario loading building schema _distribution_schema _kinds starter arrow",
+    " sockets catalog scenario loading building schema _distribution_schema _kinds _origin _checks starter arrow",
     3: "drawing episode twins disk digest splits parts shards ledger manifest card dataset",
     4: "plans workers runners replaying jobs",
     5: "opening doctor preview _canvas _sheet _sheet_cameras _sheet_payments _sheet_signals",

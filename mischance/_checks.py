@@ -1,0 +1,371 @@
+"""What a scenario's parts must keep beyond their types: names that exist, expressions that mean something.
+
+Everything here reads the plain tree and passes over what has the wrong type, for the model of the keys has said so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from mischance import distributions, units
+from mischance._origin import Origin, Path_
+from mischance._specs import Constant, Expr
+from mischance.advice import shorten, suggest
+from mischance.errors import ExpressionError, UnitError
+from mischance.expressions import Expression, compile_expression
+from mischance.loading import FIXED, change_path, changeable
+from mischance.scenario import PlannedFault, PlugIn, RareEvent, SplitEntry, validate
+
+OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
+RESERVED = ("and", "or", "not", "true", "false")
+HOW_OFTEN = ("chance", "count", "rate")
+# Of a fault: the dimension of each distribution, and what a constant in its place must keep.
+LAWS: dict[str, tuple[str | None, str]] = {
+    "at": ("time", "≥ 0"),
+    "lasts": ("time", "> 0"),
+    "severity": (None, ""),
+    "ramp": ("time", "≥ 0"),
+    "chance": ("ratio", "a probability"),
+    "count": ("", "≥ 0"),
+    "rate": ("frequency", "≥ 0"),
+}
+
+
+class Checks:
+    """The checks of one scenario; they note problems at their places and return what is sound."""
+
+    def __init__(self, tree: Mapping[str, Any], origin: Origin) -> None:
+        self.tree, self.origin = tree, origin
+        self.specs: dict[str, distributions.Spec] = {}
+        self.middling: dict[str, float | str] = {}
+        self.simulator: PlugIn | None = None
+        self.agent: PlugIn | None = None
+        self.sensors: dict[str, PlugIn] = {}
+        self.writers: dict[str, PlugIn] = {}
+        self.planned: list[dict[str, Any]] = []  # the faults as the resolved tree has them
+        self.rate: distributions.Spec | None = None  # of exposure
+        self.grid: dict[str, list[float | str]] = {}
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """Return a mapping of the tree, an empty one where there is none."""
+        value = self.tree.get(key)
+        return value if isinstance(value, dict) else {}
+
+    def entries(self, key: str) -> list[Any]:
+        """Return a list of the tree, an empty one where there is none."""
+        value = self.tree.get(key)
+        return value if isinstance(value, list) else []
+
+    def at(self, path: Iterable[str | int]) -> Any:
+        """Return what stands at a path, None where nothing does."""
+        node: Any = self.tree
+        for part in path:
+            try:
+                node = node[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return node
+
+    def broken(self) -> set[str]:
+        """Return the drawn values whose distributions have problems of their own."""
+        return self.mapping("vary").keys() - self.specs.keys()
+
+    def dimension(self, name: str) -> str:
+        """Return the dimension of a drawn value, also of one that only passes another on."""
+        for _ in self.specs:
+            spec = self.specs.get(name)
+            if not isinstance(spec, Expr) or spec.text not in self.specs:
+                return spec.dimension if spec else ""
+            name = spec.text
+        return ""
+
+    def words(self, name: str) -> bool:
+        """Return whether a drawn value is a word, also one that only passes another on."""
+        for _ in self.specs:
+            spec = self.specs.get(name)
+            if not isinstance(spec, Expr) or spec.text not in self.specs:
+                return spec.words if spec else False
+            name = spec.text
+        return False
+
+    # -- distributions and expressions ----------------------------------------------------------------------------
+
+    def law(
+        self, tree: object, path: Path_, dimension: str | None = None, keeps: str = ""
+    ) -> distributions.Spec | None:
+        """Parse one distribution; note its problems. `keeps` is what a constant there must be."""
+        try:
+            spec = distributions.parse(tree, self.origin.folder(path))
+        except distributions.TreeError as error:
+            for inside, message, hint, at_key, column in error.problems:
+                self.origin.add((*path, *inside), message, hint, at_key=at_key, column=column)
+            return None
+        self.unknown(spec.depends, path)
+        passed = spec.text if isinstance(spec, Expr) and spec.text in self.specs else ""
+        found, words = (self.dimension(passed), self.words(passed)) if passed else (spec.dimension, spec.words)
+        if dimension is None:
+            pass
+        elif words:
+            self.origin.add(path, f"must be a number (got {f'${passed}, which draws words' if passed else 'words'})")
+        elif found and found != dimension:
+            wanted = units.wanted(dimension) if dimension in units.SI else "expected a plain number"
+            name = units.wanted(found).removeprefix("expected ").partition(" such as")[0]
+            self.origin.add(path, f"{wanted} (got {f'${passed}, ' if passed else ''}{name})")
+        elif keeps and isinstance(spec, Constant):
+            value = float(spec.value)
+            kept = {"≥ 0": value >= 0, "> 0": value > 0, "a probability": 0 <= value <= 1}[keeps]
+            if not kept:
+                keeps = "between 0 and 1" if keeps == "a probability" else keeps
+                self.origin.add(path, f"must be {keeps} (got {value:g})")
+        return spec
+
+    def unknown(self, names: Iterable[str], path: Path_) -> bool:
+        """Note names that nobody draws, each where it stands first; return whether there was one."""
+        if not isinstance(self.tree.get("vary", {}), dict):
+            return True  # one problem is enough
+        known = list(self.mapping("vary"))
+        missing = sorted(set(names) - set(known))
+        for name in missing:
+            hint = suggest(name, known) or ("known: " + _some(known) if known else "`vary` draws nothing")
+            inside, column = next(_mentions(self.at(path), name), ((), 0))
+            message = f"no drawn value is called {shorten(name)}"
+            self.origin.add((*path, *inside), message, hint, at_key=path[-1:] == (name,), column=column)
+        return bool(missing)
+
+    def expression(self, text: object, path: Path_, names: Iterable[str]) -> Expression | None:
+        """Compile an expression; note what is wrong with it and where in it."""
+        if not isinstance(text, str):
+            return None
+        try:
+            judged = isinstance(self.tree.get("vary", {}), dict)
+            return compile_expression(text, list(names) if judged else None)
+        except ExpressionError as error:
+            self.origin.add(path, error.message, error.hint, column=error.column)
+            return None
+
+    def drawn_name(self, name: str) -> None:
+        """Note a name that a drawn value cannot have."""
+        message = ""
+        if name in OUTCOME:
+            message = "is a column of every dataset"
+        elif name in RESERVED:
+            message = "is a word of expressions"
+        if message:
+            self.origin.add(("vary", name), f"'{name}' {message}", "choose another name", at_key=True)
+
+    def variants(self) -> None:
+        """Check what every variant changes, also those that are not played."""
+        for variant, changes in self.mapping("variants").items():
+            for key, value in changes.items() if isinstance(changes, dict) else ():
+                if not isinstance(self.tree.get("vary", {}), dict):
+                    continue
+                path = change_path(self.tree, key)
+                where: Path_ = ("variants", variant, key)
+                if path is None:
+                    first = key.split(".", maxsplit=1)[0]
+                    fixed = first in FIXED
+                    message = f"{shorten(first)} cannot be changed" if fixed else "nothing of that name to change"
+                    hint = "" if fixed else suggest(first, changeable(self.tree))
+                    self.origin.add(where, message, hint, at_key=True)
+                elif path[0] == "vary" and len(path) == 2 and value != self.at(path):
+                    self.law(value, where)
+
+    # -- faults ---------------------------------------------------------------------------------------------------
+
+    def faults(self) -> tuple[PlannedFault, ...]:
+        """Check the planned faults against what their targets know."""
+        planned = []
+        for i, entry in enumerate(self.entries("faults")):
+            if isinstance(entry, dict):
+                fault = self.fault(entry, ("faults", i))
+                if fault is not None:
+                    planned.append(fault)
+        return tuple(planned)
+
+    def fault(self, entry: Mapping[str, Any], path: Path_) -> PlannedFault | None:
+        """Check one entry of `faults`."""
+        target, kind = entry.get("target"), entry.get("kind")
+        known = self.fault_kind(target, kind, path) if isinstance(target, str) and isinstance(kind, str) else None
+        asked = [key for key in HOW_OFTEN if entry.get(key) is not None]
+        if len(asked) > 1:
+            self.origin.add(path, f"say one of chance, count and rate (got {' and '.join(asked)})")
+        forced = entry.get("forced")
+        if forced is not None and entry.get("chance") is None:
+            self.origin.add((*path, "forced"), "goes with `chance`: it replaces that probability in the draw")
+        defaults = {"at": 0, "ramp": 0, "severity": known.default if known else 1.0}
+        laws: dict[str, distributions.Spec | None] = {}
+        for key, (dimension, keeps) in LAWS.items():
+            value = entry.get(key)
+            if value is None and not (key in entry and key in ("at", "ramp")):
+                value = defaults.get(key)
+            elif key == "severity":
+                dimension = known.severity if known else None
+            wanted = value is not None or key in entry and key in defaults and key != "severity"
+            laws[key] = self.law(value, (*path, key), dimension, keeps) if wanted else None
+        if not isinstance(target, str) or not isinstance(kind, str) or laws["at"] is None or laws["severity"] is None:
+            return None
+        if laws["ramp"] is None:
+            return None
+        source = entry.get("source") or ""
+        self.planned.append({
+            "target": target, "kind": kind, **{key: law for key, law in laws.items() if law is not None},
+            **({"forced": forced} if forced is not None else {}), **({"source": source} if source else {}),
+        })  # fmt: skip
+        return PlannedFault(
+            target, kind, at=laws["at"], lasts=laws["lasts"], severity=laws["severity"], ramp=laws["ramp"],
+            chance=laws["chance"], count=laws["count"], rate=laws["rate"],
+            forced=units.Unit("ratio").read(forced) if forced is not None else None,
+        )  # fmt: skip
+
+    def fault_kind(self, target: str, kind: str, path: Path_) -> Any:
+        """Return the kind of fault that a target knows under that name."""
+        room, _, name = target.partition(".")
+        if room == "sensors":
+            if name not in self.sensors:
+                if name not in self.mapping("sensors"):
+                    known = [f"sensors.{key}" for key in self.mapping("sensors")]
+                    hint = suggest(target, known) or ("known: " + _some(known) if known else "")
+                    self.origin.add((*path, "target"), f"there is no sensor {shorten(name)}", hint)
+                return None
+            kinds = self.sensors[name].declared.faults
+        else:
+            if self.simulator is None:
+                return None
+            declared = self.simulator.declared
+            kinds = declared.faults
+            targets = list(declared.targets(self.simulator.settings)) if declared.targets else None
+            if targets is not None and target not in targets:
+                known = [*targets, *(f"sensors.{key}" for key in self.sensors)]
+                hint = suggest(target, known) or ("known: " + _some(known) if known else "")
+                self.origin.add((*path, "target"), f"nothing in this world is called {shorten(target)}", hint)
+                return None
+        if kind not in kinds:
+            hint = suggest(kind, kinds) or ("known: " + _some(kinds) if kinds else "it knows no faults")
+            self.origin.add((*path, "kind"), f"{shorten(target)} knows no fault {shorten(kind)}", hint)
+            return None
+        return kinds[kind]
+
+    # -- event, constraints, names --------------------------------------------------------------------------------
+
+    def measures(self) -> set[str]:
+        """Return the names of the world's measures."""
+        return set(self.simulator.declared.measures) if self.simulator else set()
+
+    def event(self) -> RareEvent | None:
+        """Compile the rare event; its names can only be judged once the world is known."""
+        entry = self.mapping("event")
+        if self.simulator is None or not entry:
+            return None
+        names = [*self.mapping("vary"), *sorted(self.measures())]
+        when = self.expression(entry.get("when"), ("event", "when"), names)
+        margin = self.expression(entry.get("margin"), ("event", "margin"), names)
+        return RareEvent(str(entry.get("name")), when, margin) if when else None
+
+    def constraints(self) -> tuple[Expression, ...]:
+        """Compile the constraints."""
+        names = list(self.mapping("vary"))
+        found = (self.expression(text, ("constraints", i), names) for i, text in enumerate(self.entries("constraints")))
+        return tuple(expression for expression in found if expression)
+
+    def split(self) -> SplitEntry:
+        """Check that the shares add up."""
+        given = self.tree.get("split", {})
+        try:
+            entry = validate(SplitEntry, given)
+            assert isinstance(entry, SplitEntry)
+        except ValidationError:
+            return SplitEntry.model_validate({})
+        total = entry.train + entry.val + entry.test
+        if abs(total - 1) > 1e-9:
+            self.origin.add(("split",), f"the shares must add up to 1 (got {total:g})")
+        return entry
+
+    def names(self) -> None:
+        """Check the names that measure, correlate, exposure and plan use, and that no two columns share one."""
+        measures = self.measures()
+        given = self.entries("measure")
+        for i, name in enumerate(given):
+            if isinstance(name, str) and name in given[:i]:
+                self.origin.add(("measure", i), f"{shorten(name)} stands twice", "keep one of them")
+            elif isinstance(name, str) and self.simulator is not None and name not in measures:
+                hint = suggest(name, measures) or "known: " + _some(sorted(measures))
+                self.origin.add(("measure", i), f"{shorten(self.simulator.kind)} has no measure {shorten(name)}", hint)
+        for name in sorted(set(self.specs) & measures):
+            self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
+        self.correlate()
+        self.plan()
+        rate = self.mapping("exposure").get("rate")
+        if rate is not None:
+            self.rate = self.law(rate, ("exposure", "rate"), "frequency", "≥ 0")
+
+    def correlate(self) -> None:
+        """Check the pairs of `correlate`."""
+        pairs = self.mapping("correlate").get("gaussian")
+        seen: set[frozenset[str]] = set()
+        for i, pair in enumerate(pairs if isinstance(pairs, list) else ()):
+            path: Path_ = ("correlate", "gaussian", i)
+            if not isinstance(pair, list) or len(pair) != 3 or not all(isinstance(name, str) for name in pair[:2]):
+                continue
+            for j, name in enumerate(pair[:2]):
+                if not self.unknown({name}, (*path, j)) and self.words(name):
+                    self.origin.add((*path, j), f"'{name}' draws words, which cannot be correlated")
+            both = frozenset(pair[:2])
+            if len(both) == 1:
+                self.origin.add(path, "a value cannot be correlated with itself")
+            elif both in seen:
+                self.origin.add(path, "this pair stands twice", "keep one of them")
+            seen.add(both)
+            rho = pair[2]
+            if isinstance(rho, int | float) and not isinstance(rho, bool) and not -1 <= rho <= 1:
+                self.origin.add((*path, 2), f"a correlation is between -1 and 1 (got {shorten(rho)})")
+
+    def plan(self) -> None:
+        """Check the values of a grid."""
+        plan = self.mapping("plan")
+        asked = [key for key in ("grid", "lhs", "sobol") if plan.get(key) is not None]
+        if len(asked) > 1:
+            self.origin.add(("plan",), f"say one of grid, lhs and sobol (got {' and '.join(asked)})")
+        grid = plan.get("grid")
+        for name, values in grid.items() if isinstance(grid, dict) else ():
+            path: Path_ = ("plan", "grid", name)
+            self.unknown({name}, path)
+            for i, value in enumerate(values if isinstance(values, list) else ()):
+                try:
+                    if isinstance(value, str) and value[:1] in "+-.0123456789":
+                        units.parse(value)  # its words are about quantities alone
+                    spec = distributions.parse({"constant": value})
+                except UnitError as error:
+                    self.origin.add((*path, i), error.message, error.hint)
+                    continue
+                except distributions.TreeError as error:
+                    self.origin.add((*path, i), error.problems[0].message, error.problems[0].hint)
+                    continue
+                wanted, words = self.dimension(name), self.words(name)
+                if name in self.specs and spec.words != words:
+                    self.origin.add((*path, i), f"must be {'a word' if words else 'a number'} (got {shorten(value)})")
+                elif spec.dimension and wanted and spec.dimension != wanted:
+                    self.origin.add((*path, i), f"{units.wanted(wanted)} (got {shorten(value)})")
+                elif isinstance(spec, Constant):
+                    self.grid.setdefault(name, []).append(spec.value)
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:12]) + (" …" if len(listed) > 12 else "")
+
+
+def _mentions(tree: Any, name: str, path: Path_ = ()) -> Iterator[tuple[Path_, int]]:
+    """Yield the place inside a tree, and the 1-based column there, of every text that uses a name."""
+    if isinstance(tree, str):
+        found = re.search(rf"(?<![\w.])\$?{re.escape(name)}(?![\w.])", tree)
+        if found:
+            yield path, found.start() + 1
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        yield from _mentions(value, name, (*path, key))
