@@ -198,16 +198,14 @@ class Checks:
         forced = entry.get("forced")
         if forced is not None and entry.get("chance") is None:
             self.origin.add((*path, "forced"), "goes with `chance`: it replaces that probability in the draw")
-        defaults = {"at": 0, "ramp": 0, "severity": known.default if known else 1.0}
+        entry = {"at": 0, "ramp": 0, **entry}
+        if entry.get("severity") is None:
+            entry["severity"] = known.default if known else 1.0
         laws: dict[str, distributions.Spec | None] = {}
         for key, (dimension, keeps) in LAWS.items():
-            value = entry.get(key)
-            if value is None and not (key in entry and key in ("at", "ramp")):
-                value = defaults.get(key)
-            elif key == "severity":
-                dimension = known.severity if known else None
-            wanted = value is not None or key in entry and key in defaults and key != "severity"
-            laws[key] = self.law(value, (*path, key), dimension, keeps) if wanted else None
+            own = known.severity if known and key == "severity" else dimension
+            wanted = entry.get(key) is not None or key in ("at", "ramp")
+            laws[key] = self.law(entry.get(key), (*path, key), own, keeps) if wanted else None
         if not isinstance(target, str) or not isinstance(kind, str) or laws["at"] is None or laws["severity"] is None:
             return None
         if laws["ramp"] is None:

@@ -122,7 +122,7 @@ class _Builder(Checks):
         self.middling = self._middling(ordered)
         return ordered
 
-    def _middling(self, ordered: Mapping[str, distributions.Spec]) -> dict[str, float | str]:
+    def _middling(self, ordered: dict[str, distributions.Spec]) -> dict[str, float | str]:
         """Return a middling value of every drawn value, to check settings with before anything is drawn.
 
         A value that has a dimension keeps it as a unit, so that a setting of another dimension refuses it.
@@ -194,11 +194,9 @@ class _Builder(Checks):
         lost = references.keys() - dict(_references(plain)).keys()
         for inside in sorted(lost, key=str):
             self.origin.add((*path, *inside), "a drawn value cannot stand here")
-        return (
-            None
-            if lost or unknown
-            else PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()))
-        )
+        if lost or unknown:
+            return None
+        return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()))
 
     def _as_drawn(self, message: str, name: str | None) -> str:
         """Say in a message about a middling value what it stands for."""
@@ -231,10 +229,7 @@ class _Builder(Checks):
             tree["agent"] = self._dump(self.agent, ("agent",), files)
         tree["sensors"] = {name: self._dump(s, ("sensors", name), files) for name, s in self.sensors.items()}
         tree["faults"] = [
-            {
-                key: _dump(value, files) if isinstance(value, distributions.Spec) else value
-                for key, value in fault.items()
-            }
+            {key: _dump(part, files) if isinstance(part, distributions.Spec) else part for key, part in fault.items()}
             for fault in self.planned
         ]
         for key in ("require", "event", "correlate", "constraints", "measure"):

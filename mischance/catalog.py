@@ -88,6 +88,11 @@ def find(room: str, name: str, base: Path | None = None) -> type[Any]:
             f"{name!r} is not a plug-in for {room}: {plugin.__name__} has no {', '.join(missing)}",
             f"docs/architecture.md says what one of {room} must be able to do",
         )
+    if hasattr(plugin, "Settings") and not hasattr(plugin.Settings, "model_validate_json"):
+        raise CatalogError(
+            f"{name!r} is not a plug-in for {room}: {plugin.__name__}.Settings is no pydantic model",
+            "derive it from pydantic.BaseModel",
+        )
     return plugin
 
 

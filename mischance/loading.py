@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -173,10 +174,7 @@ def change_path(tree: Mapping[str, Any], key: str) -> Path_ | None:
     vary = tree.get("vary")
     if isinstance(vary, dict) and key in vary:
         return ("vary", key)
-    # A short run of ASCII digits counts places in a list.
-    parts = tuple(
-        int(part) if part.isdecimal() and part.isascii() and len(part) < 7 else part for part in key.split(".")
-    )
+    parts: Path_ = tuple(int(part) if re.fullmatch("[0-9]{1,6}", part) else part for part in key.split("."))
     return parts if parts[0] in changeable(tree) and "" not in parts else None
 
 

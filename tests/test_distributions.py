@@ -75,7 +75,7 @@ CASES = [
 def problems(tree: object, base: Path | None = None) -> list[tuple[tuple[Any, ...], str, str, bool]]:
     with pytest.raises(TreeError) as caught:
         parse(tree, base)
-    return [tuple(problem) for problem in caught.value.problems]
+    return [tuple(problem[:4]) for problem in caught.value.problems]
 
 
 # -- mathematics ------------------------------------------------------------------------------------------------------
