@@ -14,8 +14,8 @@ def schema(ref: str = "#/$defs/Distribution") -> dict[str, Any]:
     Quantities and expressions are any text; limits between arguments are left to `parse`.
     """
     inner = {"$ref": ref}
-    number: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
-    weight: dict[str, Any] = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}
+    number: dict[str, Any] = {"type": ["number", "string"]}
+    weight: dict[str, Any] = {"type": ["number", "string"], "exclusiveMinimum": 0}
     text = {"type": "string"}
     how = {"enum": ["linear", "steps"], "default": "linear", "description": "between figures, or one of them"}
     from_file = {"file": text, "column": text, "unit": text, "how": how, "sha256": text}
@@ -56,7 +56,7 @@ def schema(ref: str = "#/$defs/Distribution") -> dict[str, Any]:
         {"description": about, **_object({kind: tree, "source": text}, [kind])}
         for kind, (about, tree) in sorted(arguments.items())
     ]
-    return {"description": "a number, a quantity, an expression or a distribution", "anyOf": [*number["anyOf"], *kinds]}
+    return {"description": "a number, a quantity, an expression or a distribution", "anyOf": [number, *kinds]}
 
 
 def _object(properties: Mapping[str, Any], required: list[str]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from mischance.errors import MischanceError, ScenarioError
 # Our arrays are small and our workers many: a thread pool for each would only be in the way.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+# Looking for pydantic's plug-ins reads the metadata of every installed package; we use none.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 ROOMS = ["scenarios", "simulators", "sensors", "renderers", "writers", "agents", "generators"]
 
@@ -329,7 +331,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(error.format_message(), _help_for(given), 2, as_json=as_json)
     except (KeyboardInterrupt, click.exceptions.Abort) as stop:
         again = shlex.join(["mischance", *given])
-        _fail(str(stop) or "interrupted", f"`{again}` goes on from what was committed", 130, as_json=as_json)
+        said = str(stop.__cause__ or stop).partition(";")[0]  # click hands on an empty Abort in place of what it met
+        _fail(said or "interrupted", f"`{again}` goes on from what was committed", 130, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)  # as click does where it meets one

@@ -32,7 +32,8 @@ Plugin = Annotated[dict[str, Any], Field(description="`kind` names the plug-in; 
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # A part is built with the whole that it stands in, once, and not a second time by itself.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class EventEntry(_Part):

@@ -1,93 +1,131 @@
-"""The JSON Schema of the scenario language, for editors and independent judges."""
+"""The JSON Schema of the scenario language, for editors and independent judges.
+
+What pydantic writes is folded: a quantity's pattern of units stands once under `$defs`, as `quantity.speed`, and
+once as `setting.speed`, which also takes a drawn value such as `$ego_speed`; bounds stay beside the reference and
+hold for bare numbers. Defaults of whole parts are left out, for their keys have their own.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mischance import catalog, distributions
-from mischance.scenario import LAW_MARK, ScenarioModel
+from mischance import catalog, distributions, units
+from mischance.scenario import LAW_MARK, WORD, ScenarioModel
 from mischance.sockets import declares
 
-REFERENCE = {"type": "string", "pattern": r"^\$[A-Za-z_][A-Za-z0-9_]*$", "description": "a drawn value"}
+DRAWN = {"type": "string", "pattern": r"^\$[A-Za-z_][A-Za-z0-9_]*$", "description": "a drawn value, as $name"}
 FOREIGN = r"[:.]"  # file.py:Class or package.module:Class
+DIMENSIONS = {text: name for name in (*units.SI, "ratio", "level") if (text := units.pattern(name))}
+PLAIN = ("number", "integer", "boolean")
 
 
 def scenario_schema() -> dict[str, Any]:
-    """Return the schema of a scenario file; every plug-in that the rooms hold is described in it."""
-    schema = _with_laws(ScenarioModel.model_json_schema(by_alias=True))
-    definitions: dict[str, Any] = schema.setdefault("$defs", {})
+    """Return the schema of a scenario file; every plug-in that this package's own rooms hold is described in it."""
+    folding = _Folding()
+    schema = folding.fold(ScenarioModel.model_json_schema(by_alias=True), drawn=False)
+    definitions: dict[str, Any] = schema.pop("$defs")
     definitions["Distribution"] = distributions.schema(ref="#/$defs/Distribution")
     properties = schema["properties"]
-    properties["simulator"] = _choice("simulators", definitions)
-    properties["agent"] = {"anyOf": [_choice("agents", definitions), {"type": "null"}], "default": None}
-    properties["sensors"]["additionalProperties"] = _choice("sensors", definitions)
-    properties["sensors"].pop("patternProperties", None)
-    writer = _choice("writers", definitions)
-    properties["write"]["items"] = {"anyOf": [{"type": "string"}, writer]}
+    properties["simulator"] = folding.choice("simulators", definitions)
+    properties["agent"] = {"anyOf": [folding.choice("agents", definitions), {"type": "null"}], "default": None}
+    properties["sensors"]["patternProperties"] = {WORD: folding.choice("sensors", definitions)}
+    properties["write"]["items"] = {"anyOf": [{"type": "string"}, folding.choice("writers", definitions)]}
     # A file that extends another may leave out what the other says.
     schema["required"] = ["mischance", "name"]
     schema["allOf"] = [{"if": {"not": {"required": ["extends"]}}, "then": {"required": ["duration", "simulator"]}}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mischance scenario",
-        **{key: value for key, value in schema.items() if key != "title"},
+        **schema,
+        "$defs": {**definitions, **dict(sorted(folding.shared.items()))},
     }
 
 
-def _choice(room: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of one plug-in of a room: `kind` decides which settings are allowed."""
-    kinds: list[str] = []
-    rules: list[dict[str, Any]] = []
-    for entry in catalog.entries(room):
-        if entry.origin != "mischance":
-            continue  # the committed schema describes what the package itself holds
-        model = declares(catalog.find(room, entry.name)).settings
-        own = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{room}.{entry.name}.{{model}}")
-        for name, definition in own.pop("$defs", {}).items():
-            definitions[f"{room}.{entry.name}.{name}"] = _with_references(definition)
-        own = _with_references(own)
-        own["properties"] = {"kind": {"const": entry.name}, **own.get("properties", {})}
-        own["description"] = entry.about
-        own.pop("title", None)
-        definitions[f"{room}.{entry.name}"] = own
-        kinds.append(entry.name)
-        rules.append(
-            {
+class _Folding:
+    """Rewrites pydantic's schemas; `shared` gathers the definitions that they come to refer to."""
+
+    def __init__(self) -> None:
+        self.shared: dict[str, Any] = {}
+
+    def choice(self, room: str, definitions: dict[str, Any]) -> dict[str, Any]:
+        """Return the schema of one plug-in of a room: `kind` decides which settings are allowed."""
+        kinds: list[str] = []
+        rules: list[dict[str, Any]] = []
+        for entry in catalog.entries(room):
+            if entry.origin != "mischance":
+                continue  # the committed schema describes what the package itself holds
+            model = declares(catalog.find(room, entry.name)).settings
+            own = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{room}.{entry.name}.{{model}}")
+            for name, definition in own.pop("$defs", {}).items():
+                definitions[f"{room}.{entry.name}.{name}"] = self.fold(definition, drawn=True)
+            own = self.fold(own, drawn=True)
+            own["properties"] = {"kind": {"const": entry.name}, **own.get("properties", {})}
+            own["description"] = entry.about
+            definitions[f"{room}.{entry.name}"] = own
+            kinds.append(entry.name)
+            rules.append({
                 "if": {"properties": {"kind": {"const": entry.name}}, "required": ["kind"]},
                 "then": {"$ref": f"#/$defs/{room}.{entry.name}"},
-            }
-        )
-    kind = {"anyOf": [{"enum": kinds}, {"type": "string", "pattern": FOREIGN}]} if kinds else {"type": "string"}
-    return {"type": "object", "properties": {"kind": kind}, "required": ["kind"], "allOf": rules}
+            })  # fmt: skip
+        kind = {"anyOf": [{"enum": kinds}, {"type": "string", "pattern": FOREIGN}]} if kinds else {"type": "string"}
+        return {"type": "object", "properties": {"kind": kind}, "required": ["kind"], "allOf": rules}
 
+    def fold(self, node: dict[str, Any], *, drawn: bool) -> dict[str, Any]:
+        """Return a schema in short form; with `drawn`, every scalar in it may be a drawn value as well."""
+        kept = {key: value for key, value in node.items() if key not in ("title", "discriminator", LAW_MARK)}
+        if isinstance(kept.get("default"), dict | list) and kept["default"]:
+            del kept["default"]
+        if "patternProperties" in kept:  # pydantic leaves it open, but refuses other names
+            kept["additionalProperties"] = False
+        if LAW_MARK in node:
+            return {**kept, "$ref": "#/$defs/Distribution"}
+        found = self._quantity(kept, drawn)
+        if found is not None:
+            return found
+        outer = {key: value for key, value in kept.items() if key in ("description", "default")}
+        inner = {key: value for key, value in kept.items() if key not in outer}
+        if drawn and kept.get("type") in PLAIN:
+            inner["$ref"] = self._setting(inner.pop("type"))
+            return {**outer, **inner}
+        # Text that is free takes a drawn value already.
+        if drawn and ("enum" in kept or "const" in kept or (kept.get("type") == "string" and len(inner) > 1)):
+            self.shared["drawn"] = DRAWN
+            return {**outer, "anyOf": [inner, {"$ref": "#/$defs/drawn"}]}
+        return {key: self._part(key, part, drawn) for key, part in kept.items()}
 
-def _with_laws(node: Any) -> Any:
-    """Put the schema of distributions where the models have left a mark for it."""
-    if isinstance(node, list):
-        return [_with_laws(value) for value in node]
-    if not isinstance(node, dict):
-        return node
-    if LAW_MARK in node:
-        rest = {key: value for key, value in node.items() if key not in (LAW_MARK, "title")}
-        return {**rest, "$ref": "#/$defs/Distribution"}
-    return {key: _with_laws(value) for key, value in node.items()}
+    def _part(self, key: str, part: Any, drawn: bool) -> Any:
+        if key in ("properties", "$defs", "patternProperties"):
+            return {name: self.fold(value, drawn=drawn) for name, value in part.items()}
+        if key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            return [self.fold(value, drawn=drawn) for value in part]
+        return self.fold(part, drawn=drawn) if isinstance(part, dict) and key != "default" else part
 
+    def _quantity(self, node: dict[str, Any], drawn: bool) -> dict[str, Any] | None:
+        """Return the short form of what a `Unit` has written, or None for anything else."""
+        ways = node.get("anyOf")
+        if not isinstance(ways, list) or len(ways) < 2 or ways[1].get("pattern") not in DIMENSIONS:
+            return None
+        dimension = DIMENSIONS[ways[1]["pattern"]]
+        bounds = {key: value for key, value in ways[0].items() if key not in ("type", "description", "title")}
+        outer = {key: value for key, value in node.items() if key != "anyOf"}
+        short = {**outer, **bounds, "$ref": self._setting(dimension) if drawn else self._plain(dimension)}
+        if len(ways) == 2:
+            return short
+        short = {key: value for key, value in short.items() if key not in outer}
+        return {**outer, "anyOf": [short, *(self.fold(way, drawn=drawn) for way in ways[2:])]}
 
-def _with_references(node: Any) -> Any:
-    """Let every scalar of a plug-in's settings be a drawn value as well."""
-    if isinstance(node, list):
-        return [_with_references(value) for value in node]
-    if not isinstance(node, dict):
-        return node
-    if node.get("type") in ("number", "integer", "boolean", "string") or "enum" in node or "const" in node:
-        outer = {key: node[key] for key in ("title", "description", "default") if key in node}
-        inner = {key: value for key, value in node.items() if key not in outer}
-        return {**outer, "anyOf": [inner, REFERENCE]}
-    return {
-        key: {name: _with_references(value) for name, value in part.items()}
-        if key in ("properties", "$defs", "patternProperties")
-        else _with_references(part)
-        if key in ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "prefixItems")
-        else part
-        for key, part in node.items()
-    }
+    def _plain(self, dimension: str) -> str:
+        name = f"quantity.{dimension.replace(' ', '_')}"
+        about = units.wanted(dimension).removeprefix("expected ")
+        if units.SI.get(dimension):
+            about += f"; a bare number is in {units.SI[dimension]}"
+        texts = {"type": "string", "pattern": units.pattern(dimension)}
+        self.shared[name] = {"description": about, "anyOf": [{"type": "number"}, texts]}
+        return f"#/$defs/{name}"
+
+    def _setting(self, what: str) -> str:
+        name = f"setting.{what.replace(' ', '_')}"
+        self.shared["drawn"] = DRAWN
+        plain = {"type": what} if what in PLAIN else {"$ref": self._plain(what)}
+        self.shared[name] = {"anyOf": [plain, {"$ref": "#/$defs/drawn"}]}
+        return f"#/$defs/{name}"

@@ -51,7 +51,7 @@ class Column:
 Schema = Mapping[str, Column]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """Rows of several runs, one run after the other: `offsets` has shape (runs + 1,)."""
 
@@ -177,7 +177,7 @@ class Scene:
         return names.index(name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Motion:
     """Where bodies were: `t` (n,) [s]; `pose` (runs, n, bodies, 7) xyz [m] and quaternion xyzw;
     `velocity` (runs, n, bodies, 6) linear [m/s] and angular [rad/s], world frame.
@@ -217,7 +217,7 @@ LABELS: Schema = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """Truth in (start, end], for every run of a batch; the first chunk is truth AT t = 0.
 
@@ -283,7 +283,7 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Camera:
     """What a renderer must know of a camera.
 
@@ -299,7 +299,7 @@ class Camera:
     far: float = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Frames:
     """Images of one run at times `t` (n,): pass name -> (n, height, width[, channels]).
 
@@ -322,7 +322,7 @@ def join_frames(parts: Sequence[tuple[Frames, ...]]) -> tuple[Frames, ...]:
     return tuple(joined)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reading:
     """What a sensor reported. `t` in tables and frames is when the value became available.
 
@@ -345,7 +345,7 @@ class Reading:
         return Reading({"": Table.of(schema, rows)})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Commands:
     """What agents want: a ragged table (any number of rows a run) and which runs still go on; `live` (runs,)."""
 
@@ -397,7 +397,7 @@ class Draw:
         return tuple(fault for fault in self.faults if fault.target == target)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """What `play` hands on: one piece of time of a batch of runs.
 

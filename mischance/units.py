@@ -209,6 +209,13 @@ def names_of(dimension: str) -> list[str]:
     return [name for name, scale in UNITS.items() if dimension in ("", scale.dimension)]
 
 
+def pattern(dimension: str) -> str:
+    """Return the regular expression (of JSON Schema) that texts of a dimension match; '' where it has no units."""
+    names = sorted(names_of(dimension), key=len, reverse=True)
+    units = "|".join(re.sub(r"([*^.])", r"\\\1", name) for name in names)
+    return rf"^\s*[-+]?{NUMBER}\s*({units})\s*$" if names else ""
+
+
 def show(value: float, dimension: str) -> str:
     """Return a value with the SI unit of its dimension, for people: '13.8889 m/s'."""
     return f"{float(value):.6g} {SI.get(dimension, '')}".rstrip()
@@ -281,11 +288,8 @@ class Unit:
         number = {_BOUNDS.get(key, key): value for key, value in handler(schema).items()}
         if self.dimension in SI:
             number["description"] = f"in {SI[self.dimension]}"
-        names = sorted(names_of(self.dimension), key=len, reverse=True)
-        if not names:
-            return number
-        units = "|".join(re.sub(r"([*^.])", r"\\\1", name) for name in names)
-        return {"anyOf": [number, {"type": "string", "pattern": rf"^\s*[-+]?{NUMBER}\s*({units})\s*$"}]}
+        units = pattern(self.dimension)
+        return {"anyOf": [number, {"type": "string", "pattern": units}]} if units else number
 
 
 Length = Annotated[float, Unit("length")]

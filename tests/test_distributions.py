@@ -587,7 +587,7 @@ def test_whatever_is_read_gives_a_spec_or_a_tree_of_problems(tree):
     else:
         found = []
         assert parse(spec.dump()) == spec
-    for path, message, hint, at_key in found:
+    for path, message, hint, at_key, _ in found:
         assert message
         assert isinstance(hint, str)
         place: Any = tree

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -64,9 +64,10 @@ def test_one_of_each_unit(dimension: str, name: str, si: float):
 @given(st.sampled_from(sorted(units.UNITS)), st.floats(-1e6, 1e6))
 def test_a_unit_is_affine_and_the_si_unit_is_one(name: str, number: float):
     scale = units.UNITS[name]
+    assume(not scale.decibel or number < 3000)  # more decibels than that no float holds
     found = parse(f"{number!r} {name}")
     if scale.decibel:
-        assert found == 10 ** (number / 10) if number < 3000 else True
+        assert found == 10 ** (number / 10)
     else:
         assert found == pytest.approx(scale.factor * number + scale.offset, rel=1e-12)
 
