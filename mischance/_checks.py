@@ -16,9 +16,10 @@ from mischance._origin import Origin, Path_
 from mischance._specs import Constant, Expr
 from mischance.advice import shorten, suggest
 from mischance.errors import ExpressionError, UnitError
-from mischance.expressions import Expression, compile_expression
+from mischance.expressions import MAX_LENGTH, Expression, compile_expression
 from mischance.loading import FIXED, change_path, changeable
 from mischance.scenario import PlannedFault, PlugIn, RareEvent, SplitEntry, validate
+from mischance.sockets import Declared
 
 OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
 RESERVED = ("and", "or", "not", "true", "false")
@@ -41,10 +42,14 @@ class Checks:
     def __init__(self, tree: Mapping[str, Any], origin: Origin) -> None:
         self.tree, self.origin = tree, origin
         self.specs: dict[str, distributions.Spec] = {}
-        self.middling: dict[str, float | str] = {}
+        self.plain: dict[str, float | str] = {}  # a middling value of each drawn value …
+        self.middling: dict[str, float | str] = {}  # … and the same with its unit
         self.simulator: PlugIn | None = None
         self.agent: PlugIn | None = None
         self.sensors: dict[str, PlugIn] = {}
+        # What world and instruments declare is known even where their settings are wrong.
+        self.world: Declared | None = None
+        self.instruments: dict[str, Declared] = {}
         self.writers: dict[str, PlugIn] = {}
         self.planned: list[dict[str, Any]] = []  # the faults as the resolved tree has them
         self.rate: distributions.Spec | None = None  # of exposure
@@ -71,10 +76,6 @@ class Checks:
             except (KeyError, IndexError, TypeError):
                 return None
         return node
-
-    def broken(self) -> set[str]:
-        """Return the drawn values whose distributions have problems of their own."""
-        return self.mapping("vary").keys() - self.specs.keys()
 
     def dimension(self, name: str) -> str:
         """Return the dimension of a drawn value, also of one that only passes another on."""
@@ -140,7 +141,7 @@ class Checks:
 
     def expression(self, text: object, path: Path_, names: Iterable[str]) -> Expression | None:
         """Compile an expression; note what is wrong with it and where in it."""
-        if not isinstance(text, str):
+        if not isinstance(text, str) or len(text) > MAX_LENGTH:
             return None
         try:
             judged = isinstance(self.tree.get("vary", {}), dict)
@@ -203,13 +204,17 @@ class Checks:
             entry["severity"] = known.default if known else 1.0
         laws: dict[str, distributions.Spec | None] = {}
         for key, (dimension, keeps) in LAWS.items():
-            own = known.severity if known and key == "severity" else dimension
+            own = _dimension_of(known.severity) if known and key == "severity" else dimension
             wanted = entry.get(key) is not None or key in ("at", "ramp")
             laws[key] = self.law(entry.get(key), (*path, key), own, keeps) if wanted else None
         if not isinstance(target, str) or not isinstance(kind, str) or laws["at"] is None or laws["severity"] is None:
             return None
         if laws["ramp"] is None:
             return None
+        try:
+            forced = None if forced is None else units.Unit("ratio").read(forced)
+        except UnitError:
+            return None  # the model has said so
         source = entry.get("source") or ""
         self.planned.append({
             "target": target, "kind": kind, **{key: law for key, law in laws.items() if law is not None},
@@ -217,27 +222,27 @@ class Checks:
         })  # fmt: skip
         return PlannedFault(
             target, kind, at=laws["at"], lasts=laws["lasts"], severity=laws["severity"], ramp=laws["ramp"],
-            chance=laws["chance"], count=laws["count"], rate=laws["rate"],
-            forced=units.Unit("ratio").read(forced) if forced is not None else None,
+            chance=laws["chance"], count=laws["count"], rate=laws["rate"], forced=forced,
         )  # fmt: skip
 
     def fault_kind(self, target: str, kind: str, path: Path_) -> Any:
         """Return the kind of fault that a target knows under that name."""
         room, _, name = target.partition(".")
         if room == "sensors":
-            if name not in self.sensors:
+            if name not in self.instruments:
                 if name not in self.mapping("sensors"):
                     known = [f"sensors.{key}" for key in self.mapping("sensors")]
                     hint = suggest(target, known) or ("known: " + _some(known) if known else "")
                     self.origin.add((*path, "target"), f"there is no sensor {shorten(name)}", hint)
                 return None
-            kinds = self.sensors[name].declared.faults
+            kinds = self.instruments[name].faults
         else:
-            if self.simulator is None:
+            if self.world is None:
                 return None
-            declared = self.simulator.declared
-            kinds = declared.faults
-            targets = list(declared.targets(self.simulator.settings)) if declared.targets else None
+            kinds = self.world.faults
+            targets = None
+            if self.world.targets is not None and self.simulator is not None:
+                targets = list(self.world.targets(self.simulator.settings))
             if targets is not None and target not in targets:
                 known = [*targets, *(f"sensors.{key}" for key in self.sensors)]
                 hint = suggest(target, known) or ("known: " + _some(known) if known else "")
@@ -253,12 +258,12 @@ class Checks:
 
     def measures(self) -> set[str]:
         """Return the names of the world's measures."""
-        return set(self.simulator.declared.measures) if self.simulator else set()
+        return set(self.world.measures) if self.world else set()
 
     def event(self) -> RareEvent | None:
         """Compile the rare event; its names can only be judged once the world is known."""
         entry = self.mapping("event")
-        if self.simulator is None or not entry:
+        if self.world is None or not entry:
             return None
         names = [*self.mapping("vary"), *sorted(self.measures())]
         when = self.expression(entry.get("when"), ("event", "when"), names)
@@ -291,9 +296,9 @@ class Checks:
         for i, name in enumerate(given):
             if isinstance(name, str) and name in given[:i]:
                 self.origin.add(("measure", i), f"{shorten(name)} stands twice", "keep one of them")
-            elif isinstance(name, str) and self.simulator is not None and name not in measures:
+            elif isinstance(name, str) and self.world is not None and name not in measures:
                 hint = suggest(name, measures) or "known: " + _some(sorted(measures))
-                self.origin.add(("measure", i), f"{shorten(self.simulator.kind)} has no measure {shorten(name)}", hint)
+                self.origin.add(("measure", i), f"{shorten(self.at(('simulator', 'kind')))} has no measure {shorten(name)}", hint)
         for name in sorted(set(self.specs) & measures):
             self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
         self.correlate()
@@ -351,6 +356,13 @@ class Checks:
                     self.origin.add((*path, i), f"{units.wanted(wanted)} (got {shorten(value)})")
                 elif isinstance(spec, Constant):
                     self.grid.setdefault(name, []).append(spec.value)
+
+
+def _dimension_of(severity: str) -> str | None:
+    """Return the dimension that a kind of fault has declared by name or by a unit; '' for plain numbers."""
+    if severity in units.UNITS:
+        return units.UNITS[severity].dimension
+    return severity if severity in ("ratio", *units.SI) else ""
 
 
 def _some(names: Iterable[str]) -> str:

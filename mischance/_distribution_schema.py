@@ -52,11 +52,17 @@ def schema(ref: str = "#/$defs/Distribution") -> dict[str, Any]:
         arguments[name] = (law.about, {"anyOf": ways})
     for alias, name in ALIASES.items():
         arguments[alias] = arguments[name]
-    kinds = [
-        {"description": about, **_object({kind: tree, "source": text}, [kind])}
-        for kind, (about, tree) in sorted(arguments.items())
-    ]
-    return {"description": "a number, a quantity, an expression or a distribution", "anyOf": [number, *kinds]}
+    kinds = {kind: {"description": about, **tree} for kind, (about, tree) in sorted(arguments.items())}
+    return {
+        "description": "a number, a quantity, an expression or a distribution",
+        "type": ["number", "string", "object"],
+        "properties": {**kinds, "source": {"description": "where the figures come from", **text}},
+        "additionalProperties": False,
+        # one key names the distribution
+        "if": {"required": ["source"]},
+        "then": {"minProperties": 2, "maxProperties": 2},
+        "else": {"minProperties": 1, "maxProperties": 1},
+    }
 
 
 def _object(properties: Mapping[str, Any], required: list[str]) -> dict[str, Any]:

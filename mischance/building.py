@@ -119,13 +119,13 @@ class _Builder(Checks):
             for name in ready:
                 ordered[name] = waiting.pop(name)
         self.specs = {**ordered, **waiting}
-        self.middling = self._middling(ordered)
+        self._typical(ordered)
         return ordered
 
-    def _middling(self, ordered: dict[str, distributions.Spec]) -> dict[str, float | str]:
-        """Return a middling value of every drawn value, to check settings with before anything is drawn.
+    def _typical(self, ordered: dict[str, distributions.Spec]) -> None:
+        """Find a middling value of every drawn value that settings use, to check them before anything is drawn.
 
-        A value that has a dimension keeps it as a unit, so that a setting of another dimension refuses it.
+        `middling` writes a value that has a dimension with its unit, so that a setting of another one refuses it.
         """
         used = {name for _, name in _references(self.tree)}
         for name in reversed(ordered):
@@ -136,7 +136,8 @@ class _Builder(Checks):
                 plain[name] = ordered[name].typical(plain)
             except Exception:  # a value that only some draws can have: the draw will say so
                 plain[name] = 1.0
-        return {
+        self.plain = plain
+        self.middling = {
             name: f"{value!r} {units.SI[dimension]}" if (dimension := self.dimension(name)) in units.SI else value
             for name, value in plain.items()
         }
@@ -178,16 +179,24 @@ class _Builder(Checks):
             self.origin.add((*path, "kind") if named else path, error.message + default, error.hint)
             return None
         declared = declares(cls)
+        if room == "simulators":
+            self.world = declared
+        elif room == "sensors":
+            self.instruments[str(path[-1])] = declared
         settings = {key: value for key, value in tree.items() if key != "kind"}
         references = dict(_references(settings))
         unknown = {inside for inside, name in references.items() if self.unknown({name}, (*path, *inside))}
-        filled = fill(settings, self.middling)
         try:
+            filled = fill(settings, self.middling)
             checked = validate(declared.settings, filled)
+            if references:  # as runs will fill it in: a number with a unit could pass for a text
+                filled = fill(settings, self.plain)
+                checked = validate(declared.settings, filled)
         except ValidationError as error:
             for finding in problems_of(error, filled, declared.settings):
-                if finding.path not in unknown and references.get(finding.path) not in self.broken():
-                    message = self._as_drawn(finding.message, references.get(finding.path))
+                name = references.get(finding.path)
+                if name is None or name in self.middling:  # else the name has a problem of its own
+                    message = self._as_drawn(finding.message, name)
                     self.origin.add((*path, *finding.path), message, finding.hint, at_key=finding.at_key)
             return None
         plain = _with_references(checked.model_dump(mode="json", by_alias=True), settings)

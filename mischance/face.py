@@ -163,7 +163,7 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
                 f"{interval} (95 %, {event['interval']})"
             )
         if facts.get("acceptance", {}).get("rate", 1) < 1:
-            lines.append(f"constraints keep {facts['acceptance']['rate']:.4g} of all draws; it is in the weights")
+            lines.append(f"constraints keep {facts['acceptance']['rate']:.2%} of all draws; that is in the weights")
         lines += [f"run {run}: {reason}" for run, reason in list(facts["failures"].items())[:5]]
         if len(facts["failures"]) > 5:
             lines.append(f"… and {len(facts['failures']) - 5} more")

@@ -59,11 +59,15 @@ def locate(source: str | Path) -> tuple[Path | None, str]:
     if text == "-":
         return None, ""
     for name, variant in ((text, ""), text.rsplit(":", 1) if ":" in text else (text, "")):
+        if name != text and not variant:
+            continue
         if _is_file(Path(name)):
             return Path(name), variant
         found = catalog.scenario_file(name)
         if found is not None:
             return found, variant
+    if text.endswith(":"):
+        raise MischanceError(f"{shorten(text)} names no variant", "leave the colon out, or write a variant after it")
     name = text.partition(":")[0]
     if _is_folder(Path(name)):
         raise MischanceError(f"{shorten(name)} is a folder, not a scenario file", "name the YAML file inside it")

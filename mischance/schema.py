@@ -72,7 +72,12 @@ class _Folding:
 
     def fold(self, node: dict[str, Any], *, drawn: bool) -> dict[str, Any]:
         """Return a schema in short form; with `drawn`, every scalar in it may be a drawn value as well."""
-        kept = {key: value for key, value in node.items() if key not in ("title", "discriminator", LAW_MARK)}
+        # Where a quantity may be missing pydantic passes its own names of bounds on.
+        kept = {
+            units.BOUNDS.get(key, key): value
+            for key, value in node.items()
+            if key not in ("title", "discriminator", LAW_MARK)
+        }
         if isinstance(kept.get("default"), dict | list) and kept["default"]:
             del kept["default"]
         if "patternProperties" in kept:  # pydantic leaves it open, but refuses other names
@@ -88,7 +93,7 @@ class _Folding:
             inner["$ref"] = self._setting(inner.pop("type"))
             return {**outer, **inner}
         # Text that is free takes a drawn value already.
-        if drawn and ("enum" in kept or "const" in kept or (kept.get("type") == "string" and len(inner) > 1)):
+        if drawn and ("enum" in kept or (kept.get("type") == "string" and len(inner) > 1)):
             self.shared["drawn"] = DRAWN
             return {**outer, "anyOf": [inner, {"$ref": "#/$defs/drawn"}]}
         return {key: self._part(key, part, drawn) for key, part in kept.items()}

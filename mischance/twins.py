@@ -187,8 +187,7 @@ def _differ(mine: AnyArray, its: AnyArray, column: Column) -> AnyArray:
         differ = ~same
     else:
         differ = np.asarray(mine != its)
-    flat: AnyArray = differ.reshape(len(differ), -1).any(axis=1) if differ.ndim > 1 else differ
-    return flat
+    return np.asarray(differ.reshape(len(differ), -1).any(axis=1) if differ.ndim > 1 else differ)
 
 
 def _is_stream(path: str) -> bool:

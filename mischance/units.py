@@ -25,7 +25,7 @@ NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 
 _LONGEST = 40  # characters of a number; float() takes time in proportion to more
 _QUANTITY = re.compile(rf"\s*([-+]?{NUMBER})\s*(.*?)\s*", re.DOTALL)
-_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _BARE = re.compile(rf"\s*[-+]?{NUMBER}\s*")
 
 
@@ -285,7 +285,7 @@ class Unit:
         return core_schema.no_info_before_validator_function(validate, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        number = {_BOUNDS.get(key, key): value for key, value in handler(schema).items()}
+        number = {BOUNDS.get(key, key): value for key, value in handler(schema).items()}
         if self.dimension in SI:
             number["description"] = f"in {SI[self.dimension]}"
         units = pattern(self.dimension)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import pi
-from typing import ClassVar, TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, Field

@@ -154,6 +154,5 @@ class Drift:
 
 
 def _event(t: float) -> dict[str, list[object]]:
-    return {
-        "t": [t], "event_id": ["plant:0"], "parent_id": [""], "kind": ["crossing"], "subject": ["plant"], "details": ["{}"]
-    }  # fmt: skip
+    words = {"event_id": "plant:0", "parent_id": "", "kind": "crossing", "subject": "plant", "details": "{}"}
+    return {"t": [t], **{name: [word] for name, word in words.items()}}

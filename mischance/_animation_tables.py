@@ -1,0 +1,186 @@
+"""Where everybody was: bodies with poses over time, read from whatever tables of truth have positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mischance.arrow import units
+from mischance.errors import DatasetError
+from mischance.opening import Dataset
+from mischance.truth import AnyArray, FloatArray
+
+_KEYS = ("actor", "body", "drone", "robot", "agv", "vehicle", "person", "ship", "name")
+_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_MOTION = "truth/motion"
+# Length and width [m] where neither a table nor the scenario says them: what is usual for such a body.
+_USUAL = {
+    "car": (4.5, 1.8), "truck": (10.0, 2.5), "van": (5.5, 2.0), "bus": (12.0, 2.5), "motorcycle": (2.2, 0.8),
+    "cyclist": (1.8, 0.6), "pedestrian": (0.5, 0.6), "child": (0.35, 0.4), "debris": (0.5, 0.5),
+}  # fmt: skip
+DISC = 0.3  # radius of a body whose size nobody knows [m]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One body over its own sample times: poses [m, rad], speed [m/s], acceleration [m/s2]; each (n,)."""
+
+    name: str
+    kind: str
+    length: float
+    width: float
+    disc: bool
+    t: FloatArray
+    x: FloatArray
+    y: FloatArray
+    z: FloatArray
+    yaw: FloatArray
+    speed: FloatArray
+    acceleration: FloatArray
+    vx: FloatArray
+    vy: FloatArray
+
+
+def tracks(dataset: Dataset, run: int, scenario: Mapping[str, Any]) -> tuple[list[Track], list[Track]]:
+    """Return the bodies of a run and, where there is a table of motion, the same bodies at its finer times.
+
+    Raises:
+        DatasetError: no table of truth has positions in this run.
+    """
+    found: dict[str, Track] = {}
+    fine: dict[str, Track] = {}
+    truth = [path for path in dataset.tables() if path.startswith("truth/")]
+    for path in (*(path for path in truth if path != _MOTION), *(path for path in truth if path == _MOTION)):
+        for track in _of_table(dataset, path, run, scenario):
+            (fine if path == _MOTION else found).setdefault(track.name, track)
+    for name, track in fine.items():
+        found.setdefault(name, track)
+    if not found:
+        raise DatasetError(
+            f"run {run} of {dataset.path} cannot be drawn: no table of truth has positions (x and y over time)",
+            f"{dataset.path / 'preview.png'} shows what the dataset holds",
+        )
+    order = sorted(found, key=lambda name: (name != "ego", list(found).index(name)))
+    bodies = [found[name] for name in order]
+    return bodies, [
+        replace(fine[body.name], length=body.length, width=body.width, disc=body.disc, kind=body.kind)
+        for body in bodies
+        if body.name in fine
+    ]
+
+
+def columns(table: Any) -> dict[str, AnyArray]:
+    """Return an Arrow table's columns: text as objects, numbers with NaN for null."""
+    found: dict[str, AnyArray] = {}
+    for name in table.column_names:
+        column = table.column(name)
+        kind = str(column.type)
+        if "string" in kind:
+            found[name] = np.array([value or "" for value in column.to_pylist()], object)
+        else:
+            found[name] = column.to_numpy()
+    return found
+
+
+def rows(dataset: Dataset, path: str, run: int) -> dict[str, AnyArray]:
+    """Return the rows of one run, times in seconds; none where there is no such table."""
+    if path not in dataset.tables():
+        return {}
+    table = dataset.arrow(path, runs=run)
+    found = columns(table)
+    for name, (unit, _) in units(table.schema).items():
+        if (name == "t" or name.startswith("t_")) and found[name].dtype.kind in "iuf":
+            found[name] = found[name] * _SECONDS.get(unit, 1.0)
+    return found
+
+
+def _of_table(dataset: Dataset, path: str, run: int, scenario: Mapping[str, Any]) -> Iterator[Track]:
+    """Yield the bodies of one table; none where its rows are no bodies in motion (a contact has x and y too)."""
+    import pyarrow.parquet as pq
+
+    first = next(iter(sorted((dataset.path / path).glob("*.parquet"))))
+    names = set(pq.read_schema(first).names)
+    if not {"t", "x", "y"} <= names or "event_id" in names or {"a", "b"} <= names:
+        return
+    table = rows(dataset, path, run)
+    if not len(table["t"]):
+        return
+    key = next((name for name in (*_KEYS, path.rpartition("/")[2].removesuffix("s")) if name in names), None)
+    if key is None:
+        if names & {"yaw", "speed", "vx", "z"}:
+            yield _track(path.rpartition("/")[2], table, scenario)
+        return
+    who = table[key].astype(str)
+    _, order = np.unique(who, return_index=True)
+    for name in who[np.sort(order)].tolist():
+        yield _track(name, {column: values[who == name] for column, values in table.items()}, scenario)
+
+
+def _track(name: str, table: Mapping[str, AnyArray], scenario: Mapping[str, Any]) -> Track:
+    t = table["t"].astype(np.float64)
+    keep = np.concatenate([np.diff(t) > 0.0, [True]])  # of rows at the same time, the last
+    t = t[keep]
+
+    def column(*names: str) -> FloatArray | None:
+        found = next((table[n] for n in names if n in table and table[n].dtype.kind in "iufb"), None)
+        return None if found is None else found[keep].astype(np.float64)
+
+    def zeros() -> FloatArray:
+        return np.zeros(len(t))
+
+    x, y = _known(column("x"), t), _known(column("y"), t)
+    z = column("z", "height", "altitude")
+    vx, vy = column("vx"), column("vy")
+    vx, vy = (_slope(x, t) if vx is None else vx), (_slope(y, t) if vy is None else vy)
+    speed = column("speed")
+    speed = np.sqrt(vx**2 + vy**2 + (column("vz") if "vz" in table else zeros()) ** 2) if speed is None else speed  # type: ignore[operator]
+    yaw = column("yaw", "heading")
+    if yaw is None:
+        q = [column(part) for part in ("qx", "qy", "qz", "qw")]
+        yaw = zeros() if any(part is None for part in q) else _yaw(*q)  # type: ignore[arg-type]
+    acceleration = column("acceleration", "ax")
+    kind, length, width, disc = _shape(name, column("length"), column("width"), scenario)
+    return Track(
+        name, kind, length, width, disc, t, x, y, zeros() if z is None else z, np.unwrap(yaw), speed,
+        _slope(speed, t) if acceleration is None else acceleration, vx, vy,
+    )  # fmt: skip
+
+
+def _known(values: FloatArray | None, t: FloatArray) -> FloatArray:
+    return np.full(len(t), np.nan) if values is None else values
+
+
+def _slope(values: FloatArray, t: FloatArray) -> FloatArray:
+    return np.asarray(np.gradient(values, t), np.float64) if len(t) > 1 else np.zeros(len(t))
+
+
+def _yaw(qx: FloatArray, qy: FloatArray, qz: FloatArray, qw: FloatArray) -> FloatArray:
+    """Return the heading of a unit quaternion, x y z w [rad]."""
+    return np.arctan2(2.0 * (qw * qz + qx * qy), 1.0 - 2.0 * (qy**2 + qz**2))
+
+
+def _shape(
+    name: str, length: FloatArray | None, width: FloatArray | None, scenario: Mapping[str, Any]
+) -> tuple[str, float, float, bool]:
+    """Return kind, length, width, and whether the size is unknown: from columns, the scenario, or what is usual."""
+    simulator = scenario.get("simulator") or {}
+    actors = simulator.get("actors") or {}
+    said = actors.get(name) if isinstance(actors, Mapping) else None
+    said = said if isinstance(said, Mapping) else {}
+    kind = str(said.get("body") or said.get("kind") or "")
+    usual = _USUAL.get(kind)
+    sizes = []
+    for axis, (column, key) in enumerate(((length, "length"), (width, "width"))):
+        stated = said.get(key)
+        if column is not None and len(column) and np.isfinite(column[0]) and column[0] > 0.0:
+            sizes.append(float(column[0]))
+        elif isinstance(stated, int | float) and stated > 0:
+            sizes.append(float(stated))
+        elif usual:
+            sizes.append(usual[axis])
+    if len(sizes) < 2:
+        return kind, 2.0 * DISC, 2.0 * DISC, True
+    return kind, sizes[0], sizes[1], False
