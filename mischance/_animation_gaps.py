@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mischance.truth import FloatArray
+from mischance.truth import BoolArray, FloatArray
 
 
 def distance(a: FloatArray, size_a: tuple[float, float], b: FloatArray, size_b: tuple[float, float]) -> FloatArray:
@@ -23,8 +23,8 @@ def distance(a: FloatArray, size_a: tuple[float, float], b: FloatArray, size_b: 
         Distances, shape (n,) [m]; NaN where a pose is.
     """
     apart = np.minimum(_corners_to_box(a, size_a, b, size_b), _corners_to_box(b, size_b, a, size_a))
-    overlap, _, known = _intervals(a, size_a, b, size_b, np.zeros((len(a), 2)))
-    return np.where(known & (overlap <= 0.0), 0.0, apart)
+    begin, _, known = _intervals(a, size_a, b, size_b, np.zeros((len(a), 2)))
+    return np.where(known & (begin <= 0.0), 0.0, apart)
 
 
 def time_to_collision(
@@ -50,7 +50,9 @@ def time_to_collision(
     return np.where(known, np.where(meet, np.maximum(first, 0.0), np.inf), np.nan)
 
 
-def _corners_to_box(a: FloatArray, size_a: tuple[float, float], b: FloatArray, size_b: tuple[float, float]) -> FloatArray:
+def _corners_to_box(
+    a: FloatArray, size_a: tuple[float, float], b: FloatArray, size_b: tuple[float, float]
+) -> FloatArray:
     forward, left = _axes(a)
     nearest = np.full(len(a), np.inf)
     along, across = _axes(b)
@@ -64,7 +66,7 @@ def _corners_to_box(a: FloatArray, size_a: tuple[float, float], b: FloatArray, s
 
 def _intervals(
     a: FloatArray, size_a: tuple[float, float], b: FloatArray, size_b: tuple[float, float], relative: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Return when the boxes' shadows begin and cease to overlap on all four axes, and where the poses are known.
 
     With no relative velocity: -inf to inf where they overlap, else an empty interval that begins at inf.
@@ -82,7 +84,7 @@ def _intervals(
         begin = np.where(still, np.where(inside, -np.inf, np.inf), np.minimum(one, two))
         end = np.where(still, np.where(inside, np.inf, -np.inf), np.maximum(one, two))
         first, last = np.maximum(first, begin), np.minimum(last, end)
-    known = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)
+    known = np.asarray(np.isfinite(np.concatenate([a, b], axis=1)).all(axis=1), np.bool_)
     return first, last, known
 
 

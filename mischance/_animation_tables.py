@@ -19,7 +19,7 @@ _MOTION = "truth/motion"
 # Length and width [m] where neither a table nor the scenario says them: what is usual for such a body.
 _USUAL = {
     "car": (4.5, 1.8), "truck": (10.0, 2.5), "van": (5.5, 2.0), "bus": (12.0, 2.5), "motorcycle": (2.2, 0.8),
-    "cyclist": (1.8, 0.6), "pedestrian": (0.5, 0.6), "child": (0.35, 0.4), "debris": (0.5, 0.5),
+    "cyclist": (1.8, 0.6), "pedestrian": (0.5, 0.6), "child": (0.35, 0.4), "debris": (0.8, 0.6), "occluder": (4.5, 1.8),
 }  # fmt: skip
 DISC = 0.3  # radius of a body whose size nobody knows [m]
 
@@ -165,7 +165,7 @@ def _yaw(qx: FloatArray, qy: FloatArray, qz: FloatArray, qw: FloatArray) -> Floa
 def _shape(
     name: str, length: FloatArray | None, width: FloatArray | None, scenario: Mapping[str, Any]
 ) -> tuple[str, float, float, bool]:
-    """Return kind, length, width, and whether the size is unknown: from columns, the scenario, or what is usual."""
+    """Return kind, length, width, and whether it is round: from columns, the scenario, or what is usual."""
     simulator = scenario.get("simulator") or {}
     actors = simulator.get("actors") or {}
     said = actors.get(name) if isinstance(actors, Mapping) else None
@@ -181,6 +181,10 @@ def _shape(
             sizes.append(float(stated))
         elif usual:
             sizes.append(usual[axis])
+    drone = (simulator.get("drones") or {}).get(name)
+    radius = (drone.get("airframe") or {}).get("radius") if isinstance(drone, Mapping) else None
+    if len(sizes) < 2 and isinstance(radius, int | float):
+        return kind or "drone", 2.0 * radius, 2.0 * radius, True
     if len(sizes) < 2:
         return kind, 2.0 * DISC, 2.0 * DISC, True
     return kind, sizes[0], sizes[1], False

@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from mischance import distributions, units
 from mischance._origin import Origin, Path_
 from mischance._specs import Constant, Expr
@@ -18,7 +16,7 @@ from mischance.advice import shorten, suggest
 from mischance.errors import ExpressionError, UnitError
 from mischance.expressions import MAX_LENGTH, Expression, compile_expression
 from mischance.loading import FIXED, change_path, changeable
-from mischance.scenario import PlannedFault, PlugIn, RareEvent, SplitEntry, validate
+from mischance.scenario import PlannedFault, PlugIn, RareEvent, ScenarioModel, SplitEntry, validate
 from mischance.sockets import Declared
 
 OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
@@ -276,14 +274,15 @@ class Checks:
         found = (self.expression(text, ("constraints", i), names) for i, text in enumerate(self.entries("constraints")))
         return tuple(expression for expression in found if expression)
 
-    def split(self) -> SplitEntry:
+    def split(self, model: ScenarioModel | None) -> SplitEntry:
         """Check that the shares add up."""
-        given = self.tree.get("split", {})
+        from pydantic import ValidationError
+
         try:
-            entry = validate(SplitEntry, given)
+            entry = model.split if model else validate(SplitEntry, self.tree.get("split", {}))
             assert isinstance(entry, SplitEntry)
         except ValidationError:
-            return SplitEntry.model_validate({})
+            return SplitEntry.model_construct()
         total = entry.train + entry.val + entry.test
         if abs(total - 1) > 1e-9:
             self.origin.add(("split",), f"the shares must add up to 1 (got {total:g})")
@@ -298,7 +297,8 @@ class Checks:
                 self.origin.add(("measure", i), f"{shorten(name)} stands twice", "keep one of them")
             elif isinstance(name, str) and self.world is not None and name not in measures:
                 hint = suggest(name, measures) or "known: " + _some(sorted(measures))
-                self.origin.add(("measure", i), f"{shorten(self.at(('simulator', 'kind')))} has no measure {shorten(name)}", hint)
+                world = shorten(self.at(("simulator", "kind")))
+                self.origin.add(("measure", i), f"{world} has no measure {shorten(name)}", hint)
         for name in sorted(set(self.specs) & measures):
             self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
         self.correlate()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mischance._elementwise import Floats, elementwise, missing
+from mischance._elementwise import Floats, elementwise
 from mischance.truth import BoolArray, FloatArray
 
 # UN R157, original version: speed [km/h] -> shortest time gap to the vehicle in front [s].
@@ -38,8 +38,12 @@ def rss_longitudinal_distance(
         arXiv 1708.06374, safe longitudinal distance, same direction.
     """
     after = speed + response_time * max_acceleration
-    own = speed * response_time + 0.5 * max_acceleration * response_time**2 + after**2 / (2.0 * min_braking)
-    distance = np.maximum(own - lead_speed**2 / (2.0 * max_lead_braking), 0.0)
+    own = (
+        speed * response_time
+        + 0.5 * max_acceleration * np.square(response_time)
+        + np.square(after) / (2.0 * min_braking)
+    )
+    distance = np.maximum(own - np.square(lead_speed) / (2.0 * max_lead_braking), 0.0)
     return np.where((speed < 0.0) | (lead_speed < 0.0), np.nan, distance)
 
 
@@ -67,8 +71,10 @@ def rss_lateral_distance(
     Source: Shalev-Shwartz et al., arXiv 1708.06374, safe lateral distance.
     """
     after, other_after = speed + response_time * max_acceleration, other_speed - response_time * max_acceleration
-    own = 0.5 * (speed + after) * response_time + np.maximum(after, 0.0) ** 2 / (2.0 * min_braking)
-    other = 0.5 * (other_speed + other_after) * response_time - np.minimum(other_after, 0.0) ** 2 / (2.0 * min_braking)
+    own = 0.5 * (speed + after) * response_time + np.square(np.maximum(after, 0.0)) / (2.0 * min_braking)
+    other = 0.5 * (other_speed + other_after) * response_time - np.square(np.minimum(other_after, 0.0)) / (
+        2.0 * min_braking
+    )
     return fluctuation + np.maximum(own - other, 0.0)
 
 
@@ -113,18 +119,18 @@ def proactive_fuzzy_safety(
 ) -> FloatArray:
     """Return PFS: 0 where comfortable braking would do if the lead braked hard, 1 where not even full braking.
 
-    Bumper gap and margin [m], speeds [m/s], delay [s], decelerations [m/s2].
+    Bumper gap and margin [m], speeds [m/s], delay [s], decelerations [m/s2]. As published, the margin is taken off
+    the gap and is also part of the safe distance, but not of the unsafe one.
 
     Shape: common shape of the arguments.
-    NaN, inf: within 0...1; 1 at or below the margin; 0 for a gap of +inf.
+    NaN, inf: within 0...1; 0 for a gap of +inf.
     Sampling: of one moment; evaluate at the agent's steps; worst of a run = largest.
     Source: Mattas et al., Accid. Anal. Prev. 148 (2020) 105794; UN R157, 01 series, performance model 2.
     """
-    own, lead = speed * delay, lead_speed**2 / (2.0 * max_lead_braking)
-    safe = own + speed**2 / (2.0 * comfort_braking) - lead + margin
-    unsafe = own + speed**2 / (2.0 * max_braking) - lead + margin
-    left = gap - margin
-    return np.where(left <= 0.0, 1.0, _ramp(left, unsafe, safe))
+    own, lead = speed * delay, np.square(lead_speed) / (2.0 * max_lead_braking)
+    safe = own + np.square(speed) / (2.0 * comfort_braking) - lead + margin
+    unsafe = own + np.square(speed) / (2.0 * max_braking) - lead
+    return _ramp(gap - margin, unsafe, safe)
 
 
 @elementwise
@@ -147,11 +153,11 @@ def critical_fuzzy_safety(
     Sampling: of one moment; evaluate at the agent's steps; worst of a run = largest.
     Source: Mattas et al., Accid. Anal. Prev. 148 (2020) 105794; UN R157, 01 series, performance model 2.
     """
-    own = np.maximum(acceleration, -np.asarray(comfort_braking))
+    own = np.maximum(acceleration, -comfort_braking)
     after = speed + own * delay
     during = (0.5 * (speed + after) - lead_speed) * delay
-    already = (speed - lead_speed) ** 2 / (2.0 * np.abs(own))  # slower than the lead before the delay is over
-    closing = (after - lead_speed) ** 2
+    already = np.square(speed - lead_speed) / (2.0 * np.abs(own))  # slower than the lead before the delay is over
+    closing = np.square(after - lead_speed)
     safe = np.where(after <= lead_speed, already, during + closing / (2.0 * comfort_braking))
     unsafe = np.where(after <= lead_speed, already, during + closing / (2.0 * max_braking))
     return np.where(speed <= lead_speed, 0.0, _ramp(gap, unsafe, safe))
@@ -168,9 +174,7 @@ def fsm_deceleration(
     Sampling: of one moment; evaluate at the agent's steps.
     Source: Mattas et al., Accid. Anal. Prev. 148 (2020) 105794; UN R157, 01 series, performance model 2.
     """
-    return np.where(
-        np.asarray(cfs) > 0.0, cfs * (np.asarray(max_braking) - comfort_braking) + comfort_braking, pfs * comfort_braking
-    )
+    return np.where(cfs > 0.0, cfs * (max_braking - comfort_braking) + comfort_braking, pfs * comfort_braking)
 
 
 def fsm_lateral_check(
@@ -195,18 +199,27 @@ def fsm_lateral_check(
     Sampling: of one moment; evaluate at the agent's steps.
     Source: UN R157, 01 series, performance model 2; Mattas et al., Accid. Anal. Prev. 148 (2020) 105794.
     """
-    with np.errstate(all="ignore"):
-        across = np.asarray(lateral_gap) / lateral_speed
-        past = (np.asarray(gap) + lengths) / (np.asarray(speed) - other_speed) + margin
-        comes = (np.asarray(lateral_gap) <= 0.0) | ((np.asarray(lateral_speed) > 0.0) & (across < past))
-    risk = comes & (np.asarray(gap) > 0.0) & (np.asarray(speed) > other_speed)
-    return risk & ~missing(lateral_gap, lateral_speed, gap, speed, other_speed, lengths, margin)
+    return np.asarray(_fsm_risk(lateral_gap, lateral_speed, gap, speed, other_speed, lengths, margin) == 1.0)
 
 
 @elementwise
-def r157_cut_in_avoidable_ttc(
-    closing_speed: Floats, *, deceleration: Floats = 6.0, delay: Floats = 0.35
+def _fsm_risk(
+    lateral_gap: Floats,
+    lateral_speed: Floats,
+    gap: Floats,
+    speed: Floats,
+    other_speed: Floats,
+    lengths: Floats,
+    margin: Floats,
 ) -> FloatArray:
+    """Return 1 for a risk, 0 for none."""
+    in_front = lateral_gap / lateral_speed < (gap + lengths) / (speed - other_speed) + margin
+    comes = (lateral_gap <= 0.0) | ((lateral_speed > 0.0) & in_front)
+    return np.where(comes & (gap > 0.0) & (speed > other_speed), 1.0, 0.0)
+
+
+@elementwise
+def r157_cut_in_avoidable_ttc(closing_speed: Floats, *, deceleration: Floats = 6.0, delay: Floats = 0.35) -> FloatArray:
     """Return the time to collision at lane intrusion above which R157 demands that a cut-in is survived [s].
 
     Closing speed [m/s]: v_rel / (2 * 6 m/s2) + 0.35 s.
@@ -220,9 +233,7 @@ def r157_cut_in_avoidable_ttc(
 
 
 @elementwise
-def eu_2022_1426_cut_in_ttc(
-    closing_speed: Floats, *, deceleration: Floats = 6.0, build_up: Floats = 0.3
-) -> FloatArray:
+def eu_2022_1426_cut_in_ttc(closing_speed: Floats, *, deceleration: Floats = 6.0, build_up: Floats = 0.3) -> FloatArray:
     """Return the time to collision at a cut-in above which EU 2022/1426 demands that it is survived [s].
 
     Closing speed [m/s]: v_rel / (2 deceleration) + build_up / 2 + 0.1 s. With standing passengers the deceleration
@@ -247,7 +258,7 @@ def r157_minimum_following_distance(speed: Floats) -> FloatArray:
     Shape: shape of the speed.
     NaN, inf: 2 m at standstill and for negative speeds.
     Sampling: of one moment; evaluate at steps and at events.
-    Source: UN Regulation No. 157, paragraph 5.2.3.3.
+    Source: UN Regulation No. 157, table of minimum following distances.
     """
     return np.maximum(speed * np.interp(speed * 3.6, *_FOLLOWING), 2.0)
 
@@ -261,14 +272,14 @@ def r157_detection_range(top_speed: Floats) -> FloatArray:
     Shape: shape of the top speed.
     NaN, inf: NaN above 130 km/h, which the regulation does not admit.
     Sampling: a property of the system; once.
-    Source: UN Regulation No. 157, 01 series, paragraph 7.1.1 (based on a deceleration of 5 m/s2).
+    Source: UN Regulation No. 157, 01 series, table of forward detection ranges (based on a deceleration of 5 m/s2).
     """
-    kilometres = np.asarray(top_speed) * 3.6
+    kilometres = top_speed * 3.6
     beyond = kilometres > _DETECTION[0][-1] * (1.0 + 1e-12)  # 130 / 3.6 * 3.6 may end one bit above 130
     return np.where(beyond, np.nan, np.interp(kilometres, *_DETECTION))
 
 
 def _ramp(value: Floats, unsafe: Floats, safe: Floats) -> FloatArray:
     """Return 1 below `unsafe`, 0 from `safe` on, linear between."""
-    between = (np.asarray(value) - safe) / (np.asarray(unsafe) - safe)
-    return np.where(np.asarray(value) >= safe, 0.0, np.where(np.asarray(value) < unsafe, 1.0, between))
+    between = (value - safe) / np.subtract(unsafe, safe)
+    return np.where(value >= safe, 0.0, np.where(value < unsafe, 1.0, between))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mischance._elementwise import Floats, elementwise
-from mischance.truth import FloatArray
+from mischance.truth import BoolArray, FloatArray
 
 
 class Rectangle(NamedTuple):
@@ -37,8 +37,8 @@ def oriented_gap(a: Rectangle, b: Rectangle) -> FloatArray:
     Source: separating axes (Gottschalk, Lin, Manocha, OBBTree, SIGGRAPH 1996) for the depth; the distance of
         disjoint convex polygons is taken at a corner of one of them (Ericson, Real-time collision detection, ch. 5).
     """
-    dx, dy = np.asarray(b.x) - a.x, np.asarray(b.y) - a.y
-    depth: FloatArray = np.asarray(-np.inf)
+    dx, dy = b.x - a.x, b.y - a.y
+    depth: FloatArray = np.full((), -np.inf)
     for ux, uy, reach in _axes(a, b):
         depth = np.maximum(depth, np.abs(dx * ux + dy * uy) - reach)
     nearest = np.minimum(_corners_to(a, b), _corners_to(b, a))
@@ -61,18 +61,18 @@ def time_to_collision_2d(
     Source: Hayward, Near-miss determination through use of a scale of danger, HRR 384, 1972 (the quantity);
         Gottschalk, Lin, Manocha, OBBTree, SIGGRAPH 1996 (separating axes).
     """
-    dx, dy = np.asarray(b.x) - a.x, np.asarray(b.y) - a.y
-    vx, vy = np.asarray(velocity_b[0]) - velocity_a[0], np.asarray(velocity_b[1]) - velocity_a[1]
-    enter: FloatArray = np.asarray(0.0)
-    leave: FloatArray = np.asarray(np.inf)
+    dx, dy = b.x - a.x, b.y - a.y
+    vx, vy = velocity_b[0] - velocity_a[0], velocity_b[1] - velocity_a[1]
+    enter: FloatArray = np.zeros(())
+    leave: FloatArray = np.full((), np.inf)
     for ux, uy, reach in _axes(a, b):
         along, rate = dx * ux + dy * uy, vx * ux + vy * uy
         one, two = (-reach - along) / rate, (reach - along) / rate
         at_rest, together = rate == 0.0, np.abs(along) <= reach
         first = np.where(at_rest, np.where(together, -np.inf, np.inf), np.minimum(one, two))
-        last = np.where(at_rest, np.inf, np.maximum(one, two))
-        enter, leave = np.maximum(enter, first), np.minimum(leave, last)
-    finite = _finite(a, b) & np.isfinite(vx + vy)
+        enter = np.maximum(enter, first)
+        leave = np.minimum(leave, np.where(at_rest, np.inf, np.maximum(one, two)))
+    finite = _finite(a, b) & np.isfinite(vx) & np.isfinite(vy)
     return np.where(finite, np.where(enter <= leave, enter, np.inf), np.nan)
 
 
@@ -89,15 +89,18 @@ def _axes(a: Rectangle, b: Rectangle) -> Iterator[tuple[FloatArray, FloatArray, 
 def _corners_to(a: Rectangle, b: Rectangle) -> FloatArray:
     """Return the smallest distance from a corner of a to rectangle b, 0 inside [m]."""
     ca, sa, cb, sb = np.cos(a.yaw), np.sin(a.yaw), np.cos(b.yaw), np.sin(b.yaw)
-    nearest: FloatArray = np.asarray(np.inf)
+    nearest: FloatArray = np.full((), np.inf)
     for i, j in ((0.5, 0.5), (0.5, -0.5), (-0.5, 0.5), (-0.5, -0.5)):
-        px = np.asarray(a.x) + i * a.length * ca - j * a.width * sa - b.x
-        py = np.asarray(a.y) + i * a.length * sa + j * a.width * ca - b.y
+        px = a.x + i * a.length * ca - j * a.width * sa - b.x
+        py = a.y + i * a.length * sa + j * a.width * ca - b.y
         out_x = np.maximum(np.abs(px * cb + py * sb) - 0.5 * b.length, 0.0)
         out_y = np.maximum(np.abs(py * cb - px * sb) - 0.5 * b.width, 0.0)
         nearest = np.minimum(nearest, np.sqrt(out_x * out_x + out_y * out_y))
     return nearest
 
 
-def _finite(a: Rectangle, b: Rectangle) -> FloatArray:
-    return np.isfinite(sum((*a, *b), start=np.asarray(0.0)))
+def _finite(a: Rectangle, b: Rectangle) -> BoolArray:
+    finite: BoolArray = np.ones((), dtype=np.bool_)
+    for field in (*a, *b):
+        finite = finite & np.isfinite(field)
+    return finite

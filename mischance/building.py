@@ -51,7 +51,7 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
     event = builder.event()
     constraints = builder.constraints()
     builder.names()
-    split = builder.split()
+    split = builder.split(model)
     origin.raise_if_any()
     if model is None or builder.simulator is None:
         raise ScenarioError([origin.problem((), "not a scenario")])
@@ -203,9 +203,22 @@ class _Builder(Checks):
         lost = references.keys() - dict(_references(plain)).keys()
         for inside in sorted(lost, key=str):
             self.origin.add((*path, *inside), "a drawn value cannot stand here")
+        renderer = self._renderer(checked, path) if room == "sensors" else None
         if lost or unknown:
             return None
-        return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()))
+        return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()), renderer)
+
+    def _renderer(self, settings: BaseModel, path: Path_) -> type[Any] | None:
+        """Find the renderer that a sensor's settings name; note that there is none of that name."""
+        kind = getattr(settings, "renderer", None)
+        if not isinstance(kind, str) or not kind:
+            return None
+        place = (*path, "renderer")
+        try:
+            return catalog.find("renderers", kind, self.origin.folder(place))
+        except CatalogError as error:
+            self.origin.add(place, error.message, error.hint)
+            return None
 
     def _as_drawn(self, message: str, name: str | None) -> str:
         """Say in a message about a middling value what it stands for."""
@@ -241,30 +254,33 @@ class _Builder(Checks):
             {key: _dump(part, files) if isinstance(part, distributions.Spec) else part for key, part in fault.items()}
             for fault in self.planned
         ]
-        for key in ("require", "event", "correlate", "constraints", "measure"):
-            value = getattr(model, key)
-            if value:
-                tree[key] = value.model_dump(mode="json", exclude_none=True) if isinstance(value, BaseModel) else value
+        tree.update((key, value) for key in ("require", "constraints", "measure") if (value := getattr(model, key)))
+        if model.event:
+            margin = {"margin": model.event.margin} if model.event.margin is not None else {}
+            tree["event"] = {"name": model.event.name, "when": model.event.when, **margin}
+        if model.correlate:
+            tree["correlate"] = {"gaussian": [list(pair) for pair in model.correlate.gaussian]}
         if self.rate is not None or (model.exposure and model.exposure.source):
             source = model.exposure.source if model.exposure else ""
             rate = {"rate": _dump(self.rate, files)} if self.rate is not None else {}
             tree["exposure"] = {**rate, **({"source": source} if source else {})}
         if model.plan:
-            tree["plan"] = model.plan.model_dump(mode="json", exclude_none=True)
-            if self.grid:
-                tree["plan"]["grid"] = self.grid
-        tree["split"] = model.split.model_dump(mode="json")
+            asked = {"grid": self.grid or None, "lhs": model.plan.lhs, "sobol": model.plan.sobol}
+            tree["plan"] = {key: value for key, value in asked.items() if value is not None}
+        split = model.split
+        tree["split"] = {"by": split.by, "train": split.train, "val": split.val, "test": split.test}
         tree["write"] = [self._dump(writer, ("write", i), files) for i, writer in enumerate(self.writers.values())]
         return tree, files
 
     def _dump(self, plugin: PlugIn | None, path: Path_, files: dict[str, Path]) -> dict[str, Any]:
-        """Return a plug-in's tree; its own file is named where a dataset keeps its copy."""
+        """Return a plug-in's tree; its own file, or its renderer's, is named where a dataset keeps its copy."""
         assert plugin is not None
-        kind = plugin.kind
-        file = catalog.reference_file(kind, self.origin.folder((*path, "kind")))
-        if file is not None:
-            kind = f"{_kept(file, files)}:{kind.rpartition(':')[2]}"
-        return {"kind": kind, **plugin.tree}
+        tree = {"kind": plugin.kind, **plugin.tree}
+        for key in ("kind", "renderer") if plugin.renderer is not None else ("kind",):
+            file = catalog.reference_file(tree[key], self.origin.folder((*path, key)))
+            if file is not None:
+                tree[key] = f"{_kept(file, files)}:{tree[key].rpartition(':')[2]}"
+        return tree
 
 
 def _dump(spec: distributions.Spec, files: dict[str, Path]) -> Any:

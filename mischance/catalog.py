@@ -77,7 +77,7 @@ def find(room: str, name: str, base: Path | None = None) -> type[Any]:
         CatalogError: it does not exist, cannot be imported, or does not keep its contract.
     """
     if ":" in name:
-        plugin = _from_reference(name, base)
+        plugin = _from_reference(name, base, functions=room == "agents")
     elif (module := dict(_modules(room)).get(name)) is not None:
         plugin = _class_of(_import(f"mischance.{room}.{module.stem if module.stem != '__init__' else name}"), name)
     else:
@@ -266,7 +266,7 @@ def _class_of(module: Any, name: str) -> type[Any]:
     raise CatalogError(f"{module.__name__} has no class called {name.replace('_', '').title()}")
 
 
-def _from_reference(name: str, base: Path | None) -> type[Any]:
+def _from_reference(name: str, base: Path | None, *, functions: bool = False) -> type[Any]:
     place, _, attribute = name.rpartition(":")
     path = reference_file(name, base)
     if path is None:
@@ -279,6 +279,10 @@ def _from_reference(name: str, base: Path | None) -> type[Any]:
         unique = f"_mischance_plugin_{path.stem}_{stamp}"
         module = sys.modules.get(unique) or _load(unique, path)
     plugin = getattr(module, attribute, None)
+    if functions and inspect.isfunction(plugin):
+        from mischance.observing import function_agent
+
+        return function_agent(plugin)
     if not inspect.isclass(plugin):
         classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
         raise CatalogError(f"{place} has no class {attribute!r}", suggest(attribute, classes) or _known(classes))

@@ -32,8 +32,9 @@ Path: TypeAlias = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
 
 # What may not stand in a file: control characters, and the line breaks that YAML 1.1 knows and YAML 1.2 does not,
-# with which two parsers could see two different texts.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# with which two parsers could see two different texts. The second takes long to compile, and few files need it.
+_FORBIDDEN_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
+_FORBIDDEN = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 
 
 class Mark(NamedTuple):
@@ -165,7 +166,7 @@ def _text(source: bytes | str, file: str) -> str:
         text = source
     if text[:1] == "\ufeff":
         _stop(file, 1, 1, "the file begins with a byte-order mark", "save it as UTF-8 without one")
-    found = _FORBIDDEN.search(text)
+    found = _FORBIDDEN_ASCII.search(text) if text.isascii() else re.search(_FORBIDDEN, text)
     if found:
         code = f"{ord(found[0]):04X}"
         hint = f"in double quotes, write it as \\u{code}" if is_sound(found[0]) and len(code) == 4 else ""

@@ -17,7 +17,8 @@ from mischance import catalog
 from mischance.errors import RunError, TruthError
 from mischance.randomness import Streams
 from mischance.scenario import Scenario
-from mischance.sockets import declares
+from mischance.observing import Answer, commands_of
+from mischance.sockets import Trouble, declares
 from mischance.truth import (
     LABELS,
     BoolArray,
@@ -71,15 +72,18 @@ def check_needs(scenario: Scenario) -> None:
     """
     for plugin in scenario.plugins():
         catalog.check_needs(plugin.room, plugin.kind, plugin.declared.needs)
-        kind = getattr(plugin.settings, "renderer", None)
-        if plugin.room == "sensors" and isinstance(kind, str) and kind:
-            catalog.check_needs("renderers", kind, declares(catalog.find("renderers", kind)).needs)
+        if plugin.renderer is not None:
+            kind = str(getattr(plugin.settings, "renderer", ""))
+            catalog.check_needs("renderers", kind, declares(plugin.renderer).needs)
 
 
 def batch_size(scenario: Scenario) -> int:
     """Return how many runs are played together: 1 where a drawn value sits in a setting of a one-run plug-in."""
     others = [*scenario.sensors.values(), *([scenario.agent] if scenario.agent else [])]
-    return 1 if any(plugin.drawn for plugin in others) else max(scenario.simulator.declared.batch, 1)
+    if any(plugin.drawn for plugin in others):
+        return 1
+    most = int(getattr(scenario.agent.cls, "batch", 2**31)) if scenario.agent else 2**31
+    return max(min(scenario.simulator.declared.batch, most), 1)
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ class _Cast:
 
     scenario: Scenario
     built: dict[str, Any] = field(default_factory=dict)
-    renderers: dict[str, Any] = field(default_factory=dict)
+    renderers: dict[type[Any], Any] = field(default_factory=dict)
 
     def get(self, key: str, plugin: Any, draws: Sequence[Draw]) -> Any:
         """Return the plug-in's instance for these draws."""
@@ -98,15 +102,14 @@ class _Cast:
             self.built[key] = _construct(plugin.cls, settings)
         return self.built[key]
 
-    def renderer(self, sensor: Any) -> Any:
-        """Return the renderer that a sensor's settings ask for, or None."""
-        kind = getattr(getattr(sensor, "settings", None), "renderer", None)
-        if not isinstance(kind, str) or not kind:
+    def renderer(self, name: str) -> Any:
+        """Return the renderer that a sensor's settings ask for, or None; sensors share one of a kind."""
+        cls = self.scenario.sensors[name].renderer
+        if cls is None:
             return None
-        if kind not in self.renderers:
-            cls = catalog.find("renderers", kind)
-            self.renderers[kind] = _construct(cls, declares(cls).settings())
-        return self.renderers[kind]
+        if cls not in self.renderers:
+            self.renderers[cls] = _construct(cls, declares(cls).settings())
+        return self.renderers[cls]
 
     def close(self) -> None:
         """Close worlds, agents and renderers."""
@@ -197,7 +200,8 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
             for t, key in draw.branch:
                 if t == cut.t:
                     stream.rekey(key)
-    yield _last(scenario, draws, world, sensors, chunk)
+    trouble = agent.trouble() if agent and hasattr(agent, "trouble") else [None] * len(draws)
+    yield _last(scenario, draws, world, sensors, chunk, trouble)
 
 
 @dataclass(slots=True)
@@ -218,7 +222,7 @@ def _check_reads(scenario: Scenario, reads: frozenset[str]) -> None:
 
 
 def _read(cast: _Cast, sensors: Mapping[str, Any], names: Any, chunk: Chunk) -> dict[str, Reading]:
-    return {name: sensors[name].read(chunk, cast.renderer(sensors[name])) for name in sensors if name in names}
+    return {name: sensors[name].read(chunk, cast.renderer(name)) for name in sensors if name in names}
 
 
 def _act(
@@ -231,9 +235,23 @@ def _act(
             readings[name] = Reading(tables)
         else:
             readings[name] = join_readings([part.readings[name] for part in seen])
-    commands = agent.act(readings, t, ~chunk.over)
-    _check_commands(scenario, commands, t, draws)
-    return commands  # type: ignore[no-any-return]
+    live = ~chunk.over
+    answer = agent.act(readings, t, live)
+    if isinstance(answer, (list, tuple)) and len(answer) == len(draws):
+        answer = _in_columns(scenario, answer, t, live, draws)
+    _check_commands(scenario, answer, t, draws)
+    return answer  # type: ignore[no-any-return]
+
+
+def _in_columns(
+    scenario: Scenario, answers: Sequence[Answer], t: float, live: BoolArray, draws: Sequence[Draw]
+) -> Commands:
+    """Turn one answer a run into columns; a row that names no actor means the world's first."""
+    defaults = {"actor": getattr(scenario.simulator.cls, "default_actor", "ego")}
+    try:
+        return commands_of(answers, scenario.simulator.declared.commands, live, defaults)
+    except RunError as error:
+        raise RunError(f"run {draws[0].run}, t = {t:g} s: {error.message}", error.hint) from error
 
 
 def _check_commands(scenario: Scenario, commands: Any, t: float, draws: Sequence[Draw]) -> None:
@@ -346,13 +364,22 @@ def motion_table(motion: Motion, ends: FloatArray, *, first: bool) -> Table:
     return Table.of(schema, rows)
 
 
-def _last(scenario: Scenario, draws: Sequence[Draw], world: Any, sensors: Mapping[str, Any], chunk: Chunk) -> Record:
+def _last(
+    scenario: Scenario,
+    draws: Sequence[Draw],
+    world: Any,
+    sensors: Mapping[str, Any],
+    chunk: Chunk,
+    trouble: Sequence[Trouble | None],
+) -> Record:
     measures, labels = world.outcome()
     if measures.runs != len(draws) or len(measures) != len(draws):
         raise TruthError(f"the outcome of {len(draws)} runs has {len(measures)} rows")
     parts = [labels, *(sensor.labels() for sensor in sensors.values())]
+    if any(trouble):
+        parts.append(_trouble_labels(trouble))
     tables = {
-        "runs": _runs_table(scenario, draws, measures),
+        "runs": _runs_table(scenario, draws, measures, trouble),
         "labels": Table.of(LABELS, [_labels_of(parts, i, float(chunk.ends[i])) for i in range(len(draws))]),
     }
     runs = np.array([draw.run for draw in draws], np.int64)
@@ -370,7 +397,24 @@ def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:
     return result
 
 
-def _runs_table(scenario: Scenario, draws: Sequence[Draw], measures: Table) -> Table:
+def _trouble_labels(trouble: Sequence[Trouble | None]) -> Table:
+    """Label what stopped an agent: it is a fault of the system under test."""
+    words = {"label_id": "agent:0", "target": "agent", "causes": "[]", "role": "fault", "twin": ""}
+    unknown = dict.fromkeys(("t_effect", "t_observable", "t_end", "t_reported"), np.nan)
+    rows = [
+        {name: [value] for name, value in words.items()}
+        | {name: [value] for name, value in unknown.items()}
+        | {"class": [f"fault/agent/{what.kind}"], "t_cause": [what.t], "severity": [1.0]}
+        if what is not None
+        else {}
+        for what in trouble
+    ]
+    return Table.of(LABELS, rows)
+
+
+def _runs_table(
+    scenario: Scenario, draws: Sequence[Draw], measures: Table, trouble: Sequence[Trouble | None]
+) -> Table:
     """Return one row a run: weight, drawn values, measures, event, margin, verdict, reason."""
     own = ("event", "margin", "verdict", "reason")
     schema: dict[str, Column] = {"weight": Column(about="importance weight of the draw")}
@@ -393,7 +437,12 @@ def _runs_table(scenario: Scenario, draws: Sequence[Draw], measures: Table) -> T
         if scenario.event.margin is not None:
             margin = _column(scenario.event.margin(known), len(draws)).astype(np.float64)
     schema.update(event=Column("bool"), margin=Column(), verdict=Column("text"), reason=Column("text"))
-    columns.update(event=event, margin=margin, verdict=measures.columns["verdict"], reason=measures.columns["reason"])
+    verdict, reason = measures.columns["verdict"].copy(), measures.columns["reason"].copy()
+    for i, what in enumerate(trouble):
+        if what is not None:
+            verdict[i] = f"agent {what.kind}"
+            reason[i] = f"{what.reason} at t = {what.t:g} s; until then and without it: {reason[i]}"
+    columns.update(event=event, margin=margin, verdict=verdict, reason=reason)
     return Table(schema, columns, np.arange(len(draws) + 1, dtype=np.int64))
 
 

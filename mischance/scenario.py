@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -121,7 +121,7 @@ class ScenarioModel(_Part):
     plan: PlanEntry | None = Field(None, description="which values a sweep takes")
     measure: list[str] | None = Field(None, description="measures to keep; all where not given")
     split: SplitEntry = Field(
-        default_factory=lambda: SplitEntry.model_validate({}), description="training, validation and test parts"
+        default_factory=SplitEntry.model_construct, description="training, validation and test parts"
     )
     write: list[str | Plugin] = Field(["parquet"], description="formats to write")
 
@@ -137,6 +137,7 @@ class PlugIn:
     tree: Mapping[str, Any]
     settings: BaseModel
     drawn: frozenset[str] = frozenset()
+    renderer: type[Any] | None = None  # of a sensor whose settings name one
 
     def settings_for(self, values: Mapping[str, float | str]) -> BaseModel:
         """Return the settings of one run, with its drawn values filled in.
@@ -198,8 +199,7 @@ class PlannedFault:
     forced: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RareEvent:
+class RareEvent(NamedTuple):
     """The event of a scenario: its name, its condition, its signed margin."""
 
     name: str
@@ -207,8 +207,7 @@ class RareEvent:
     margin: Expression | None
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """Shares of the parts of a dataset."""
 
     by: str

@@ -26,13 +26,20 @@ def scenario_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = schema.pop("$defs")
     definitions["Distribution"] = distributions.schema(ref="#/$defs/Distribution")
     properties = schema["properties"]
-    properties["simulator"] = folding.choice("simulators", definitions)
-    properties["agent"] = {"anyOf": [folding.choice("agents", definitions), {"type": "null"}], "default": None}
-    properties["sensors"]["patternProperties"] = {WORD: folding.choice("sensors", definitions)}
-    properties["write"]["items"] = {"anyOf": [{"type": "string"}, folding.choice("writers", definitions)]}
-    # A file that extends another may leave out what the other says.
+    properties["simulator"], world = folding.choice("simulators", definitions)
+    agent, driver = folding.choice("agents", definitions)
+    properties["agent"] = {"anyOf": [agent, {"type": "null"}], "default": None}
+    instrument, sensor = folding.choice("sensors", definitions)
+    properties["sensors"]["patternProperties"] = {WORD: instrument}
+    writer, named = folding.choice("writers", definitions)
+    properties["write"]["items"] = {"anyOf": [{"type": "string"}, {**writer, **named}]}
+    # A file that extends another may leave out what the other says, in the settings of plug-ins too.
     schema["required"] = ["mischance", "name"]
-    schema["allOf"] = [{"if": {"not": {"required": ["extends"]}}, "then": {"required": ["duration", "simulator"]}}]
+    alone = {
+        "required": ["duration", "simulator"],
+        "properties": {"simulator": world, "agent": driver, "sensors": {"additionalProperties": sensor}},
+    }
+    schema["if"], schema["then"] = {"not": {"required": ["extends"]}}, alone
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mischance scenario",
@@ -47,10 +54,14 @@ class _Folding:
     def __init__(self) -> None:
         self.shared: dict[str, Any] = {}
 
-    def choice(self, room: str, definitions: dict[str, Any]) -> dict[str, Any]:
-        """Return the schema of one plug-in of a room: `kind` decides which settings are allowed."""
+    def choice(self, room: str, definitions: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the schema of one plug-in of a room, and what of it is required where nothing is extended.
+
+        `kind` decides which settings are allowed.
+        """
         kinds: list[str] = []
         rules: list[dict[str, Any]] = []
+        needs: list[dict[str, Any]] = []
         for entry in catalog.entries(room):
             if entry.origin != "mischance":
                 continue  # the committed schema describes what the package itself holds
@@ -63,12 +74,14 @@ class _Folding:
             own["description"] = entry.about
             definitions[f"{room}.{entry.name}"] = own
             kinds.append(entry.name)
-            rules.append({
-                "if": {"properties": {"kind": {"const": entry.name}}, "required": ["kind"]},
-                "then": {"$ref": f"#/$defs/{room}.{entry.name}"},
-            })  # fmt: skip
+            named = {"properties": {"kind": {"const": entry.name}}, "required": ["kind"]}
+            rules.append({"if": named, "then": {"$ref": f"#/$defs/{room}.{entry.name}"}})
+            needed = _taken_out(own, definitions)
+            if needed:
+                needs.append({"if": named, "then": needed})
         kind = {"anyOf": [{"enum": kinds}, {"type": "string", "pattern": FOREIGN}]} if kinds else {"type": "string"}
-        return {"type": "object", "properties": {"kind": kind}, "required": ["kind"], "allOf": rules}
+        required: dict[str, Any] = {"required": ["kind"], **({"allOf": needs} if needs else {})}
+        return {"type": "object", "properties": {"kind": kind}, "allOf": rules}, required
 
     def fold(self, node: dict[str, Any], *, drawn: bool) -> dict[str, Any]:
         """Return a schema in short form; with `drawn`, every scalar in it may be a drawn value as well."""
@@ -134,3 +147,27 @@ class _Folding:
         plain = {"type": what} if what in PLAIN else {"$ref": self._plain(what)}
         self.shared[name] = {"anyOf": [plain, {"$ref": "#/$defs/drawn"}]}
         return f"#/$defs/{name}"
+
+
+def _taken_out(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Take `required` out of a schema and of the mappings inside it; return it as a schema of its own.
+
+    Entries of lists keep theirs, for a list replaces the one below it whole.
+    """
+    found: dict[str, Any] = {"required": schema.pop("required")} if "required" in schema else {}
+
+    def inside(part: Any) -> dict[str, Any]:
+        name = str(part.get("$ref", "")).removeprefix("#/$defs/") if isinstance(part, dict) else ""
+        own = definitions.get(name)
+        return _taken_out(own, definitions) if own is not None else {}
+
+    parts: dict[str, Any] = {}
+    for key, part in schema.get("properties", {}).items():
+        below = inside(part)
+        every = [inside(each) for each in (part.get("patternProperties") or {}).values()]
+        every.append(inside(part.get("additionalProperties")))
+        for each in filter(None, every):
+            below["additionalProperties"] = each
+        if below:
+            parts[key] = below
+    return {**found, "properties": parts} if parts else found

@@ -53,6 +53,15 @@ class FaultKind:
     innocent: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What stopped an agent from answering: when [s], what kind (ended, timeout, nonsense), in words why."""
+
+    t: float
+    kind: str
+    reason: str
+
+
 @runtime_checkable
 class Simulator(Protocol):
     """A world. `play` calls start once a batch, advance for every piece of time, outcome once at the end.
@@ -115,8 +124,11 @@ class Renderer(Protocol):
 class Agent(Protocol):
     """The system under test. `reads` names the sensors it looks at ('truth' is the world's own tables).
 
-    `act` gets readings since its last turn and returns commands in the columns that the world declares.
-    It is called at t = 0 and then at every tick of its `rate` (20 Hz where it declares none).
+    `act` gets readings since its last turn and returns commands in the columns that the world declares; or a
+    sequence with one answer a run: None, one mapping of a row, or several. It is called at t = 0 and then at
+    every tick of its `rate` (20 Hz where it declares none). `batch`, where a class has it, is the most runs
+    that it takes at once; `trouble()`, where it has it, returns one Trouble or None a run at the end; it is
+    labelled, and becomes the run's verdict. `close()` is called where it has it.
     """
 
     reads: tuple[str, ...]
@@ -125,7 +137,7 @@ class Agent(Protocol):
         """Forget the last runs."""
         ...
 
-    def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> Commands:
+    def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> Commands | Sequence[Any]:
         """Return what every live run shall do from t on."""
         ...
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-any-return"
 """The flight of many drones at once, compiled: forces, integrator, controller, contacts, measures.
 
 All of it is one file because numba's cache looks at the date of the file that holds a function, not at those of
@@ -22,7 +23,7 @@ import numba
 import numpy as np
 
 if TYPE_CHECKING:
-    from mischance.truth import BoolArray, FloatArray, IntArray
+    from mischance.truth import FloatArray, IntArray
 
 G = 9.80665
 STEP_RATE = 100  # steps of the world per second: faults, wind, position loop, motion
@@ -160,8 +161,8 @@ def drain(y: FloatArray, p: FloatArray, health: FloatArray, extra: float, h: flo
 
 
 @kernel
-def guide(y: FloatArray, p: FloatArray, bias: float, points: FloatArray, waits: bool, force: FloatArray) -> float:
-    """Write the force that the position loop wants [N], world frame, into `force`; return the distance to go [m]."""
+def guide(y: FloatArray, p: FloatArray, bias: float, points: FloatArray, waits: bool, force: FloatArray) -> None:
+    """Write the force that the position loop wants [N], world frame, into `force`."""
     goal = int(y[TARGET])
     ex = p[TO_X] * bias + y[ERROR]
     ey = p[TO_Y] * bias + y[ERROR + 1]
@@ -183,7 +184,6 @@ def guide(y: FloatArray, p: FloatArray, bias: float, points: FloatArray, waits: 
     flat, most = sqrt(fx * fx + fy * fy), fz * tan(p[TILT])
     shrink = most / flat if flat > most else 1.0
     force[0], force[1], force[2] = fx * shrink, fy * shrink, fz
-    return away
 
 
 @kernel
@@ -193,10 +193,15 @@ def steer(y: FloatArray, p: FloatArray, force: FloatArray, tilted: float, out: F
     Tilt goes before thrust and thrust before yaw where the rotors cannot give all. Returns whether they could not.
     """
     x, yy, z, w = y[6], y[7], y[8], y[9]
-    if tilted != 0.0:  # the attitude that is believed: turned about the horizontal axis left of the fault's direction
+    if tilted != 0.0:  # the attitude that is believed leans over to the estimator's direction
         s, c = sin(0.5 * tilted), cos(0.5 * tilted)
         bx, by = -p[TO_Y] * s, p[TO_X] * s
-        x, yy, z, w = c * x + bx * w + by * z, c * yy + by * w - bx * z, c * z + bx * yy - by * x, c * w - bx * x - by * yy
+        x, yy, z, w = (
+            c * x + bx * w + by * z,
+            c * yy + by * w - bx * z,
+            c * z + bx * yy - by * x,
+            c * w - bx * x - by * yy,
+        )
     if y[DRIVEN] > 0.0:
         thrust, ra, rb, rc = y[COMMAND], y[COMMAND + 1], y[COMMAND + 2], y[COMMAND + 3]
     else:
@@ -224,12 +229,11 @@ def steer(y: FloatArray, p: FloatArray, force: FloatArray, tilted: float, out: F
     r, q = 0.25 * roll / p[ARM], 0.25 * pitch / p[ARM]
     s = min(max(0.25 * spin * p[KF] / p[KM], -0.15 * most), 0.15 * most)
     out[0], out[1], out[2], out[3] = r - q - s, -r - q + s, -r + q - s, r + q + s
-    high = max(max(out[0], out[1]), max(out[2], out[3]))
-    low = min(min(out[0], out[1]), min(out[2], out[3]))
+    high, low = max(out[0], out[1], out[2], out[3]), min(out[0], out[1], out[2], out[3])
     base = min(max(mean, -low), most - high)
     for i in range(4):
         out[i] = sqrt(min(max(base + out[i], 0.0), most) / p[KF])
-    return mean > most - high + 0.02 * most
+    return base < 0.98 * mean
 
 
 # -- contacts ----------------------------------------------------------------------------------------------------------
@@ -249,8 +253,12 @@ def distance(x: float, y: float, z: float, o: FloatArray, n: FloatArray) -> floa
         ox, oy, oz = max(qx, 0.0), max(qy, 0.0), max(qz, 0.0)
         d = sqrt(ox * ox + oy * oy + oz * oz)
         if d <= 0.0:
-            d = max(qx, max(qy, qz))
-            ox, oy, oz = float(qx == d), float(qy == d and qx != d), float(qz == d and qx != d and qy != d)
+            d = max(qx, qy, qz)
+            ox, oy, oz = (
+                1.0 if qx == d else 0.0,
+                1.0 if qy == d and qx != d else 0.0,
+                1.0 if d not in (qx, qy) else 0.0,
+            )
         length = sqrt(ox * ox + oy * oy + oz * oz)
         nx, ny = (ox if lx >= 0.0 else -ox) / length, (oy if ly >= 0.0 else -oy) / length
         n[0], n[1], n[2] = o[7] * nx - o[8] * ny, o[8] * nx + o[7] * ny, (oz if dz >= 0.0 else -oz) / length
@@ -261,7 +269,7 @@ def distance(x: float, y: float, z: float, o: FloatArray, n: FloatArray) -> floa
     d = sqrt(outer * outer + above * above)
     if d <= 0.0:
         d = max(qr, qz)
-        outer, above = float(qr == d), float(qr != d)
+        outer, above = (1.0, 0.0) if qr == d else (0.0, 1.0)
     length = sqrt(outer * outer + above * above)
     if far > 0.0:
         n[0], n[1] = outer / length * dx / far, outer / length * dy / far
@@ -284,18 +292,19 @@ def clearance(x: float, y: float, z: float, radius: float, o: FloatArray, which:
 def swept(a: FloatArray, b: FloatArray, radius: float, o: FloatArray, which: int, n: FloatArray) -> float:
     """Return when a sphere that goes straight from a to b first touches, in 0-1; 2 where it does not.
 
-    Steps as long as the free distance never pass the surface, so nothing is tunnelled through.
+    Along a straight line the distance from a convex body is convex, so Newton's steps from the near side never pass
+    the root: nothing is tunnelled through, and where the distance no longer falls there is no touch.
     """
     dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
-    length = sqrt(dx * dx + dy * dy + dz * dz)
     s = 0.0
     for _ in range(100):
         free = clearance(a[0] + s * dx, a[1] + s * dy, a[2] + s * dz, radius, o, which, n)
-        if free <= 1e-9:
-            return s if dx * n[0] + dy * n[1] + dz * n[2] < 0.0 else 2.0
-        if length <= 0.0:
+        slope = dx * n[0] + dy * n[1] + dz * n[2]
+        if slope >= 0.0:
             return 2.0
-        s += free / length
+        if free <= 1e-9:
+            return s
+        s -= free / slope
         if s > 1.0:
             return 2.0
     return 2.0
@@ -367,8 +376,9 @@ def tell(events: FloatArray, count: IntArray, r: int, t: float, kind: int, drone
 
 
 @kernel
-def observe(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: FloatArray, points: FloatArray, obstacles: int,
-            t: float, r: int, d: int, events: FloatArray, count: IntArray, n: FloatArray) -> None:  # fmt: skip
+def observe(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: FloatArray, points: FloatArray,
+            obstacles: int, t: float, r: int, d: int, events: FloatArray, count: IntArray,
+            n: FloatArray) -> None:  # fmt: skip
     """Take the state of a flying drone at time t into its measures, and tell what is new."""
     goal = int(y[TARGET])
     m[MIN_VOLTS] = min(m[MIN_VOLTS], y[VOLTS])
@@ -388,7 +398,7 @@ def observe(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: Float
     if g[FENCED] > 0.0:
         inside = inf
         for i in range(3):
-            inside = min(inside, min(y[i] - g[FENCE + 2 * i], g[FENCE + 2 * i + 1] - y[i]))
+            inside = min(inside, y[i] - g[FENCE + 2 * i], g[FENCE + 2 * i + 1] - y[i])
         if inside < m[INSIDE]:
             m[INSIDE], m[T_INSIDE] = inside, t
         if inside < 0.0 and y[BREACHED] == 0.0:
@@ -416,8 +426,9 @@ def observe(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: Float
 
 
 @kernel
-def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: FloatArray, points: FloatArray,
-          obstacles: int, t: float, r: int, d: int, events: FloatArray, count: IntArray, n: FloatArray) -> None:  # fmt: skip
+def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: FloatArray,
+          points: FloatArray, obstacles: int, t: float, r: int, d: int, events: FloatArray, count: IntArray,
+          n: FloatArray) -> None:  # fmt: skip
     """Find the first contact of the step that began at t with ground and obstacles, and what it does."""
     first, what = 2.0, -2
     reach = 1e-9
@@ -439,7 +450,7 @@ def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: Float
     into = -(v[0] * n[0] + v[1] * n[1] + v[2] * n[2])
     speed = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
     upright = 1.0 - 2.0 * (y[6] * y[6] + y[7] * y[7]) > 0.85
-    when = t + first * H
+    when = t + max(first, 1e-6) * H  # never at the very start: that moment belongs to the step before
     if y[MODE] == FLYING and what < 0 and speed <= g[LANDING] and upright:
         y[MODE] = LANDED
         tell(events, count, r, when, E_LANDED, d, GROUND)[4] = speed
@@ -505,7 +516,7 @@ def meet(a: int, b: int, pair: int, y: FloatArray, old: FloatArray, p: FloatArra
         y[b, VEL + i] += impulse / p[b, MASS] * n[i]
         y[a, i] += (1.0 - s) * H * y[a, VEL + i]
         y[b, i] += (1.0 - s) * H * y[b, VEL + i]
-    when = t + s * H
+    when = t + max(s, 1e-6) * H
     if q[MET] == 0.0:
         q[MET] = 1.0
         q[APART], q[T_APART] = 0.0, when
@@ -514,16 +525,15 @@ def meet(a: int, b: int, pair: int, y: FloatArray, old: FloatArray, p: FloatArra
         for i in range(3):
             row[6 + i], row[9 + i] = y[a, i] + p[a, RADIUS] * n[i], n[i]
     for d in (a, b):
-        if y[d, MODE] == FLYING or y[d, MODE] == LANDED:
-            if y[d, MODE] == FLYING:
-                m[d, IMPACT], m[d, T_IMPACT] = sqrt(speed), when
-            y[d, MODE] = FALLEN
+        if np.isnan(m[d, T_IMPACT]):
+            m[d, IMPACT], m[d, T_IMPACT] = sqrt(speed), when
+        y[d, MODE] = FALLEN
 
 
 @kernel
-def plan(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, faults: FloatArray, planned: int, points: FloatArray,
-         noise: FloatArray, k: int, r: int, d: int, health: FloatArray, extra: FloatArray, force: FloatArray,
-         events: FloatArray, count: IntArray) -> None:  # fmt: skip
+def plan(y: FloatArray, p: FloatArray, g: FloatArray, faults: FloatArray, planned: int, points: FloatArray,
+         noise: FloatArray, k: int, d: int, health: FloatArray, extra: FloatArray, force: FloatArray,
+         ) -> None:  # fmt: skip
     """Begin a step of the world for one drone: faults, wind, estimate, position loop.
 
     `extra` becomes (resistance [ohm], bias [m], tilt [rad], delay [steps of the integrator]).
@@ -561,10 +571,20 @@ def plan(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, faults: Flo
     y[WIND + 2] = y[GUST + 2] + gust * g[GUST_Z]
     if y[MODE] != FLYING:
         return
-    waits = k < p[DELAY]
-    away = guide(y, p, extra[1], points, waits, force)
+    guide(y, p, extra[1], points, k < p[DELAY], force)
+
+
+@kernel
+def arrive(y: FloatArray, p: FloatArray, m: FloatArray, points: FloatArray, bias: float, k: int, r: int, d: int,
+           events: FloatArray, count: IntArray) -> None:  # fmt: skip
+    """End a step of the world at k: has the drone, as it believes, reached its waypoint?"""
     goal = int(y[TARGET])
-    if waits or y[DRIVEN] > 0.0 or goal >= int(p[POINTS]) or away > points[goal, 5]:
+    if y[MODE] != FLYING or k <= p[DELAY] or goal >= int(p[POINTS]):
+        return
+    dx = points[goal, 0] - y[0] - y[ERROR] - p[TO_X] * bias
+    dy = points[goal, 1] - y[1] - y[ERROR + 1] - p[TO_Y] * bias
+    dz = points[goal, 2] - y[2] - y[ERROR + 2]
+    if dx * dx + dy * dy + dz * dz > points[goal, 5] ** 2:
         return
     y[HELD] += 1.0
     if y[HELD] <= points[goal, 4]:
@@ -573,6 +593,7 @@ def plan(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, faults: Flo
         y[LEG + i] = points[goal, i]
     y[TARGET] += 1.0
     y[HELD] = 0.0
+    t = k / STEP_RATE
     tell(events, count, r, t, E_WAYPOINT, d, goal)
     if goal + 1 == int(p[POINTS]) and np.isnan(m[FINISHED]):
         m[FINISHED] = t
@@ -602,8 +623,8 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                 motion[r, k - first + 1] = y
                 continue
             for d in range(drones):
-                plan(y[d], p[r, d], g[r], m[r, d], faults[r], planned[r], points[r, d], noise[r, d, k - first], k, r, d,
-                     health[d], extra[d], force[d], events, count)  # fmt: skip
+                plan(y[d], p[r, d], g[r], faults[r], planned[r], points[r, d], noise[r, d, k - first], k, d,
+                     health[d], extra[d], force[d])  # fmt: skip
             for sub in range(SUB):
                 at = k * SUB + sub
                 t = at / (STEP_RATE * SUB)
@@ -620,9 +641,9 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                     if own[MODE] == FLYING:
                         short = steer(own, q, force[d], extra[d, 2], command)
                         own[SATURATED_FOR] = own[SATURATED_FOR] + 1.0 if short else 0.0
-                        if own[SATURATED_FOR] > 150.0 and own[SATURATED] == 0.0:
+                        if own[SATURATED_FOR] > 100.0 and own[VEL + 2] < -0.5 and own[SATURATED] == 0.0:
                             own[SATURATED] = 1.0
-                            tell(events, count, r, t, E_SATURATED, d, GROUND)[4] = own[VOLTS]
+                            tell(events, count, r, t + H, E_SATURATED, d, GROUND)[4] = own[VOLTS]
                         ring[r, d, at % RING] = command
                         late = int(extra[d, 3])
                         if late > 0:
@@ -630,14 +651,18 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                         for i in range(4):
                             command[i] = min(command[i], own[CEILING])
                     integrate(own, q, command, health[d], own[WIND : WIND + 3], H, work)
-                    touch(own, old[d], q, g[r], m[r, d], obstacles[r], points[r, d], standing[r], t, r, d, events, count, n)
+                    touch(own, old[d], q, g[r], m[r, d], obstacles[r], points[r, d], standing[r], t, r, d,
+                          events, count, n)  # fmt: skip
                     if own[MODE] == FLYING:
-                        observe(own, q, g[r], m[r, d], obstacles[r], points[r, d], standing[r], t + H, r, d, events, count, n)
+                        observe(own, q, g[r], m[r, d], obstacles[r], points[r, d], standing[r], t + H, r, d,
+                                events, count, n)  # fmt: skip
                 pair = 0
                 for a in range(drones):
                     for b in range(a + 1, drones):
                         meet(a, b, pair, y, old, p[r], g[r], m[r], pairs[r], t, r, events, count, n)
                         pair += 1
+            for d in range(drones):
+                arrive(y[d], p[r, d], m[r, d], points[r, d], extra[d, 1], k + 1, r, d, events, count)
             motion[r, k - first + 1] = y
             done, ended, since = True, False, inf
             latest = 0.0
@@ -654,12 +679,12 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                 stop[r] = k + 1
 
 
-def blank(runs: int, drones: int) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Return measures of drones and of pairs before anything happened, and that no run is over."""
+def blank(runs: int, drones: int) -> tuple[FloatArray, FloatArray]:
+    """Return the measures of drones and of pairs before anything happened."""
     m = np.zeros((runs, drones, MEASURES))
     m[..., [CLEARANCE, INSIDE, MIN_VOLTS]] = np.inf
     m[..., [T_CLEARANCE, T_INSIDE, T_IMPACT, FINISHED]] = np.nan
     m[..., NEAREST] = GROUND
     pairs = np.zeros((runs, drones * (drones - 1) // 2, 4))
     pairs[..., APART], pairs[..., T_APART] = np.inf, np.nan
-    return m, pairs, np.zeros(runs, np.bool_)
+    return m, pairs

@@ -36,32 +36,32 @@ class Waypoint(_Part):
     """A place to fly to, straight from the last one."""
 
     at: Point = Field(description="x, y, z in the world, z up [m]")
-    speed: Speed = Field(5.0, gt=0, le=30, description="fastest on the way there [m/s]")
-    hold: Time = Field(0.0, ge=0, description="how long to stay [s]")
-    radius: Length = Field(0.5, gt=0, le=10, description="how near counts as there [m]")
+    speed: Speed = Field(default=5.0, gt=0, le=30, description="fastest on the way there [m/s]")
+    hold: Time = Field(default=0.0, ge=0, description="how long to stay [s]")
+    radius: Length = Field(default=0.5, gt=0, le=10, description="how near counts as there [m]")
 
 
 class Airframe(_Part):
     """A symmetric quadrotor in X layout, 1.2 kg; the defaults are ours and describe no product."""
 
-    mass: Mass = Field(1.2, gt=0, le=100, description="all-up mass [kg]")
+    mass: Mass = Field(default=1.2, gt=0, le=100, description="all-up mass [kg]")
     inertia: tuple[float, float, float] = Field(
-        (0.011, 0.011, 0.020), description="moments of inertia about the body's x, y, z [kg m2]"
+        default=(0.011, 0.011, 0.020), description="moments of inertia about the body's x, y, z [kg m2]"
     )
-    arm: Length = Field(0.17, gt=0, le=2, description="distance of a rotor's axis from the centre [m]")
-    radius: Length = Field(0.30, gt=0, le=3, description="radius of the sphere that stands for it in contacts [m]")
-    drag: float = Field(0.018, ge=0, description="drag of the body: force / airspeed^2 = rho Cd A / 2 [N s2/m2]")
-    spin_drag: float = Field(0.004, ge=0, description="drag torque / angular rate [N m s/rad]")
+    arm: Length = Field(default=0.17, gt=0, le=2, description="distance of a rotor's axis from the centre [m]")
+    radius: Length = Field(default=0.30, gt=0, le=3, description="radius of its sphere in contacts [m]")
+    drag: float = Field(default=0.018, ge=0, description="force / airspeed^2 = rho Cd A / 2 [N s2/m2]")
+    spin_drag: float = Field(default=0.004, ge=0, description="drag torque / angular rate [N m s/rad]")
 
 
 class Rotors(_Part):
     """Four equal rotors, each with its motor: rotor1 front left, then clockwise seen from above."""
 
-    thrust: float = Field(8.55e-6, gt=0, description="k_f: thrust / speed^2 [N s2/rad2]")
-    torque: float = Field(1.37e-7, gt=0, description="k_m: drag torque / speed^2 [N m s2/rad2]")
-    lag: Time = Field(0.03, gt=0, le=1, description="time constant of a motor's speed [s]")
-    fastest: AngularRate = Field(1000.0, gt=0, description="highest speed at full voltage [rad/s]")
-    efficiency: Ratio = Field(0.75, gt=0, le=1, description="shaft power / electrical power")
+    thrust: float = Field(default=8.55e-6, gt=0, description="k_f: thrust / speed^2 [N s2/rad2]")
+    torque: float = Field(default=1.37e-7, gt=0, description="k_m: drag torque / speed^2 [N m s2/rad2]")
+    lag: Time = Field(default=0.03, gt=0, le=1, description="time constant of a motor's speed [s]")
+    fastest: AngularRate = Field(default=1000.0, gt=0, description="highest speed at full voltage [rad/s]")
+    efficiency: Ratio = Field(default=0.75, gt=0, le=1, description="shaft power / electrical power")
 
 
 class Battery(_Part):
@@ -78,30 +78,30 @@ class Battery(_Part):
 class Control(_Part):
     """The built-in cascade: position, velocity, attitude, rates, mixer."""
 
-    position: float = Field(1.2, gt=0, description="gain of position [1/s]")
-    velocity: float = Field(3.0, gt=0, description="gain of velocity [1/s]")
-    integral: float = Field(1.0, ge=0, description="gain of the integral of velocity's error [1/s2]")
-    attitude: float = Field(9.0, gt=0, description="gain of tilt [1/s]")
-    yaw: float = Field(2.0, ge=0, description="gain of yaw [1/s]")
-    rates: float = Field(22.0, gt=0, description="gain of angular rates [1/s]")
-    tilt: Angle = Field(0.61, gt=0, le=1.3, description="largest tilt it asks for [rad]")
+    position: float = Field(default=1.2, gt=0, description="gain of position [1/s]")
+    velocity: float = Field(default=3.0, gt=0, description="gain of velocity [1/s]")
+    integral: float = Field(default=1.0, ge=0, description="gain of the integral of velocity's error [1/s2]")
+    attitude: float = Field(default=9.0, gt=0, description="gain of tilt [1/s]")
+    yaw: float = Field(default=2.0, ge=0, description="gain of yaw [1/s]")
+    rates: float = Field(default=22.0, gt=0, description="gain of angular rates [1/s]")
+    tilt: Angle = Field(default=0.61, gt=0, le=1.3, description="largest tilt it asks for [rad]")
 
 
 class Estimator(_Part):
     """What the controller believes of its own position: truth plus a wandering error."""
 
-    noise: Length = Field(0.05, ge=0, description="error of position per axis, 1 sigma [m]")
-    time: Time = Field(3.0, gt=0, description="correlation time of that error [s]")
-    direction: Angle = Field(0.0, description="where a fault moves the estimate to: 0 = +x, 90 deg = +y [rad]")
+    noise: Length = Field(default=0.05, ge=0, description="error of position per axis, 1 sigma [m]")
+    time: Time = Field(default=3.0, gt=0, description="correlation time of that error [s]")
+    direction: Angle = Field(default=0.0, description="where a fault moves the estimate to: 0 = +x, 90 deg = +y [rad]")
 
 
 class Drone(_Part):
     """A quadrotor with a mission. It begins in the air, level, at its place."""
 
     at: Point = Field(description="where it begins [m]")
-    velocity: tuple[Speed, Speed, Speed] = Field((0.0, 0.0, 0.0), description="how it moves at the start [m/s]")
-    heading: Angle = Field(0.0, description="where its nose points, kept all the time: 0 = +x [rad]")
-    delay: Time = Field(0.0, ge=0, description="how long it waits where it is before its mission [s]")
+    velocity: tuple[Speed, Speed, Speed] = Field(default=(0.0, 0.0, 0.0), description="how it moves at the start [m/s]")
+    heading: Angle = Field(default=0.0, description="where its nose points, kept all the time: 0 = +x [rad]")
+    delay: Time = Field(default=0.0, ge=0, description="how long it waits where it is before its mission [s]")
     mission: tuple[Waypoint, ...] = Field((), max_length=32, description="where it flies; without any it stays")
     airframe: Airframe = Field(default=Airframe(), description="its body")
     rotors: Rotors = Field(default=Rotors(), description="its rotors and motors")
@@ -113,12 +113,12 @@ class Drone(_Part):
 class Wind(_Part):
     """The same mean wind everywhere, and turbulence that each drone meets on its own."""
 
-    speed: Speed = Field(0.0, ge=0, le=40, description="mean wind [m/s]")
-    direction: Angle = Field(0.0, description="where it blows to: 0 = +x, 90 deg = +y [rad]")
-    turbulence: Speed = Field(0.3, ge=0, le=15, description="horizontal gusts, 1 sigma; half of it vertical [m/s]")
-    time: Time = Field(1.5, gt=0, description="correlation time of turbulence: length scale / airspeed [s]")
-    gust_direction: Angle = Field(0.0, description="where a planned gust blows to [rad]")
-    gust_climb: Angle = Field(0.0, ge=-1.6, le=1.6, description="how far it points upwards [rad]")
+    speed: Speed = Field(default=0.0, ge=0, le=40, description="mean wind [m/s]")
+    direction: Angle = Field(default=0.0, description="where it blows to: 0 = +x, 90 deg = +y [rad]")
+    turbulence: Speed = Field(default=0.3, ge=0, le=15, description="gusts along x and y, 1 sigma; half along z [m/s]")
+    time: Time = Field(default=1.5, gt=0, description="correlation time of turbulence: length scale / airspeed [s]")
+    gust_direction: Angle = Field(default=0.0, description="where a planned gust blows to [rad]")
+    gust_climb: Angle = Field(default=0.0, ge=-1.6, le=1.6, description="how far it points upwards [rad]")
 
 
 class Box(_Part):
@@ -127,7 +127,7 @@ class Box(_Part):
     kind: Literal["box"]
     at: Point = Field(description="its middle [m]")
     size: tuple[Length, Length, Length] = Field(description="length, width, height [m]")
-    yaw: Angle = Field(0.0, description="turned about z [rad]")
+    yaw: Angle = Field(default=0.0, description="turned about z [rad]")
 
 
 class Cylinder(_Part):
@@ -161,7 +161,7 @@ class Settings(_Part):
     """What a scenario may say about the world `quadrotor`."""
 
     drones: dict[Name, Drone] = Field(min_length=1, max_length=16, description="drones by name")
-    obstacles: dict[Name, Obstacle] = Field({}, max_length=64, description="what stands around, by name")
+    obstacles: dict[Name, Obstacle] = Field(default={}, max_length=64, description="what stands around, by name")
     fence: Fence | None = Field(None, description="geofence; none where not given")
     wind: Wind = Field(default=Wind(), description="the air")
     separation: Length = Field(
@@ -172,7 +172,7 @@ class Settings(_Part):
     landing: Speed = Field(default=1.0, gt=0, description="fastest touch of the ground that is no crash [m/s]")
     restitution: Ratio = Field(default=0.3, ge=0, le=1, description="restitution of every contact; unverified")
     friction: Ratio = Field(default=0.5, ge=0, le=2, description="friction of contacts with ground and obstacles")
-    settle: Time = Field(2.0, gt=0, description="how long a run goes on after a crash or the end of all missions [s]")
+    settle: Time = Field(default=2.0, gt=0, description="how long a run goes on after a crash or its missions [s]")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

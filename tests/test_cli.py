@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-# -- bad input -------------------------------------------------------------------------------------------------------
+# -- bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,15 @@ def test_all_problems_come_at_once_in_the_order_of_their_places(tmp_path: Path):
 
 
 def test_a_scenario_comes_from_standard_input(tmp_path: Path):
-    text = "mischance: 1\nname: from/stdin\nduration: 6 h\nsimulator: {kind: payments, cards: 50, merchants: 12}\nseed: 3\n"
+    text = "mischance: 1\nname: from/stdin\nduration: 6 h\nseed: 3\n"
+    text += "simulator: {kind: payments, cards: 50, merchants: 12}\n"
     done = mischance("run", "-", "--out", "out", "--no-preview", stdin=text, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "out\n"
     assert mischance("replay", "out", "0", "--strict", cwd=tmp_path).returncode == 0
 
 
-# -- folders that cannot be written to -----------------------------------------------------------------------------------
+# -- folders that cannot be written to --------------------------------------------------------------------------------
 
 
 def test_an_output_folder_that_cannot_be_made_is_named(tmp_path: Path):
@@ -125,7 +126,9 @@ def mounted(folder: Path, options: str):
     """Mount a small file system in memory, where the machine lets us."""
     folder.mkdir()
     tool = shutil.which("mount")
-    done = tool and subprocess.run([tool, "-t", "tmpfs", "-o", options, "mischance-test", folder], capture_output=True)
+    done = tool and subprocess.run(
+        [tool, "-t", "tmpfs", "-o", options, "mischance-test", folder], capture_output=True, check=False
+    )
     if not done or done.returncode:
         pytest.skip("mounting a small file system needs root and its capabilities")
     try:
@@ -153,7 +156,7 @@ def test_a_full_folder_is_one_line_and_the_same_command_goes_on_once_there_is_ro
         assert (folder / "out" / "manifest.json").read_bytes() == (made / "manifest.json").read_bytes()
 
 
-# -- folders that hold something else ------------------------------------------------------------------------------------
+# -- folders that hold something else ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,7 @@ def test_init_overwrites_nothing(tmp_path: Path):
         assert mischance("validate", arguments[-1], cwd=tmp_path).returncode == 0
 
 
-# -- damaged datasets ----------------------------------------------------------------------------------------------------
+# -- damaged datasets -------------------------------------------------------------------------------------------------
 
 
 def test_verify_names_every_damaged_file(made: Path, tmp_path: Path):
@@ -238,7 +241,7 @@ def test_a_run_that_is_not_there(made: Path):
     assert "-1" in refused(mischance("replay", made, "--", "-1"))
 
 
-# -- data on stdout, talk on stderr --------------------------------------------------------------------------------------
+# -- data on stdout, talk on stderr -----------------------------------------------------------------------------------
 
 
 def test_every_verb_takes_json():
@@ -369,7 +372,7 @@ def test_a_full_stdout_is_said():
     assert "Traceback" not in done.stderr
 
 
-# -- Ctrl-C --------------------------------------------------------------------------------------------------------------
+# -- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
 SLOW = '''
 """Adds nothing but time to the wandering signal: a slow world for a test that interrupts it."""
@@ -419,7 +422,7 @@ def test_ctrl_c_once_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: P
     assert mischance("verify", "out", cwd=tmp_path).returncode == 0
 
 
-# -- the two big ones ----------------------------------------------------------------------------------------------------
+# -- the two big ones -------------------------------------------------------------------------------------------------
 
 
 def same_whatever_the_workers(tmp_path: Path, scenario: str, runs: int, replayed: int, *options: str) -> None:

@@ -113,7 +113,8 @@ def test_a_twin_differs_in_nothing_before_the_cause():
     [
         ("rows = [{'push': [float('nan')]} for _ in live]", ["run 3", "push = nan", "t = 0 s"]),
         ("rows = [{'push': [1.0]}]", ["run 3", "1 runs"]),
-        ("return [1.0, 2.0]", ["run 3", "list"]),
+        ("return [1.0, 2.0]", ["run 3", "1.0"]),
+        ("return 'faster'", ["run 3", "str"]),
     ],
 )
 def test_a_command_that_the_world_cannot_take_is_named(tmp_path, body, words):

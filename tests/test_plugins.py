@@ -141,8 +141,12 @@ class Part:
     name: str
     text: str
     change: str
-    about: str
     scenario: str = ""
+
+    @property
+    def about(self) -> str:
+        """The first line of its text, which `list` shows."""
+        return self.text.splitlines()[0].strip('"')
 
     def changes(self, kind: str) -> list[str]:
         """Return the options that put it to use under that name."""
@@ -150,13 +154,12 @@ class Part:
 
 
 PARTS = [
-    Part("simulators", "metronome", METRONOME, "simulator={kind: KIND, start: 40}", "A metronome: ticks ten times a second."),
-    Part("sensors", "listener", LISTENER, "sensors={ear: {kind: KIND}}", "A listener: hears the signal's sign."),
-    Part("writers", "tally", TALLY, "write=[parquet, {kind: KIND}]", "A tally: writes for each run how many rows it had."),
-    Part("agents", "pusher", PUSHER, "agent={kind: KIND}", "A pusher: asks for five volts a second, whatever it sees."),
-    Part("renderers", "flat", FLAT, "sensors.front.renderer=KIND", "A flat world: every pixel is grey, at two metres.",
-         "driving/cut_in"),
-]  # fmt: skip
+    Part("simulators", "metronome", METRONOME, "simulator={kind: KIND, start: 40}"),
+    Part("sensors", "listener", LISTENER, "sensors={ear: {kind: KIND}}"),
+    Part("writers", "tally", TALLY, "write=[parquet, {kind: KIND}]"),
+    Part("agents", "pusher", PUSHER, "agent={kind: KIND}"),
+    Part("renderers", "flat", FLAT, "sensors.front.renderer=KIND", "driving/cut_in"),
+]
 BY_ROOM = [pytest.param(part, id=part.room) for part in PARTS]
 
 
@@ -347,3 +350,10 @@ def test_an_edited_plug_in_is_another_dataset(tmp_path: Path, scenario: Path):
 def test_a_plug_in_of_another_package_never_hides_one_of_ours(tmp_path: Path):
     env = distribution(tmp_path / "site", {"agents": "braking = tempo.pusher:Pusher"}, {"pusher.py": PUSHER})
     assert listed("agents", env)["braking"]["origin"] == "mischance"
+
+
+def test_a_renderer_that_is_not_there_is_told_before_anything_is_played(tmp_path: Path):
+    done = mischance("validate", "driving/cut_in", "--set", "sensors.front.renderer=tinny", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "sensors.front.renderer: " in done.stderr
+    assert "did you mean 'tiny'?" in done.stderr

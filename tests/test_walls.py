@@ -21,9 +21,11 @@ CORE = ROOT / "mischance"
 # Lowest first. A file imports lower floors, and its own floor as long as no circle comes of it.
 # A private file (`_x.py`) stands on the floor of the files that it helps.
 FLOORS: dict[int, str] = {
-    1: "errors advice units _arithmetic expressions truth randomness",
+    1: "errors advice units _arithmetic expressions truth randomness"
+    " _elementwise _rectangles _braking _driver_rules criticality",
     2: "document _scalars _writing _findings distributions _laws _formulas _samples _specs"
-    " sockets catalog scenario loading building schema _distribution_schema _kinds _origin _checks starter arrow",
+    " sockets catalog scenario loading building schema _distribution_schema _kinds _origin _checks starter arrow"
+    " temporal _temporal_text _temporal_robustness _temporal_reason",
     3: "drawing episode twins disk digest splits parts shards ledger manifest card dataset",
     4: "plans workers runners replaying jobs",
     5: "opening doctor preview _canvas _sheet _sheet_cameras _sheet_payments _sheet_signals",

@@ -1,0 +1,108 @@
+"""What happened in a run and what it drew, in words: events, labels, values with their units."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mischance._animation_parts import Mark
+from mischance.opening import Dataset
+from mischance.truth import AnyArray
+
+# Details of events are SI numbers without units of their own; the last word of a name tells these quantities.
+_UNITS = {
+    "gap": "m", "distance": "m", "height": "m", "speed": "m/s", "delta_v": "m/s", "acceleration": "m/s²",
+    "deceleration": "m/s²", "thw": "s", "ttc": "s", "takes": "s", "impulse": "N s", "energy_lost": "J", "force": "N",
+}  # fmt: skip
+
+
+def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> tuple[Mark, ...]:
+    """Return events and the times of labels, in order of time."""
+    marks: list[Mark] = []
+    titles: dict[str, str] = {}
+    for i in range(len(events["t"]) if events else 0):
+        kind, subject = str(events["kind"][i]).replace("_", " "), str(events["subject"][i])
+        title = f"{subject}: {kind}" if subject else kind
+        titles[str(events["event_id"][i])] = title
+        family = "contact" if kind == "contact" else "event"
+        marks.append(Mark(float(events["t"][i]), family, title, _said(details_of(events["details"][i]))))
+    for i in range(len(labels["t_cause"]) if labels else 0):
+        causes = _causes(labels["causes"][i])
+        path, target = str(labels["class"][i]), str(labels["target"][i])
+        role = str(labels["role"][i])
+        by = [titles[cause] for cause in causes if cause in titles and not titles[cause].endswith(": contact")]
+        words = [f"severity {labels['severity'][i]:.3g}"] if np.isfinite(labels["severity"][i]) else []
+        words += [f"caused by {', '.join(by)}"] if by else []
+        title = f"{path} · {target}"
+        start, end = float(labels["t_cause"][i]), float(labels["t_end"][i])
+        family = "fault" if role == "fault" or path.startswith("fault") else "label"
+        lasting = end if end > start else float("nan")
+        marks.append(Mark(start, family, title, "; ".join([f"label: {role or 'cause'}", *words]), lasting))
+        for column, said in (("t_effect", "first effect"), ("t_observable", "observable from here")):
+            if np.isfinite(labels[column][i]):
+                marks.append(Mark(float(labels[column][i]), family, title, f"label: {said}"))
+    return tuple(sorted((mark for mark in marks if np.isfinite(mark.t)), key=lambda mark: mark.t))
+
+
+def details_of(text: object) -> dict[str, Any]:
+    try:
+        found = json.loads(str(text)) if text else {}
+    except ValueError:
+        return {"details": str(text)}
+    return found if isinstance(found, dict) else {"details": found}
+
+
+def _causes(text: object) -> list[str]:
+    try:
+        return [str(cause) for cause in json.loads(str(text))]
+    except (ValueError, TypeError):
+        return []
+
+
+def _said(details: Mapping[str, Any], unit: str = "") -> str:
+    """Return an event's details as words; `unit` is that of the whole, where the whole is one quantity by name."""
+    parts = []
+    for name, value in details.items():
+        if value in ([], {}, ""):
+            continue
+        unit_ = unit or _UNITS.get(name.rpartition("_")[2] if name not in _UNITS else name, "")
+        inner = _said(value, unit_) if isinstance(value, dict) else f"{_plain(value)} {unit_}".rstrip()
+        parts.append(f"{name.replace('_', ' ')} {inner}")
+    text = ", ".join(parts)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, bool | np.bool_ | str):
+        return str(value)
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        if math.isinf(number):
+            return "∞" if number > 0.0 else "−∞"
+        return f"{number:.0f}" if 1e4 <= abs(number) < 1e9 else f"{number:.4g}"
+    return str(value)
+
+
+def values(
+    facts: Mapping[str, Any], scenario: Mapping[str, Any], dataset: Dataset
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """Return what the run drew and what it measured, as words with units."""
+    facts_of_units: dict[str, str] = dataset.table("runs", runs=[]).attrs["units"]
+    drawn: list[tuple[str, str]] = []
+    measures: list[tuple[str, str]] = []
+    vary = scenario.get("vary") or {}
+    for name, value in facts.items():
+        if value is None or str(value) == "nan" or name in ("run", "event", "verdict", "reason", "digest"):
+            continue
+        unit = facts_of_units.get(name, "")
+        text = f"{_plain(value)} {unit}".strip()
+        if unit == "m/s" and np.isfinite(value):
+            text += f" ({value * 3.6:.0f} km/h)"
+        (drawn if name in vary else measures).append((name, text))
+    return tuple(drawn), tuple(measures)

@@ -1,0 +1,104 @@
+"""A program in any language: JSON lines (or length-prefixed JSON) on stdin and stdout, in lock-step, with a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from mischance.observing import observation
+from mischance.sockets import Trouble
+from mischance.units import Frequency, Time
+
+if TYPE_CHECKING:
+    from mischance.randomness import Streams
+    from mischance.truth import BoolArray, Draw, Reading
+
+    from ._process import Process
+
+
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """How to start the program and how to speak with it."""
+
+    command: list[str] = Field(min_length=1, description="the program and its arguments; started once a run")
+    framing: Literal["lines", "length"] = Field(
+        "lines", description="one JSON object a line, or a 4-byte big-endian length before each"
+    )
+    deadline: Time = Field(10.0, gt=0, description="longest wait for one answer [s of real time]")
+    reads: list[str] = Field(["truth"], description="the sensors it looks at; truth is the world's own tables")
+    rate: Frequency = Field(20.0, gt=0, description="turns per second of simulated time [Hz]")
+
+
+class Program:
+    """Starts a program for each run and asks it at every turn; simulated time stands still while it thinks.
+
+    The program reads `{"type": "start", "run", "seed", "rate"}`, then at each turn
+    `{"type": "observe", "frame", "t", "observation"}` and answers `{"frame", "commands"}`, where commands is
+    null, one mapping or a list of them. A program that ends, says nonsense or misses its deadline is not
+    asked again: the world goes on without commands, and the run's verdict and label say when and why.
+    Only that a deadline was missed depends on real time, never the physics before it.
+    """
+
+    batch: ClassVar[int] = 16
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.reads = tuple(settings.reads)
+        self.rate = settings.rate
+        self._processes: list[Process] = []
+        self._trouble: list[Trouble | None] = []
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
+        """End the last runs' programs and start one for each run."""
+        from ._process import Process
+
+        self.close()
+        self._frame = 0
+        self._trouble = [None] * len(draws)
+        for draw in draws:
+            process = Process(self.settings.command, self.settings.framing, self.settings.deadline)
+            process.say({"type": "start", "run": draw.run, "seed": draw.seed, "rate": self.rate})
+            self._processes.append(process)
+
+    def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> list[Any]:
+        """Ask every live run's program what to do; one answer a run."""
+        from ._process import NoAnswer
+
+        answers: list[Any] = [None] * len(live)
+        for run, process in enumerate(self._processes):
+            if not live[run] or self._trouble[run] is not None:
+                continue
+            try:
+                seen = _listed(observation(readings, run))
+                process.say({"type": "observe", "frame": self._frame, "t": t, "observation": seen})
+                answers[run] = process.answer(self._frame)
+            except NoAnswer as error:
+                self._trouble[run] = Trouble(t, error.kind, f"the program {self.settings.command[0]!r} {error}")
+                process.close()
+        self._frame += 1
+        return answers
+
+    def trouble(self) -> Sequence[Trouble | None]:
+        """Return what went wrong with each run's program."""
+        return self._trouble
+
+    def close(self) -> None:
+        """End every program."""
+        for process in self._processes:
+            process.close()
+        self._processes = []
+
+
+def _listed(value: Any) -> Any:
+    """Return arrays as lists; JSON has no NaN or infinity: they are null."""
+    if isinstance(value, Mapping):
+        return {key: _listed(part) for key, part in value.items()}
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f":
+            return np.where(np.isfinite(value), value, None).tolist()
+        return value.tolist()
+    return value
+
+
