@@ -50,9 +50,15 @@ def main() -> int:
                     given.keep.mkdir(parents=True, exist_ok=True)
                     (given.keep / f"{given.seed}_{k}.yaml").write_bytes(data)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"mutants    {given.mutants:,} of seed {given.seed}: " + ", ".join(f"{n:,} {o}" for o, n in outcomes.most_common()))
+    print(
+        f"mutants    {given.mutants:,} of seed {given.seed}: "
+        + ", ".join(f"{n:,} {o}" for o, n in outcomes.most_common())
+    )
     print(f"failures   {bad}")
-    print("slowest    " + ", ".join(f"{seconds * 1000:.1f} ms (mutant {k})" for seconds, k in sorted(slowest, reverse=True)))
+    print(
+        "slowest    "
+        + ", ".join(f"{seconds * 1000:.1f} ms (mutant {k})" for seconds, k in sorted(slowest, reverse=True))
+    )
     print(f"CPU        {time.process_time() - start:.1f} s, making the mutants included; peak memory {memory:.0f} MB")
     return int(bad > 0)
 

@@ -306,9 +306,11 @@ def _extent(told: Story) -> tuple[FloatArray, FloatArray]:
 
 
 def _fits(told: Story) -> bool:
-    """Say whether the whole run can be shown at once with bodies that one can see."""
+    """Say whether the whole run is shown, not what is around the first body: without a road, and not too far."""
+    if any(line.kind == "area" for line in told.road):
+        return False
     low, high = _extent(told)
-    return bool((high - low).max() <= 12.0 * max(body.length for body in told.bodies))
+    return bool((high - low).max() <= 60.0 * max(body.length for body in told.bodies))
 
 
 def _dashes(points: FloatArray) -> list[tuple[FloatArray, FloatArray]]:

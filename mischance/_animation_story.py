@@ -63,7 +63,8 @@ def story(path: Path, run: int, frames: int) -> Story:
         str(scenario.get("name", path.name)), str(scenario.get("about") or ""), int(scenario.get("seed") or 0), run,
         str(wanted.get("name") or "event"), bool(facts.get("event", False)), str(facts.get("verdict") or ""),
         str(facts.get("reason") or ""), drawn, measures, t, bodies, contacts, marks[:MARKS],
-        ground(scenario, facts, dataset, run, placed), series(t, placed, bodies, partner, contacts, friction), tuple(notes),
+        ground(scenario, facts, dataset, run, placed), series(t, placed, bodies, partner, contacts, friction),
+        tuple(notes),
     )  # fmt: skip
 
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mischance._animation_gaps import distance, time_to_collision
 from mischance._animation_parts import Body, Contact, Series
 from mischance._animation_tables import Track
-from mischance.truth import FloatArray
+from mischance.criticality import FULL_BRAKING, GRAVITY, Rectangle, oriented_gap, time_to_collision_2d
+from mischance.truth import BoolArray, FloatArray
 
 TTC_SHOWN = 10.0  # longer times to collision are off the strip [s]
 TTC_DANGER = 2.0  # UN R157, competent driver: dangerous below it (value unverified) [s]
-FULL_BRAKING = 7.593  # 0.774 g, UN R157, competent driver [m/s2]
-GRAVITY = 9.81
+IMPACT = 0.15  # accelerations so near a contact are no part of the scale [s]
 
 
 def series(
@@ -46,7 +45,11 @@ def series(
             limits.append((-friction * GRAVITY, f"grip limit, friction {friction:g}"))
         limits.append((-FULL_BRAKING, "0.774 g, full braking of UN R157"))
     lines = [(bodies[i].name, bodies[i].role, bodies[i].acceleration) for i in shown]
-    found.append(_row("acceleration", "m/s²", lines, limits))
+    calm = np.ones(len(t), np.bool_)
+    for contact in contacts:
+        calm &= np.abs(t - contact.t) > IMPACT
+    about = "" if calm.all() else "impacts run off the scale"
+    found.append(_row("acceleration", "m/s²", lines, limits, about=about, of=calm))
     if flying:
         lines = [(bodies[i].name, bodies[i].role, placed[i].z) for i in shown]
         found.append(_row("height", "m", lines, ()))
@@ -61,15 +64,15 @@ def _least(values: Sequence[FloatArray]) -> FloatArray:
 
 
 def _ttc(a: Track, b: Track) -> FloatArray:
-    relative = np.stack([b.vx - a.vx, b.vy - a.vy], axis=1)
-    return time_to_collision(_pose(a), (a.length, a.width), _pose(b), (b.length, b.width), relative)
+    return time_to_collision_2d(_box(a), _box(b), (a.vx, a.vy), (b.vx, b.vy))
 
 
 def _row(
     name: str, unit: str, lines: Sequence[tuple[str, str, FloatArray]], limits: Sequence[tuple[float, str]],
-    *, about: str = "", floor: float | None = None,
+    *, about: str = "", floor: float | None = None, of: BoolArray | None = None,
 ) -> Series:  # fmt: skip
-    known = np.concatenate([values[np.isfinite(values)] for _, _, values in lines] + [np.zeros(1)])
+    shown = [values if of is None else values[of] for _, _, values in lines]
+    known = np.concatenate([values[np.isfinite(values)] for values in shown] + [np.zeros(1)])
     low, high = float(known.min()), float(known.max())
     low, high = min(low, *(level for level, _ in limits), low), max(high, *(level for level, _ in limits), high)
     room = 0.06 * ((high - low) or 1.0)
@@ -88,7 +91,7 @@ def nearness(a: Track, b: Track) -> FloatArray:
     """Return the distance of two bodies [m]: of their boxes, or of their centres where they also move up and down."""
     if _flies(a) or _flies(b):
         return np.asarray(np.sqrt((a.x - b.x) ** 2 + (a.y - b.y) ** 2 + (a.z - b.z) ** 2), np.float64)
-    return distance(_pose(a), (a.length, a.width), _pose(b), (b.length, b.width))
+    return oriented_gap(_box(a), _box(b))
 
 
 def _flies(track: Track) -> bool:
@@ -96,5 +99,5 @@ def _flies(track: Track) -> bool:
     return bool(len(known) and np.ptp(known) > 0.5)
 
 
-def _pose(track: Track) -> FloatArray:
-    return np.stack([track.x, track.y, track.yaw], axis=1)
+def _box(track: Track) -> Rectangle:
+    return Rectangle(track.x, track.y, track.yaw, track.length, track.width)

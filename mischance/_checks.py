@@ -18,9 +18,10 @@ from mischance.expressions import MAX_LENGTH, Expression, compile_expression
 from mischance.loading import FIXED, change_path, changeable
 from mischance.scenario import PlannedFault, PlugIn, RareEvent, ScenarioModel, SplitEntry, validate
 from mischance.sockets import Declared
+from mischance.temporal import WORDS, Requirement, compile_requirement
 
 OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
-RESERVED = ("and", "or", "not", "true", "false")
+RESERVED = ("and", "or", "not", "true", "false", *WORDS)
 HOW_OFTEN = ("chance", "count", "rate")
 # Of a fault: the dimension of each distribution, and what a constant in its place must keep.
 LAWS: dict[str, tuple[str | None, str]] = {
@@ -147,6 +148,22 @@ class Checks:
         except ExpressionError as error:
             self.origin.add(path, error.message, error.hint, column=error.column)
             return None
+
+    def require(self) -> dict[str, Requirement]:
+        """Compile what the agent promises, over signals, measures and drawn values."""
+        found: dict[str, Requirement] = {}
+        signals = self.simulator.declared.signals if self.simulator else None
+        names: set[str] | None = None
+        if signals is not None and self.simulator is not None:
+            names = {*signals(self.simulator.settings), *self.simulator.declared.measures, *self.specs}
+        for name, text in self.mapping("require").items():
+            if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
+                continue
+            try:
+                found[name] = compile_requirement(text, names)
+            except ExpressionError as error:
+                self.origin.add(("require", name), error.message, error.hint, column=error.column)
+        return found
 
     def drawn_name(self, name: str) -> None:
         """Note a name that a drawn value cannot have."""

@@ -115,7 +115,7 @@ def _finding(entry: Mapping[str, Any], path: Path, tree: object, shapes: _Shape)
     wanted = _TYPES.get(kind.removesuffix("_type").removesuffix("_attributes"))
     if kind == "none_required" or (wanted and kind.endswith("_type")):
         hint = f"quote it: '{shorten(value)}'" if wanted == "text" and type(value) in (int, float, bool) else ""
-        if wanted == "a list" and isinstance(value, str) and len(value) <= 40:
+        if wanted == "a list" and isinstance(value, str) and len(value) <= 40 and value.isprintable():
             hint = f"write [{value}]"
         return Finding(path, f"must be {wanted or 'nothing'}{got}", hint)
     return _other(kind, context, str(entry["msg"]), path, got)

@@ -353,6 +353,10 @@
     }[e.key];
     if (does) { e.preventDefault(); does(); }
   });
+  // Without a road there is no way to follow: the whole run, unless its bodies would be dots.
+  const longest = Math.max(...data.bodies.map((b) => b.length));
+  const onRoad = data.road.some((line) => line.kind === "area");
+  if (!onRoad && Math.max(whole[1] - whole[0], whole[3] - whole[2]) <= 60 * longest) $("view").value = "run";
   const wanted = /^#t=([\d.]+)$/.exec(location.hash);
   if (wanted) now = clamp(Number(wanted[1]), first, last);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colors(); draw(); });

@@ -21,7 +21,7 @@ from mischance.errors import CatalogError, ScenarioError
 from mischance.scenario import REFERENCE, PlugIn, Scenario, ScenarioModel, Split, fill, validate
 from mischance.sockets import declares
 
-UNBUILT = ("require", "correlate", "plan")
+UNBUILT = ("correlate", "plan")
 
 
 def build(tree: dict[str, Any], origin: Origin) -> Scenario:
@@ -50,6 +50,7 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
     faults = builder.faults()
     event = builder.event()
     constraints = builder.constraints()
+    require = builder.require()
     builder.names()
     split = builder.split(model)
     origin.raise_if_any()
@@ -69,6 +70,7 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
         faults=faults,
         event=event,
         constraints=constraints,
+        require=require,
         measure=tuple(model.measure) if model.measure is not None else None,
         split=Split(split.by, split.train, split.val, split.test),
         writers=tuple(builder.writers.values()),
@@ -91,7 +93,7 @@ def _for_whole(finding: Finding, tree: Mapping[str, Any]) -> Finding:
         if REFERENCE.fullmatch(value):
             hint = "a drawn value can stand in plug-ins and faults, and in other distributions"
         elif path[0] in ("simulator", "agent") or (path[0] == "sensors" and len(path) == 2):
-            hint = f"write {{kind: {value[:40]}}}"
+            hint = f"write {{kind: {value}}}" if len(value) <= 40 and value.isprintable() else ""
     return Finding(path, message, hint, at_key)
 
 

@@ -231,19 +231,56 @@ def _sweep(
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.argument("run", type=click.IntRange(0))
 @click.option("--strict", is_flag=True, help="Exit with 1 unless the bytes are identical.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Draw it as a page to watch (.html).")
+@click.option("--video", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run as a film (.mp4).")
+@click.option("--compare/--no-compare", default=True, help="Play the run again; --no-compare only draws.")
 @_json_option
-def replay(dataset: Path, run: int, strict: bool, as_json: bool) -> None:
-    """Play one run of a dataset again, alone, and compare it with what is stored."""
+@click.pass_context
+def replay(
+    ctx: click.Context, dataset: Path, run: int, strict: bool, html: Path | None, video: Path | None, compare: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Play one run of a dataset again, alone, and compare it with what is stored; or draw what is stored."""
     from mischance.jobs import replay as play_again
 
+    if not compare and html is None and video is None:
+        raise click.UsageError("--no-compare leaves nothing to do without --html or --video")
+    if not compare and strict:
+        raise click.UsageError("--strict is about the comparison that --no-compare leaves out")
+    drawn = _drawn_replay(ctx, dataset, run, html, video, quiet=as_json)
+    if not as_json:
+        for path in drawn.values():
+            click.echo(path)
+    if not compare:
+        if as_json:
+            _print_json({"run": run, **drawn})
+        return
     found = play_again(dataset, run)
     if as_json:
-        _print_json(found.facts())
+        _print_json({**found.facts(), **drawn})
     else:
         click.echo(found.text())
     if not found.same or (strict and not found.identical):
         what = "does not tell the same story again" if not found.same else "is not identical to the last bit"
         _fail(f"run {run} of {dataset} {what}", f"mischance verify {dataset} tells whether its files are whole", 1)
+
+
+def _drawn_replay(
+    ctx: click.Context, dataset: Path, run: int, html: Path | None, video: Path | None, *, quiet: bool
+) -> dict[str, str]:
+    """Draw what was asked for and return its files."""
+    if html is None and video is None:
+        return {}
+    from mischance.animation import replay_page, replay_video
+    from mischance.face import film_progress
+
+    drawn = {}
+    if html is not None:
+        drawn["html"] = str(replay_page(dataset, run, html))
+    if video is not None:
+        with film_progress(str(video), quiet=quiet or ctx.obj["quiet"]) as show:
+            drawn["video"] = str(replay_video(dataset, run, video, show))
+    return drawn
 
 
 @cli.command()

@@ -15,12 +15,13 @@ import numpy as np
 
 from mischance import catalog
 from mischance.errors import RunError, TruthError
+from mischance.monitor import Monitor
+from mischance.observing import Answer, commands_of
+from mischance.outcome import last_record
 from mischance.randomness import Streams
 from mischance.scenario import Scenario
-from mischance.observing import Answer, commands_of
-from mischance.sockets import Trouble, declares
+from mischance.sockets import declares
 from mischance.truth import (
-    LABELS,
     BoolArray,
     Chunk,
     Column,
@@ -162,12 +163,15 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
     reads = frozenset(agent.reads) if agent else frozenset()
     _check_reads(scenario, reads)
     out = _Output(draws)
+    monitor = Monitor(scenario.require)
     chunk: Chunk = world.start(draws, streams)
     _check(chunk, 0.0, len(draws))
     if agent:
         agent.start(draws, streams)
     fresh = _read(cast, sensors, sensors, chunk)
-    yield out.record(chunk, fresh)
+    record = out.record(chunk, fresh)
+    monitor.add(record)
+    yield record
     commands = _act(scenario, agent, [_Seen(chunk.tables, fresh)], 0.0, chunk, draws) if agent else None
     waiting: list[Chunk] = []
     read_early: dict[str, list[Reading]] = {name: [] for name in reads if name in sensors}
@@ -192,7 +196,9 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
             joined = join_chunks(waiting)
             late = _read(cast, sensors, sensors.keys() - read_early.keys(), joined)
             readings = {**late, **{name: join_readings(parts) for name, parts in read_early.items()}}
-            yield out.record(joined, {name: readings[name] for name in sensors})
+            record = out.record(joined, {name: readings[name] for name in sensors})
+            monitor.add(record)
+            yield record
             waiting, read_early = [], {name: [] for name in read_early}
         if done:
             break
@@ -201,7 +207,9 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
                 if t == cut.t:
                     stream.rekey(key)
     trouble = agent.trouble() if agent and hasattr(agent, "trouble") else [None] * len(draws)
-    yield _last(scenario, draws, world, sensors, chunk, trouble)
+    measures, labels = world.outcome()
+    parts = [labels, *(sensor.labels() for sensor in sensors.values())]
+    yield last_record(scenario, draws, chunk, measures, parts, trouble, monitor)
 
 
 @dataclass(slots=True)
@@ -362,95 +370,3 @@ def motion_table(motion: Motion, ends: FloatArray, *, first: bool) -> Table:
             }
         )
     return Table.of(schema, rows)
-
-
-def _last(
-    scenario: Scenario,
-    draws: Sequence[Draw],
-    world: Any,
-    sensors: Mapping[str, Any],
-    chunk: Chunk,
-    trouble: Sequence[Trouble | None],
-) -> Record:
-    measures, labels = world.outcome()
-    if measures.runs != len(draws) or len(measures) != len(draws):
-        raise TruthError(f"the outcome of {len(draws)} runs has {len(measures)} rows")
-    parts = [labels, *(sensor.labels() for sensor in sensors.values())]
-    if any(trouble):
-        parts.append(_trouble_labels(trouble))
-    tables = {
-        "runs": _runs_table(scenario, draws, measures, trouble),
-        "labels": Table.of(LABELS, [_labels_of(parts, i, float(chunk.ends[i])) for i in range(len(draws))]),
-    }
-    runs = np.array([draw.run for draw in draws], np.int64)
-    return Record(runs, chunk.end, chunk.end, tables, last=True)
-
-
-def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:
-    """Return the labels of one run in order of (t_cause, label_id); what was planned past its end never happened."""
-    rows = [part.run(i) for part in parts]
-    joined = {name: np.concatenate([run[name] for run in rows]) for name in LABELS}
-    keep = [k for k in range(len(joined["t_cause"])) if not joined["t_cause"][k] > end]
-    keep.sort(key=lambda k: (joined["t_cause"][k], joined["label_id"][k]))
-    result = {name: values[keep] for name, values in joined.items()}
-    result["t_end"] = np.where(np.isinf(result["t_end"]), np.nan, result["t_end"])
-    return result
-
-
-def _trouble_labels(trouble: Sequence[Trouble | None]) -> Table:
-    """Label what stopped an agent: it is a fault of the system under test."""
-    words = {"label_id": "agent:0", "target": "agent", "causes": "[]", "role": "fault", "twin": ""}
-    unknown = dict.fromkeys(("t_effect", "t_observable", "t_end", "t_reported"), np.nan)
-    rows = [
-        {name: [value] for name, value in words.items()}
-        | {name: [value] for name, value in unknown.items()}
-        | {"class": [f"fault/agent/{what.kind}"], "t_cause": [what.t], "severity": [1.0]}
-        if what is not None
-        else {}
-        for what in trouble
-    ]
-    return Table.of(LABELS, rows)
-
-
-def _runs_table(
-    scenario: Scenario, draws: Sequence[Draw], measures: Table, trouble: Sequence[Trouble | None]
-) -> Table:
-    """Return one row a run: weight, drawn values, measures, event, margin, verdict, reason."""
-    own = ("event", "margin", "verdict", "reason")
-    schema: dict[str, Column] = {"weight": Column(about="importance weight of the draw")}
-    columns: dict[str, Any] = {"weight": np.exp([draw.log_weight for draw in draws])}
-    for name in scenario.vary:
-        values = [draw.values[name] for draw in draws]
-        text = isinstance(values[0], str)
-        schema[name] = Column("text") if text else Column(unit=_si(scenario, name))
-        columns[name] = np.array(values, object if text else np.float64)
-    kept = [name for name in measures.schema if name not in own]
-    if scenario.measure is not None:
-        kept = [name for name in kept if name in scenario.measure]
-    for name in kept:
-        schema[name] = measures.schema[name]
-        columns[name] = measures.columns[name]
-    event, margin = measures.columns["event"], measures.columns["margin"]
-    if scenario.event is not None:
-        known = {**{n: columns[n] for n in scenario.vary}, **{n: measures.columns[n] for n in measures.schema}}
-        event = _column(scenario.event.when(known), len(draws)).astype(np.bool_)
-        if scenario.event.margin is not None:
-            margin = _column(scenario.event.margin(known), len(draws)).astype(np.float64)
-    schema.update(event=Column("bool"), margin=Column(), verdict=Column("text"), reason=Column("text"))
-    verdict, reason = measures.columns["verdict"].copy(), measures.columns["reason"].copy()
-    for i, what in enumerate(trouble):
-        if what is not None:
-            verdict[i] = f"agent {what.kind}"
-            reason[i] = f"{what.reason} at t = {what.t:g} s; until then and without it: {reason[i]}"
-    columns.update(event=event, margin=margin, verdict=verdict, reason=reason)
-    return Table(schema, columns, np.arange(len(draws) + 1, dtype=np.int64))
-
-
-def _column(values: Any, runs: int) -> BoolArray | FloatArray:
-    return np.array(np.broadcast_to(np.asarray(values), (runs,)))
-
-
-def _si(scenario: Scenario, name: str) -> str:
-    from mischance.units import SI
-
-    return SI.get(scenario.vary[name].dimension, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mischance.errors import MischanceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mischance.jobs import Progress, SweepResult
     from mischance.scenario import Scenario
@@ -74,6 +75,20 @@ def _plain(scenario: Scenario) -> Callable[[Progress], None]:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     return show
+
+
+@contextlib.contextmanager
+def film_progress(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show on a terminal how far the drawing of a film is; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(name, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def _time(seconds: float) -> str:

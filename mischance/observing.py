@@ -61,7 +61,7 @@ def commands_of(answers: Sequence[Answer], schema: Schema, live: BoolArray, defa
     """
     rows: list[dict[str, Any]] = []
     for answer in answers:
-        said = [] if answer is None else list(answer) if isinstance(answer, (list, tuple)) else [answer]
+        said: list[Any] = [] if answer is None else list(answer) if isinstance(answer, (list, tuple)) else [answer]
         for row in said:
             if not isinstance(row, Mapping):
                 raise RunError(f"an agent answered {row!r}", f"it must say a mapping of {', '.join(schema)}")

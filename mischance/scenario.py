@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mischance.distributions import Spec
     from mischance.expressions import Expression
     from mischance.sockets import Declared
+    from mischance.temporal import Requirement
 
 LANGUAGE = 1
 NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$"
@@ -240,6 +241,7 @@ class Scenario:
     split: Split
     writers: tuple[PlugIn, ...]
     tree: Mapping[str, Any]
+    require: Mapping[str, Requirement] = field(default_factory=dict)
     unbuilt: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ built anew for each run, unless it is a simulator that holds many runs at once
 What a class may declare beside its methods (all optional, see `declares`):
 `Settings`, `batch`, `piece` (the longest time in one chunk [s], so that a chunk
 stays at a few MB), `measures`, `faults`, `commands`, `targets`, `reads`, `rate`,
-`needs` (modules without which it cannot play).
+`signals` (what `require` may speak of), `needs` (modules without which it cannot play).
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ class Declared:
     faults: Mapping[str, FaultKind] = field(default_factory=dict)
     commands: Schema = field(default_factory=dict)
     targets: Callable[[Any], Sequence[str]] | None = None
+    signals: Callable[[Any], Sequence[str]] | None = None
     reads: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     finish: Callable[[Path], None] | None = None
@@ -204,6 +205,7 @@ def declares(plugin: type[Any]) -> Declared:
         faults=getattr(plugin, "faults", {}),
         commands=getattr(plugin, "commands", {}),
         targets=getattr(plugin, "targets", None),
+        signals=getattr(plugin, "signals", None),
         reads=tuple(getattr(plugin, "reads", ())),
         needs=tuple(getattr(plugin, "needs", ())),
         finish=getattr(plugin, "finish", None),

@@ -28,8 +28,14 @@ simulator:
 faults:                            # what may go wrong: where, what, when, how strong, how often
   - {target: cards, kind: card_testing, at: $burst_start, severity: $stolen_cards, chance: 0.5}
 
-split: {by: run, train: 0.8, val: 0.1, test: 0.1}
+# The rare event: when it has happened, and by how much it did or did not.
+event: {name: loss, when: loss > 1000, margin: 1000 - loss}
+measure: [payments, fraud_count, loss, cards_used]   # what is kept of each run; all where left out
+split: {by: run, train: 0.8, val: 0.1, test: 0.1}    # which runs a model learns from
 write: [parquet]
+
+variants:                          # named changes, played as FILE:large
+  large: {stolen_cards: 200, simulator.cards: 2000}
 """
 
 
@@ -65,7 +71,11 @@ def _variant_text(path: Path, name: str, variant: str) -> str:
         "name": f"my/{name.rsplit('/', maxsplit=1)[-1]}_{variant}",
         "extends": name,
     }
-    return dump(apply_changes(short, tree, variant_changes(tree, variant, str(path))))
+    header = (
+        f"# The variant `{variant}` of {name}: what does not stand here is taken from there.\n"
+        "# Check it with `mischance validate FILE`, play it with `mischance run FILE --out DIR`."
+    )
+    return dump(apply_changes(short, tree, variant_changes(tree, variant, str(path))), header)
 
 
 def schema_path() -> str:

@@ -131,6 +131,12 @@ def join_tables(tables: Sequence[Table]) -> Table:
     return Table(first.schema, columns, offsets)
 
 
+def seconds(t: AnyArray, schema: Schema) -> FloatArray:
+    """Return a time column in seconds, whatever its unit."""
+    scale = {"us": 1e-6, "ms": 1e-3, "ns": 1e-9}.get(schema["t"].unit, 1.0)
+    return np.asarray(t, np.float64) * scale
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A box, sphere, cylinder or plane, in its body's frame.

@@ -19,7 +19,19 @@ from mischance.drawing import draw, twin
 from mischance.episode import batch_size, play
 from mischance.randomness import run_uniform
 from mischance.scenario import Scenario
-from mischance.truth import AnyArray, Column, Draw, FloatArray, Frames, Record, Schema, Table, join_frames, join_tables
+from mischance.truth import (
+    AnyArray,
+    Column,
+    Draw,
+    FloatArray,
+    Frames,
+    Record,
+    Schema,
+    Table,
+    join_frames,
+    join_tables,
+    seconds,
+)
 
 HEALTHY = 16  # healthy runs that make the band
 SIGMAS = 6.0  # its half width; with 16 runs a narrower one would call chance an effect
@@ -193,12 +205,6 @@ def _differ(mine: AnyArray, its: AnyArray, column: Column) -> AnyArray:
 def _is_stream(path: str) -> bool:
     """Say whether a table or image set tells of the world: labels of rows speak of the fault itself."""
     return path.startswith(("truth/", "sensors/")) and not path.endswith("_labels")
-
-
-def seconds(t: AnyArray, schema: Schema) -> FloatArray:
-    """Return a time column in seconds, whatever its unit."""
-    scale = {"us": 1e-6, "ms": 1e-3, "ns": 1e-9}.get(schema["t"].unit, 1.0)
-    return np.asarray(t, np.float64) * scale
 
 
 @dataclass(slots=True)

@@ -46,8 +46,8 @@ CONTROL = RATE / SUBSTEPS  # control steps per second
 OPEN = 0.045  # how far each finger opens [m]
 DAMPING = (1.0, 1.0, 0.8, 0.15, 0.15, 0.15)  # viscous friction of the joints [N m s/rad]
 STUCK = (450.0, 450.0, 300.0, 84.0, 84.0, 84.0)  # what a brake holds [N m]
-HAND: Vector = (0.18, 0.08, 0.035)
-FOREARM: Vector = (LOWER_ARM - 0.01, 0.07, 0.07)
+HAND = 0.05  # radius of the fist: a ball touches in one point, so that its spring acts once [m]
+FOREARM = 0.04  # radius of the capsule from elbow to wrist [m]
 BIN, WALL, RIM = 0.22, 0.01, 0.05  # inner width, thickness and height of the walls [m]
 POSTURE = 40.0  # how stiffly a limb keeps its course: natural frequency [rad/s]
 TORSO: tuple[tuple[Vector, Vector], ...] = (  # size and place from (stands, table top); x is where the person looks
@@ -134,7 +134,7 @@ class Cell:
         p.setPhysicsEngineParameter(
             fixedTimeStep=STEP,
             numSubSteps=0,
-            numSolverIterations=60,
+            numSolverIterations=30,
             deterministicOverlappingPairs=1,
             restitutionVelocityThreshold=10.0,
             physicsClientId=c,
@@ -182,8 +182,8 @@ class Cell:
         self._surface(body, -1, friction)
         return int(body)
 
-    def _free(self, size: Vector, mass: float, place: Vector, turn: Sequence[float]) -> int:
-        shape = self._shape(size)
+    def _free(self, size: Vector, mass: float, place: Vector, turn: Sequence[float], shape: int | None = None) -> int:
+        shape = self._shape(size) if shape is None else shape
         body = int(self.bullet.createMultiBody(mass, shape, -1, place, turn, physicsClientId=self.client))
         inertia = _box_inertia(size, mass)
         self._dynamics(body, -1, localInertiaDiagonal=inertia)
@@ -246,12 +246,22 @@ class Cell:
         p, c, person = self.bullet, self.client, reach.person
         hand, _ = reach.hand(0.0)
         middle, along = reach.forearm(hand)
-        parts = (
-            ("hand", HAND, person.hand_mass, hand, reach.ahead, person.hand_stiffness),
-            ("forearm", FOREARM, person.forearm_mass, middle, along, person.forearm_stiffness),
+        ball = p.createCollisionShape(p.GEOM_SPHERE, radius=HAND, physicsClientId=c)
+        lying = (0.0, 0.5**0.5, 0.0, 0.5**0.5)  # the engine's capsules stand upright
+        tube = p.createCollisionShape(
+            p.GEOM_CAPSULE,
+            radius=FOREARM,
+            height=LOWER_ARM - 2.0 * FOREARM,
+            collisionFrameOrientation=lying,
+            physicsClientId=c,
         )
-        for name, size, mass, at, ahead, stiffness in parts:
-            body = self._free(size, mass, at, quaternion(ahead))
+        parts = (
+            ("hand", ball, 2.0 * HAND, person.hand_mass, hand, reach.ahead, person.hand_stiffness),
+            ("forearm", tube, LOWER_ARM, person.forearm_mass, middle, along, person.forearm_stiffness),
+        )
+        for name, shape, long, mass, at, ahead, stiffness in parts:
+            size = (long, min(long, 2.0 * HAND), min(long, 2.0 * HAND))
+            body = self._free(size, mass, at, quaternion(ahead), shape)
             self._spring(body, stiffness, mass)
             self.limbs[name] = Limb(body, mass, max(_box_inertia(size, mass)))
             self.watched[name] = body
@@ -277,7 +287,7 @@ class Cell:
             body,
             -1,
             contactStiffness=stiffness,
-            contactDamping=0.2 * (stiffness * mass) ** 0.5,
+            contactDamping=0.0,
             lateralFriction=0.5,
             physicsClientId=self.client,
         )

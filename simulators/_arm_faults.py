@@ -56,7 +56,8 @@ class Faults:
 
     def of(self, target: str, kind: str, t: float) -> float:
         """Return the severity of such a fault for a step that starts at t; several add up."""
-        return sum(fault.severity * _grown(fault, t) for fault in self._by.get((target, kind), ()))
+        found = self._by.get((target, kind))
+        return sum(fault.severity * _grown(fault, t) for fault in found) if found else 0.0
 
     def acting(self, t: float) -> list[Fault]:
         """Return the faults that have begun before t and still act."""

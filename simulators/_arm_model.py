@@ -86,7 +86,7 @@ def forward(q: Sequence[float]) -> Pose:
         at = add(at, apply(turn, link.place))
         origins.append(at)
         axes.append(apply(turn, link.axis))
-        turn = product(turn, about(link.axis, angle))
+        turn = turned(turn, link.axis, angle)
         rotations.append(turn)
     reach = TOOL - LINKS[5].place[0]
     tool = add(at, apply(turn, (reach, 0.0, 0.0)))
@@ -212,6 +212,18 @@ def about(axis: Vector, angle: float) -> Matrix:
     if axis[1]:
         return ((c, 0.0, s), (0.0, 1.0, 0.0), (-s, 0.0, c))
     return ((c, -s, 0.0), (s, c, 0.0), (0.0, 0.0, 1.0))
+
+
+def turned(m: Matrix, axis: Vector, angle: float) -> Matrix:
+    """Return product(m, about(axis, angle)), without multiplying by its zeros and ones."""
+    c, s = cos(angle), sin(angle)
+    if axis[0]:
+        a, b, d = ((x, c * y + s * z, c * z - s * y) for x, y, z in m)
+    elif axis[1]:
+        a, b, d = ((c * x - s * z, y, s * x + c * z) for x, y, z in m)
+    else:
+        a, b, d = ((c * x + s * y, c * y - s * x, z) for x, y, z in m)
+    return (a, b, d)
 
 
 def matrix(q: Sequence[float]) -> Matrix:

@@ -16,14 +16,15 @@ class Monitor:
     """Watches, demands a stop, and after reaction and brake times brings the program's rate down to zero.
 
     `asked`: when the last demand arose; `begins`: from when the arm decelerates because of it; `cause` in words.
-    Stops for force and following error stay; one for separation ends when the person has gone.
+    Stops for force and following error stay; one for separation ends when the person has gone. After a following
+    error the controller is not trusted any more: the joints' brakes close instead.
     """
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self.settings, self.faults = settings, faults
         self.asked = self.begins = inf
         self.cause = ""
-        self.latched = False
+        self.latched = self._distrust = False
         self._needed = self._since = inf
 
     def look(self, t: float, force: float, following: float, separation: float, needed: float) -> str:
@@ -44,8 +45,10 @@ class Monitor:
                 self.begins += max(self.faults.of("monitor", "delay", t), 0.0)
                 self.begins += max(self.faults.of("brake", "latency", t), 0.0)
                 self.cause, self.latched, self._needed = cause, latches, needed
+                self._distrust = cause.startswith("following")
                 return "asked"
             self.latched = self.latched or latches
+            self._distrust = self._distrust or cause.startswith("following")
         elif self.asked < inf and not self.latched:
             if separation <= 1.1 * self._needed:
                 self._since = inf
@@ -70,3 +73,7 @@ class Monitor:
     def stops(self, t: float) -> bool:
         """Return whether a step that starts at t has to decelerate."""
         return t >= self.begins
+
+    def brakes(self, t: float) -> bool:
+        """Return whether the joints' brakes are closed during a step that starts at t."""
+        return self._distrust and t >= self.begins

@@ -33,7 +33,7 @@ LINE_SPEED, LINE_ACCELERATION = 0.8, 4.0  # of straight legs at speed 1 [m/s], [
 GRASP, RELEASE = 0.30, 0.20  # how long the fingers are given [s]
 GAP = 0.004  # height over the bin's floor at which the box is let go [m]
 FLOOR = 0.008  # thickness of the bin's floor [m]
-UPPER_ARM, LOWER_ARM, WRIST = 0.30, 0.27, 0.09  # of a person: shoulder-elbow, elbow-wrist, wrist to mid-hand [m]
+UPPER_ARM, LOWER_ARM, WRIST = 0.30, 0.27, 0.07  # of a person: shoulder-elbow, elbow-wrist, wrist to mid-hand [m]
 
 
 @dataclass(frozen=True, slots=True)

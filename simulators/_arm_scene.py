@@ -8,7 +8,7 @@ from mischance.truth import Body, Scene, Shape
 
 from ._arm_bullet import BIN, FOREARM, HAND, RIM, TORSO, WALL
 from ._arm_model import JOINTS, LINKS, Link, Vector, quaternion
-from ._arm_path import FLOOR, UPPER_ARM, Reach
+from ._arm_path import FLOOR, LOWER_ARM, UPPER_ARM, Reach
 from ._arm_settings import Settings
 
 Color = tuple[float, float, float]
@@ -40,9 +40,10 @@ def scene(settings: Settings, reach: Reach | None) -> Scene:
     box = settings.object.size
     bodies.append(Body("box", "box", (_box(box, (0.0, 0.0, 0.0), CARD),)))
     if reach is not None:
-        bodies.append(Body("person_hand", "person", (_box(HAND, (0.0, 0.0, 0.0), SKIN),)))
-        bodies.append(Body("person_forearm", "person", (_box(FOREARM, (0.0, 0.0, 0.0), BLUE),)))
-        tube = Shape("cylinder", (0.045, UPPER_ARM, 0.0), (0.0, 0.0, 0.0, 0.0, HALF, 0.0, HALF), BLUE)
+        bodies.append(Body("person_hand", "person", (Shape("sphere", (HAND, 0.0, 0.0), _at(0.0, 0.0, 0.0), SKIN),)))
+        lying = (0.0, 0.0, 0.0, 0.0, HALF, 0.0, HALF)
+        bodies.append(Body("person_forearm", "person", (Shape("cylinder", (FOREARM, LOWER_ARM, 0.0), lying, BLUE),)))
+        tube = Shape("cylinder", (0.045, UPPER_ARM, 0.0), lying, BLUE)
         bodies.append(Body("person_upper_arm", "person", (tube,)))
         bodies.append(_person(settings, reach))
     if settings.fixture is not None:

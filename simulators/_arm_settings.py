@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mischance.units import Angle, Force, Length, Mass, Ratio, Time
 
-REACH = 0.655  # shoulder to the middle of the hand, arm stretched [m]
+REACH = 0.635  # shoulder to the middle of the hand, arm stretched [m]
 SHOULDER_HEIGHT = 0.45  # of a person, above the table top [m]
 
 

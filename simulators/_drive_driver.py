@@ -189,11 +189,16 @@ def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
     rate = c.vlon * sin(off) + drift
     turned = off + (c.rate - bend * c.vlon / free) * half
     y, dy, ddy = reference(c, moves, i, t + half)
-    lateral = ddy + PATH_DAMPING * (dy - c.vlon * sin(turned) - drift) + PATH_STIFFNESS * (y - d - rate * half)
+    most = sideways * (CAREFUL if c.turns == 1 else 1.0)
+    # what is off is made up no faster than the grip can stop it again: else saturation would swing for ever
+    error = y - d - rate * half
+    pull = min(PATH_STIFFNESS / PATH_DAMPING * abs(error), sqrt(2.0 * CAREFUL * 0.75 * most * abs(error)))
+    pull = pull if error >= 0.0 else -pull
+    lateral = ddy + PATH_DAMPING * (dy + pull - c.vlon * sin(turned) - drift)
     speed = max(c.speed, 2.0)  # below 2 m/s the path law would ask for any steering at all
     curvature = bend * cos(off) / free + lateral / (speed * speed * max(cos(turned), 0.5))
     if c.turns == 1:
-        limit = CAREFUL * sideways / max(c.speed * c.speed, 1e-9)
+        limit = most / max(c.speed * c.speed, 1e-9)
         curvature = min(max(curvature, -limit), limit)
     return float(min(max(atan(curvature * c.wheelbase), -c.most_steer), c.most_steer))
 

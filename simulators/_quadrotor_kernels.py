@@ -71,8 +71,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def kernel(function: F) -> F:
-    """Compile a function and keep the machine code beside its file; division by zero gives inf, as in NumPy."""
-    return cast("F", numba.njit(cache=True, error_model="numpy")(function))
+    """Compile a function and keep the machine code on disk; division by zero gives inf, as in NumPy."""
+    try:
+        return cast("F", numba.njit(cache=True, error_model="numpy")(function))
+    except RuntimeError:  # no folder can be written to: compile in every process
+        return cast("F", numba.njit(error_model="numpy")(function))
 
 
 # -- rigid body and rotors ---------------------------------------------------------------------------------------------
@@ -601,6 +604,14 @@ def arrive(y: FloatArray, p: FloatArray, m: FloatArray, points: FloatArray, bias
 
 
 @kernel
+def keep(to: FloatArray, y: FloatArray) -> None:
+    """Copy the drones' states; a slice would do, but costs the compiler seconds."""
+    for d in range(y.shape[0]):
+        for i in range(STATE):
+            to[d, i] = y[d, i]
+
+
+@kernel
 def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, points: FloatArray,
         obstacles: FloatArray, standing: IntArray, faults: FloatArray, planned: IntArray, noise: FloatArray,
         ring: FloatArray, m: FloatArray, pairs: FloatArray, stop: IntArray, motion: FloatArray,
@@ -617,10 +628,10 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
     health, extra, force = np.ones((drones, 4)), np.zeros((drones, 4)), np.zeros((drones, 3))
     for r in range(runs):
         y = state[r]
-        motion[r, 0] = y
+        keep(motion[r, 0], y)
         for k in range(first, last):
             if stop[r] >= 0:
-                motion[r, k - first + 1] = y
+                keep(motion[r, k - first + 1], y)
                 continue
             for d in range(drones):
                 plan(y[d], p[r, d], g[r], faults[r], planned[r], points[r, d], noise[r, d, k - first], k, d,
@@ -644,26 +655,23 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                         if own[SATURATED_FOR] > 100.0 and own[VEL + 2] < -0.5 and own[SATURATED] == 0.0:
                             own[SATURATED] = 1.0
                             tell(events, count, r, t + H, E_SATURATED, d, GROUND)[4] = own[VOLTS]
-                        ring[r, d, at % RING] = command
                         late = int(extra[d, 3])
-                        if late > 0:
-                            command[:] = ring[r, d, (at - late) % RING]
                         for i in range(4):
-                            command[i] = min(command[i], own[CEILING])
+                            ring[r, d, at % RING, i] = command[i]
+                            command[i] = min(ring[r, d, (at - late) % RING, i], own[CEILING])
                     integrate(own, q, command, health[d], own[WIND : WIND + 3], H, work)
                     touch(own, old[d], q, g[r], m[r, d], obstacles[r], points[r, d], standing[r], t, r, d,
                           events, count, n)  # fmt: skip
                     if own[MODE] == FLYING:
                         observe(own, q, g[r], m[r, d], obstacles[r], points[r, d], standing[r], t + H, r, d,
                                 events, count, n)  # fmt: skip
-                pair = 0
                 for a in range(drones):
                     for b in range(a + 1, drones):
+                        pair = a * drones - a * (a + 1) // 2 + b - a - 1
                         meet(a, b, pair, y, old, p[r], g[r], m[r], pairs[r], t, r, events, count, n)
-                        pair += 1
             for d in range(drones):
                 arrive(y[d], p[r, d], m[r, d], points[r, d], extra[d, 1], k + 1, r, d, events, count)
-            motion[r, k - first + 1] = y
+            keep(motion[r, k - first + 1], y)
             done, ended, since = True, False, inf
             latest = 0.0
             for d in range(drones):

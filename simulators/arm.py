@@ -165,7 +165,8 @@ class Arm:
         if pads != self._pads:
             cell.pads(pads)
             self._pads = pads
-        cell.lock(tuple(faults.of(target, "stuck", t) >= 0.5 for target in _JOINTS))
+        braked = self._monitor.brakes(t)
+        cell.lock(tuple(braked or faults.of(target, "stuck", t) >= 0.5 for target in _JOINTS))
         torques = control.torques(cell, t, stop=self._monitor.stops(t))
         cell.fingers(grip.force if control.leg.closed else None)
         cell.steer(t)
@@ -203,7 +204,7 @@ class Arm:
         if self._grasp is None:
             self._grasp = place
         self._slip = length(subtract(place, self._grasp))
-        judge.slip = max(judge.slip, self._slip)
+        judge.slip = max(judge.slip, min(self._slip, 1.0))  # where a lost box goes then is nobody's measure
         if self._slip > SLIP and judge.t_dropped == inf:
             judge.t_dropped = t
             acting = [fault.fault_id for fault in self._faults.acting(t)]

@@ -1,18 +1,24 @@
+# ruff: noqa: E501 (tables of cases read best as one line each)
 """Damaged scenarios, the same ones for the same seed: bytes, lines, tokens and structure of sound files are changed.
 
-`mutants(count, seed)` yields them; `verdict` loads one and says what came of it. Tests and `benchmarks/fuzz.py` share both.
+`mutants(count, seed)` yields them; `verdict` loads one and says what came of it. Tests and `benchmarks/fuzz.py` share
+both.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mischance import catalog
+from mischance._scalars import is_sound
+from mischance.document import dump, read
 from mischance.errors import MischanceError, ScenarioError
 from mischance.loading import load
 
@@ -63,10 +69,14 @@ def mutants(count: int, seed: int) -> Iterator[tuple[Path, bytes]]:
     for k in range(count):
         rng = random.Random(f"{seed}/{k}")
         folder, text = sound[k % len(sound)]
-        for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
-            text = rng.choice((_characters, _lines, _lines, _tokens, _tokens, _splice, _blocks, _deep))(text, rng, sound)
+        if rng.random() < 0.5:  # half of them stay YAML, so that what stands behind the parser is tried as hard
+            text = _tree(text, rng)
+        else:
+            for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
+                how = rng.choice((_characters, _lines, _lines, _tokens, _tokens, _splice, _blocks, _deep))
+                text = how(text, rng, sound)
         data = text.encode("utf-8", "surrogatepass")
-        if rng.random() < 0.08 and data:
+        if rng.random() < 0.04 and data:
             at = rng.randrange(len(data))
             data = data[:at] + rng.randbytes(rng.randrange(1, 4)) + data[at + rng.randrange(3) :]
         if rng.random() < 0.01:
@@ -78,7 +88,9 @@ def _characters(text: str, rng: random.Random, sound: object) -> str:
     letters = list(text)
     for _ in range(rng.randrange(1, 5)):
         at = rng.randrange(len(letters) + 1)
-        letters[at : at + rng.randrange(3)] = rng.choices(NASTY, k=rng.randrange(2)) + rng.choices("ab:-[]{}#'\" 019\n", k=1)
+        letters[at : at + rng.randrange(3)] = rng.choices(NASTY, k=rng.randrange(2)) + rng.choices(
+            "ab:-[]{}#'\" 019\n", k=1
+        )
     return "".join(letters)
 
 
@@ -132,6 +144,50 @@ def _blocks(text: str, rng: random.Random, sound: list[tuple[Path, str]]) -> str
     else:
         parts[at] = parts[at].split(":")[0] + ": " + rng.choice(NASTY) + "\n"
     return "".join(parts)
+
+
+def _tree(text: str, rng: random.Random) -> str:
+    """Change the tree that a text holds: drop, replace, swap, wrap or rename parts of it."""
+    tree = read(text, "f").tree
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
+        places = list(_places(tree))
+        node, key = rng.choice(places)
+        other, name = rng.choice(places)
+        how = rng.randrange(7)
+        if how == 0:
+            del node[key]
+        elif how == 1:
+            node[key] = rng.choice(
+                (None, True, 0, -1, 3, 0.5, 1e308, 10**19, "", [], {}, [[]], {"kind": "road"}, "$gap", "x")
+            )
+        elif how == 2:
+            node[key] = copy.deepcopy(other[name])
+        elif how == 3:
+            node[key] = rng.choice(([node[key]], {"a": node[key]}, {"uniform": [0, node[key]]}, [node[key]] * 3))
+        elif how == 4 and isinstance(node, dict):
+            node[rng.choice((key + "x", key[1:], str(name), "kind", "$gap", "a" * 500))] = node.pop(key)
+        elif how == 5 and isinstance(node[key], str):
+            node[key] = _words(node[key], rng)
+        else:
+            node[key] = next((word for word in iter(lambda: rng.choice(NASTY), None) if is_sound(word)), "")
+    return dump(tree)
+
+
+def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield (mapping or list, key or index) of everything in a tree."""
+    for key, value in list(tree.items() if isinstance(tree, dict) else enumerate(tree)):
+        yield tree, key
+        if isinstance(value, dict | list):
+            yield from _places(value)
+
+
+def _words(text: str, rng: random.Random) -> str:
+    found = list(_TOKEN.finditer(text))
+    if not found:
+        return "x"
+    token = rng.choice(found)
+    new = rng.choice((token[0] + "x", token[0][1:], "3 m", "(", "gap", "min(", "1e400", "**", "not", "$x"))
+    return text[: token.start()] + new + text[token.end() :]
 
 
 def _deep(text: str, rng: random.Random, sound: object) -> str:

@@ -214,6 +214,7 @@ def test_the_lead_that_stops_first():
     assert required_deceleration(30, 20, 10, -5) == pytest.approx(5.0)
     # a_f - dv^2 / (2 gap) while it moves: 2 * 4 / 4 = 2 s until equal speeds, the lead moves for 10 s.
     assert required_deceleration(4, 14, 10, -1) == pytest.approx(1 + 16 / 8)
+    assert required_deceleration(0, 0, 0, -3) == 0.0  # both stand, bumper to bumper, with the brakes on
     # Continuous where the two cases meet: 2 gap / dv = w / |a|.
     gap = 0.5 * 6.0 * 10.0 / 4.0
     assert required_deceleration(gap * (1 - 1e-9), 16, 10, -4) == pytest.approx(
@@ -327,6 +328,8 @@ def test_the_road_world_measures_the_same():
 def test_gap_by_hand():
     car = Rectangle(0.0, 0.0, 0.0, 4.0, 2.0)
     assert oriented_gap(car, Rectangle([7, 4, 3, 0, 7], [0, 0, 0, 1.5, 6], 0, 4, 2)).tolist() == [3, 0, -1, -0.5, 5]
+    beside = Rectangle(9.0, [1.99, 2.01], 0.0, 4.0, 2.0)  # overtaken in the next lane, and in this one
+    assert time_to_collision_2d(car, beside, (10, 0), (5, 0)).tolist() == [1.0, INF]
     diamond = Rectangle(5.0, 0.0, np.pi / 4, np.sqrt(8), np.sqrt(8))  # its corners are 2 m from its centre
     assert oriented_gap(car, diamond) == pytest.approx(1.0)
     assert time_to_collision_2d(car, diamond, (2, 0), (0, 0)) == pytest.approx(0.5)
@@ -379,7 +382,7 @@ def test_geometry_does_not_see_the_frame(mirror: bool):
 
 gaps = st.floats(0.0, 200.0)
 speeds = st.floats(0.0, 50.0).map(lambda x: round(x, 3))  # the square of 1e-200 is 0
-brakes = st.floats(-9.0, 3.0)
+brakes = st.floats(-9.0, 3.0).map(lambda x: round(x, 3))
 
 
 @given(gaps, gaps, speeds, speeds, brakes)
@@ -404,7 +407,8 @@ def test_more_gap_is_never_worse(one: float, other: float, v: float, w: float, b
         "rss": rss_margin(gap, rss_longitudinal_distance(v, w), -1.0, rss_lateral_distance(0.0, 0.0)),
     }
     for name, (less, more) in margins.items():
-        assert less <= more or less - more <= 1e-9 * abs(more), name
+        slack = 1e-3 if name == "ttb" else 1e-9 * abs(more)  # the bisection stops at 1 ms
+        assert less <= more or less - more <= slack, name
 
 
 @given(gaps, speeds, speeds, speeds, st.floats(0.05, 1.0), st.floats(0.0, 2.0))
@@ -526,6 +530,7 @@ def test_exposed_and_integrated_time_to_collision():
     never = np.array([[INF, NAN, 3.0], [1.0, NAN, 2.5]])
     assert time_exposed_ttc(never, 3.0, 0.1) == pytest.approx([0.0, 0.2])
     assert time_integrated_ttc(never, 3.0, 0.1) == pytest.approx([0.0, 0.25])
+    ttc = np.random.default_rng(10).uniform(0.0, 4.0, 4000)  # sums of these round at every step
     padded = np.concatenate([ttc, np.full(777, NAN)])
     both = np.asfortranarray(np.stack([padded, padded]))
     assert time_integrated_ttc(both, 3.0, dt)[1].tobytes() == time_integrated_ttc(ttc, 3.0, dt).tobytes()

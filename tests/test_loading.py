@@ -258,7 +258,17 @@ def test_files_are_found_beside_the_file_that_names_them():
 
 
 def test_names_that_cannot_be_files_are_refused_without_a_traceback():
-    for name in ("a" * 5000, "a\0b", "driving/../driving/cut_in", "/", ".", "", ":", "driving/cut_in:", "driving/cut_in:x"):
+    for name in (
+        "a" * 5000,
+        "a\0b",
+        "driving/../driving/cut_in",
+        "/",
+        ".",
+        "",
+        ":",
+        "driving/cut_in:",
+        "driving/cut_in:x",
+    ):
         with pytest.raises(MischanceError):
             load(name)
 
@@ -325,10 +335,12 @@ def test_an_attack_is_refused_in_one_line_by_the_command_line(tmp_path: Path):
         "        sys.stderr.write(f'<<< {end.code}\\n')\n"
     )
     files = [str(folder / f"{name}.yaml") for name in expected]
-    done = subprocess.run([sys.executable, "-c", probe, *files], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", probe, *files], capture_output=True, text=True, timeout=60, check=False
+    )
     said = done.stderr.split(">>> ")[1:]
     assert len(said) == len(expected)
-    for (name, place), text in zip(expected.items(), said, strict=True):
+    for place, text in zip(expected.values(), said, strict=True):
         file, *lines, end = text.splitlines()
         assert end == "<<< 2", text
         assert len(lines) == 1, text

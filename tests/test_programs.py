@@ -28,7 +28,7 @@ while read -r line; do
     printf '%s\\n' "$line" | awk '
     match($0, /"frame":[0-9]+/) {
         frame = substr($0, RSTART + 8, RLENGTH - 8) + 0
-        printf "{\\"frame\\": %d, \\"commands\\": {\\"acceleration\\": %g}}\\n", frame, frame >= 20 ? -8 : 0
+        printf "{\\"frame\\": %d, \\"commands\\": {\\"acceleration\\": %g}}\\n", frame, (frame >= 20 ? -8 : 0)
     }'
 done
 """

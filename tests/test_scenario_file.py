@@ -89,10 +89,10 @@ def test_every_key_arrives_where_it_belongs():
 
 def test_every_key_can_be_drawn():
     draws = draw(load(EVERY_KEY), range(50))
-    assert all(3.0 < each.values["gap"] for each in draws)
+    assert all(each.values["gap"] > 3.0 for each in draws)
     assert {each.values["weather"] for each in draws} == {"dry", "rain"}
     assert all(each.values["passed"] == each.values["gap"] for each in draws)
-    assert all(0.0 <= each.values["held"] for each in draws)
+    assert all(each.values["held"] >= 0.0 for each in draws)
 
 
 @pytest.mark.parametrize("source", every_name())
@@ -196,7 +196,7 @@ def test_generated_scenarios_resolve_to_fixed_points_that_draw_alike(tmp_path: P
     inputs.mkdir()
     for name in ("drift.py", "probe.py"):
         shutil.copyfile(tmp_path / name, inputs / name)
-    for i in range(150):
+    for i in range(100):
         tree = generated(random.Random(i))
         (tmp_path / "s.yaml").write_text(dump(tree), encoding="utf-8")
         scenario = load(tmp_path / "s.yaml")
@@ -204,6 +204,8 @@ def test_generated_scenarios_resolve_to_fixed_points_that_draw_alike(tmp_path: P
         second = load(tmp_path / "r.yaml")
         assert second.text() == scenario.text(), tree
         assert (second.about, second.tags, second.seed) == (tree["about"], tuple(tree["tags"]), tree["seed"])
+        if i % 4:  # drawing takes longer than reading
+            continue
         try:
             first = draw(scenario, [0, 5])
         except RunError as error:  # a constraint that is hardly ever kept, a drawn argument that is impossible

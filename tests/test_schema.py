@@ -44,7 +44,8 @@ def test_the_committed_schema_is_what_the_command_prints():
     ).stdout
     hint = "run `mischance schema > mischance/scenario.schema.json`"
     assert printed == COMMITTED.read_text(encoding="utf-8"), hint
-    assert len(printed) < 80_000
+    # What a key takes in it: worlds to come may lengthen it, but not by patterns written out again and again.
+    assert len(printed) / sum(len(node.get("properties", ())) for node in nodes(JUDGE.schema)) < 400
 
 
 def test_it_does_not_depend_on_what_else_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

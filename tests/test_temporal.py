@@ -280,6 +280,12 @@ def test_late_times_round_more_coarsely_and_windows_allow_for_it():
     assert not compile_requirement("eventually within 1.2 s a").satisfied(signals, t)
 
 
+@pytest.mark.parametrize(("late", "found"), [(0.5e-9, True), (2e-9, False)])
+def test_a_nanosecond_counts_as_nothing(late: float, found: bool):
+    t, signals = np.array([0.0, 1.0 + late]), {"a": np.array([False, True])}
+    assert compile_requirement("eventually within 1 s a").satisfied(signals, t) is found
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -524,6 +530,7 @@ def test_a_requirement_travels_as_text():
             "gap > 0 until braking held from 0 s on and gap was 3 m at 0 s",
         ),
         ("always lost > 0 m", 0.5, "lost had no value at 0.5 s"),
+        ("(always gap > 0) and (always speed < 4)", 1.5, "speed rose to 4 at 1.5 s, worst 6 at 2.5 s"),
         ("always gap > 0 and speed < 4", 1.5, "speed rose to 4 at 1.5 s"),
     ],
 )

@@ -22,13 +22,15 @@ CORE = ROOT / "mischance"
 # A private file (`_x.py`) stands on the floor of the files that it helps.
 FLOORS: dict[int, str] = {
     1: "errors advice units _arithmetic expressions truth randomness"
-    " _elementwise _rectangles _braking _driver_rules criticality",
+    " _elementwise _rectangles _braking _driver_rules _stays criticality",
     2: "document _scalars _writing _findings distributions _laws _formulas _samples _specs"
-    " sockets catalog scenario loading building schema _distribution_schema _kinds _origin _checks starter arrow"
+    " sockets observing catalog scenario loading building schema _distribution_schema _kinds _origin _checks starter arrow"
     " temporal _temporal_text _temporal_robustness _temporal_reason",
-    3: "drawing episode twins disk digest splits parts shards ledger manifest card dataset",
+    3: "drawing episode monitor outcome twins disk digest splits parts shards ledger manifest card dataset",
     4: "plans workers runners replaying jobs",
-    5: "opening doctor preview _canvas _sheet _sheet_cameras _sheet_payments _sheet_signals",
+    5: "opening doctor preview _canvas _sheet _sheet_cameras _sheet_payments _sheet_signals"
+    " animation _animation_film _animation_ground _animation_parts _animation_story _animation_strip"
+    " _animation_tables _animation_words",
     6: "face cli __main__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -1,4 +1,4 @@
-"""A program in any language: JSON lines (or length-prefixed JSON) on stdin and stdout, in lock-step, with a deadline."""
+"""A program in any language: JSON on stdin and stdout (a line or a length each), in lock-step, with a deadline."""
 
 from __future__ import annotations
 
@@ -96,8 +96,10 @@ def _listed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _listed(part) for key, part in value.items()}
     if isinstance(value, np.ndarray):
-        if value.dtype.kind == "f":
-            return np.where(np.isfinite(value), value, None).tolist()
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            plain = value.astype(object)
+            plain[~np.isfinite(value)] = None
+            return plain.tolist()
         return value.tolist()
     return value
 

@@ -1,0 +1,281 @@
+"""Vehicles, riders and people on a road: lane keeping, cut-ins, crossings, black ice, blow-outs, and real impacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from mischance.errors import RunError
+from mischance.sockets import FaultKind
+from mischance.truth import EVENTS, Chunk, Column, Motion, Table
+
+from ._drive_kinds import KINDS
+from ._drive_measures import MEASURES, labels, new_records, outcome, text_table
+from ._drive_scene import scene
+from ._drive_settings import Settings as RoadSettings
+from ._drive_state import ANSWERED, ASKING, EVENT, HIT, ROW, TABLE_RATE
+from ._drive_story import Story
+from ._drive_tables import actor_rows, actors_schema, contact_rows, contacts_schema
+
+if TYPE_CHECKING:
+    from mischance.randomness import Streams
+    from mischance.truth import Commands, Draw, FloatArray, IntArray, Scene, Schema
+
+
+class Road:
+    """Any number of actors in many runs at once, a hundred steps a second.
+
+    Until it is touched, a vehicle is a single-track: kinematic with a friction circle, or dynamic with tyres that
+    slip where it asks much of the grip. People go along their path. Contact is found exactly by a swept test of
+    oriented boxes, at whatever moment inside a step. What the impact does comes from the planar impulse with
+    restitution and Coulomb's limit, or from a window in PyBullet; it takes no time. Afterwards nobody drives: bodies
+    slide on locked wheels, and every later contact is an impact again. Motion stays in the plane. Rigid bodies: no
+    crush, and no claim about injury.
+
+    It draws no random number of its own.
+    """
+
+    Settings: ClassVar[type[RoadSettings]] = RoadSettings
+    batch: ClassVar[int] = 256
+    piece: ClassVar[float] = 2.0  # 256 runs of two cars with motion are 10 MB
+    measures: ClassVar[Schema] = MEASURES
+    commands: ClassVar[Schema] = {
+        "actor": Column("text", about="who is driven; a category is faster"),
+        "acceleration": Column(unit="m/s2", about="asked of drive and brakes; held until the next command"),
+        "steer": Column(unit="rad", about="angle of the front wheels, left is positive; held likewise"),
+    }
+    faults: ClassVar[Mapping[str, FaultKind]] = {
+        "fade": FaultKind("brakes lose force: it is multiplied by 1 - severity", severity="ratio", default=0.5),
+        "friction": FaultKind("another friction of tyre and road: the severity (black ice 0.1)", "ratio", default=0.1),
+        "stuck": FaultKind("the front wheels stay as they are", "ratio", default=1.0),
+        "offset": FaultKind("the front wheels stand off by the severity, left is positive", "rad", default=0.02),
+        "blow_out": FaultKind("the left front tyre loses its air: drag, a pull to the left, less grip", "ratio", 1.0),
+        "delay": FaultKind("pedals and steering act later by the severity", "s", default=0.3),
+    }
+
+    @staticmethod
+    def targets(settings: RoadSettings) -> Sequence[str]:
+        """Return what a fault may be aimed at: parts of everybody who moves, and the road."""
+        found = []
+        for name, actor in settings.actors.items():
+            way = KINDS[actor.body].way
+            parts = {"fixed": (), "rails": ("brakes", "actuator"), "cycle": ("brakes", "actuator", "steering")}
+            found += [f"{name}.{part}" for part in parts.get(way, ("brakes", "actuator", "steering", "tyre"))]
+        return [*found, "road"]
+
+    def __init__(self, settings: RoadSettings) -> None:
+        self.settings = settings
+
+    # -- the socket -----------------------------------------------------------------------------------------------
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
+        """Return truth at t = 0.
+
+        Raises:
+            RunError: two actors overlap at the start, a fault does not fit its target, or PyBullet is asked for
+                and missing.
+        """
+        from ._drive_cast import cast
+        from ._drive_kernel import start_runs
+
+        settings = [draw.settings if isinstance(draw.settings, RoadSettings) else self.settings for draw in draws]
+        if settings[0].impact.model == "bullet":
+            from ._bullet import engine
+
+            engine()
+        n = len(draws)
+        self._draws = draws
+        self._rate, self._motion = settings[0].rate, settings[0].motion
+        self._every = round(self._rate / TABLE_RATE)
+        self._impact = [(one.impact.table(), one.impact.friction) for one in settings]
+        self._cast = c = cast(draws, settings)
+        self._stories = [
+            Story(c.names, c.ego, plan, draw.faults) for plan, draw in zip(c.plans, draws, strict=True)
+        ]  # fmt: skip
+        self._scenes = _scenes(settings)
+        self._size = np.stack([2.0 * c.cars["half_l"], 2.0 * c.cars["half_w"]], axis=-1)
+        bodies = tuple(KINDS)
+        self._category = np.array(
+            [[bodies.index(actor.body) for actor in one.actors.values()] for one in settings], np.int32
+        )
+        self._actors, self._hits = actors_schema(c.names, bodies), contacts_schema(c.names)
+        self._events = np.zeros((n, 64 + 4 * (c.moves.shape[1] + len(c.names))), EVENT)
+        self._books = np.zeros((n, 32), HIT)
+        self._answers = np.zeros((n, 10))
+        self._k = 0
+        self._last: FloatArray | None = None
+        self._known = np.zeros(n, np.int64)
+        rows, poses = self._paper(0, 1)
+        start_runs(
+            c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
+            c.ego, self._motion,
+        )  # fmt: skip
+        return self._chunk(0, 0, rows, poses)
+
+    def advance(self, until: float, commands: Commands | None) -> Chunk:
+        """Return truth in (last end, end]; without a command, the last one holds.
+
+        Raises:
+            RunError: a command for somebody who is not there, or one that is no number.
+        """
+        from ._drive_kernel import advance_runs
+
+        if commands is not None:
+            self._command(commands)
+        c, start = self._cast, self._k
+        last = int(until * self._rate) + 1
+        while last / self._rate > until:
+            last -= 1
+        last = start if bool(c.runs["over"].all()) else max(last, start)
+        rows, poses = self._paper(last - start, last // self._every - start // self._every)
+        while advance_runs(
+            c.runs, c.cars, c.paths, c.moves, c.queue, c.faults, c.road, c.pieces, c.patches, c.spots, self._events,
+            self._books, self._answers, rows, poses, c.ego, self._rate, start, last, self._every, self._motion,
+        ):  # fmt: skip
+            self._answer()
+        if bool(c.runs["over"].all()):
+            last = max(int(c.runs["k"].max()), start)
+        self._k = last
+        return self._chunk(start, last, rows, poses)
+
+    def outcome(self) -> tuple[Table, Table]:
+        """Return the runs' measures with verdict and reason, and the labels of plant and collisions."""
+        ends = self._cast.runs["k"] / self._rate
+        return outcome(self._cast, self._stories, ends), labels(self._stories, self._cast.names)
+
+    def close(self) -> None:
+        """Give nothing back: kernels and the engine's client stay for the next run of this process."""
+
+    # -- between Python and the kernels ---------------------------------------------------------------------------
+
+    def _paper(self, steps: int, ticks: int) -> tuple[Any, FloatArray]:
+        """Return empty rows and poses for a piece of time."""
+        c = self._cast
+        n, actors = len(c.runs), len(c.names)
+        c.runs["events"] = 0
+        c.runs["table_rows"] = 0
+        rows = np.zeros((n, max(ticks, 1), actors), ROW)
+        poses = np.zeros((n, steps + 1, actors, 13) if self._motion else (n, 1, 1, 13))
+        if self._motion and self._last is not None:
+            poses[:, 0] = self._last
+        return rows, poses
+
+    def _command(self, commands: Commands) -> None:
+        """Hand commands to the runs that go on."""
+        from ._drive_kernel import order_runs
+
+        table, names = commands.table, self._cast.names
+        if not len(table):
+            return
+        which, t = table.run_index(), self._k / self._rate
+        who, acceleration, steer = (table.columns[name] for name in ("actor", "acceleration", "steer"))
+        if who.dtype == object:
+            place = {name: i for i, name in enumerate(names)}
+            codes = np.array([place.get(name, -1) for name in who.tolist()], np.int64)
+        else:
+            own = table.schema["actor"].names or names
+            place = {name: i for i, name in enumerate(names)}
+            codes = np.array([place.get(name, -1) for name in own] + [-1], np.int64)[who]
+        odd = np.flatnonzero(codes < 0)
+        if len(odd):
+            name = who[odd[0]] if who.dtype == object else (table.schema["actor"].names or ("?",))[int(who[odd[0]])]
+            raise RunError(
+                f"run {self._draws[int(which[odd[0]])].run}: a command at t = {t:g} s for '{name}', who is not there",
+                f"actors: {', '.join(names)}",
+            )
+        odd = np.flatnonzero(~(np.isfinite(acceleration) & np.isfinite(steer)))
+        if len(odd):
+            run, actor = self._draws[int(which[odd[0]])].run, names[int(codes[odd[0]])]
+            raise RunError(f"run {run}: a command at t = {t:g} s for {actor} that is not a number")
+        live = np.asarray(commands.live, np.bool_)[which]
+        c = self._cast
+        order_runs(
+            c.runs, c.cars, c.queue, c.faults, t, which[live], codes[live],
+            np.ascontiguousarray(acceleration[live], np.float64), np.ascontiguousarray(steer[live], np.float64),
+        )  # fmt: skip
+
+    def _answer(self) -> None:
+        """Give the kernels what they wait for: PyBullet's word on an impact, or more paper."""
+        c = self._cast
+        asking = np.flatnonzero(c.runs["state"] == ASKING)
+        for r in asking:
+            self._answers[r] = self._bullet(int(r))
+            c.runs["state"][r] = ANSWERED
+        if not len(asking):
+            self._events = np.concatenate([self._events, np.zeros_like(self._events)], axis=1)
+            self._books = np.concatenate([self._books, np.zeros_like(self._books)], axis=1)
+
+    def _bullet(self, r: int) -> tuple[float, ...]:
+        """Hand two touching boxes to PyBullet; return velocities, impulse and point."""
+        from ._bullet import RigidBox, collide
+
+        run = self._cast.runs[r]
+        table, friction = self._impact[r]
+        speeds, values = zip(*table, strict=True)
+        restitution = float(np.interp(run["closing"], speeds, values))
+        boxes = []
+        for who in (run["a"], run["b"]):
+            v = self._cast.cars[r, who]
+            size = (2.0 * float(v["half_l"]), 2.0 * float(v["half_w"]), float(v["height"]))
+            mass = float(v["mass"]) if v["inv_mass"] > 0.0 else 0.0
+            place = (float(v["x"]), float(v["y"]), 0.5 * size[2])
+            velocity = (float(v["vx"]), float(v["vy"]), 0.0)
+            boxes.append(RigidBox(size, mass, place, float(v["yaw"]), velocity, float(v["rate"])))
+        done = collide(boxes[0], boxes[1], restitution, friction)
+        (ax, ay, _), (bx, by, _) = done.velocity
+        return (ax, ay, done.yaw_rate[0], bx, by, done.yaw_rate[1], *done.impulse[:2], *done.point[:2])
+
+    def _chunk(self, start: int, end: int, rows: Any, poses: FloatArray) -> Chunk:
+        """Turn what the kernels wrote into columns."""
+        c, rate = self._cast, self._rate
+        runs = c.runs
+        fresh = runs["hits"].copy()
+        told = self._tell(fresh)
+        motion = None
+        if self._motion:
+            steps = np.arange(start, end + 1, dtype=np.int64)
+            poses = poses[:, : len(steps)]
+            self._last = poses[:, -1].copy()
+            motion = Motion(c.names, steps / rate, poses[..., :7], poses[..., 7:])
+        k = np.arange(start // self._every + (end > 0), end // self._every + 1, dtype=np.int64) * self._every
+        tables = {
+            "actors": actor_rows(self._actors, rows, runs["table_rows"], k / rate, self._size, self._category),
+            "contacts": contact_rows(self._hits, self._books, self._known, fresh, self._stories),
+        }
+        self._known = fresh
+        over = runs["over"] != 0
+        return Chunk(
+            start=start / rate,
+            end=end / rate,
+            ends=np.where(over, runs["k"], end) / rate,
+            over=over,
+            events=text_table(EVENTS, told),
+            tables=tables,
+            motion=motion,
+            scenes=self._scenes,
+        )
+
+    def _tell(self, fresh: IntArray) -> list[list[tuple[Any, ...]]]:
+        """Return the events of every run since the last chunk."""
+        told: list[list[tuple[Any, ...]]] = [[] for _ in self._stories]
+        counts = self._cast.runs["events"]
+        for r in np.flatnonzero((counts > 0) | (fresh > self._known)):
+            hits = new_records(self._books[r : r + 1], [int(fresh[r])], [int(self._known[r])])[0]
+            told[r] = self._stories[r].tell(self._events[r, : counts[r]].tolist(), hits)
+        return told
+
+
+def _scenes(settings: Sequence[RoadSettings]) -> tuple[Scene, ...]:
+    """Return a scene for each run; equal ones are the same object, and one alone serves all."""
+    found: list[Scene] = []
+    last: tuple[Any, Any] | None = None
+    for one in settings:
+        key = (one.road, [(actor.body, actor.sizes()[:4]) for actor in one.actors.values()])
+        if last is None or key != last:
+            found.append(scene(one))
+            last = key
+        else:
+            found.append(found[-1])
+    return tuple(found[:1]) if all(each is found[0] for each in found) else tuple(found)

@@ -1,0 +1,346 @@
+"""A run as a page and as a film: what they show is what is stored, and a page asks nothing of anybody."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import mischance
+from mischance._animation_ground import _along
+from mischance.animation import LARGEST, replay_page, replay_video
+from mischance.errors import DatasetError
+from mischance.jobs import sweep
+from mischance.loading import load
+
+HOSTILE = "<script>document.title='owned'</script>\"'&</style>]]>-->"
+
+
+@pytest.fixture(scope="module")
+def crash(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a dataset of one run in which two cars touch."""
+    out = tmp_path_factory.mktemp("replay") / "crash"
+    sweep(load("driving/cut_in:crash", {"sensors": "{}", "faults": "[]"}), 1, out)
+    return out
+
+
+def store(dataset: Path, name: str, columns: dict[str, Any]) -> None:
+    (dataset / name).mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), dataset / name / "000000-000063.parquet")
+
+
+def made(dataset: Path, name: str = "test/made", frames: int = 50, **scenario: Any) -> Path:
+    """Write a dataset by hand: two bodies called like an attack, and an event and a label that are no kinder."""
+    dataset.mkdir(parents=True)
+    words = {"mischance": 1, "name": name, "about": HOSTILE, "seed": 7, "vary": {HOSTILE: 1}, **scenario}
+    (dataset / "scenario.yaml").write_text(json.dumps(words))
+    t = np.linspace(0.0, 4.0, frames)
+    store(
+        dataset,
+        "truth/drones",
+        {
+            "run": np.zeros(2 * frames, np.int64),
+            "t": np.repeat(t, 2),
+            "drone": [HOSTILE, "<img src=x onerror=alert(1)>"] * frames,
+            "x": np.stack([t, 4.0 - t], axis=1).ravel(),
+            "y": np.zeros(2 * frames),
+            "z": np.stack([5.0 - t, np.full(frames, 3.0)], axis=1).ravel(),
+        },
+    )
+    store(dataset, "runs", {"run": [0], HOSTILE: [1.5], "event": [True], "verdict": [HOSTILE], "reason": [HOSTILE]})
+    event = {"run": [0], "t": [2.0], "event_id": ["event:0"], "parent_id": [""], "kind": [HOSTILE]}
+    store(dataset, "events", {**event, "subject": [HOSTILE], "details": [json.dumps({HOSTILE: HOSTILE})]})
+    times = {"t_cause": [1.0], "t_effect": [1.5], "t_observable": [None], "t_end": [3.0], "t_reported": [None]}
+    label = {"run": [0], "label_id": ["x:0"], "class": ["fault/" + HOSTILE], "target": [HOSTILE], "severity": [0.5]}
+    columns = {**label, **times, "causes": ["not JSON <"], "role": ["fault"], "twin": [""]}
+    store(dataset, "labels", {k: pa.array(v, pa.float64()) if k.startswith("t_") else v for k, v in columns.items()})
+    return dataset
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found
+    return dict(json.loads(found[1]))
+
+
+def test_a_page_shows_what_is_stored(crash: Path, tmp_path: Path):
+    data = data_of(replay_page(crash, 0, tmp_path / "out.html"))
+    dataset = mischance.open(crash)
+    actors, contacts = dataset.table("actors"), dataset.table("contacts")
+    t = np.array(data["t"])
+    assert (np.diff(t) > 0.0).all()
+    assert t[0] == 0.0
+    assert t[-1] >= actors["t"].max() - 1e-3
+    assert {body["name"] for body in data["bodies"]} == set(actors["actor"])
+    assert data["bodies"][0]["role"] == "ego"
+    for body in data["bodies"]:
+        rows = actors[actors["actor"] == body["name"]]
+        assert [body["length"], body["width"]] == [rows["length"].iloc[0], rows["width"].iloc[0]]
+        for axis in "xy":
+            shown = np.interp(rows["t"], t, np.array(body[axis]))
+            np.testing.assert_allclose(shown, rows[axis], atol=0.006)  # written to the centimetre
+    first = contacts["t"].min()
+    assert data["contacts"][0]["t"] == pytest.approx(first, abs=1e-4)
+    gap = np.array(next(row for row in data["series"] if row["name"] == "gap")["lines"][0]["values"])
+    assert (gap[t < first - 0.01] > 0.0).all()
+    assert abs(gap[np.argmin(np.abs(t - first))]) <= 0.02
+    ttc = next(row for row in data["series"] if row["name"] == "TTC")["lines"][0]["values"]
+    near = [(now, value) for now, value in zip(t, ttc, strict=True) if value is not None]
+    assert near
+    assert max(now for now, _ in near) <= first + 1e-3
+    assert near[-1][1] <= 0.02
+    words = html.unescape((tmp_path / "out.html").read_text())
+    assert dataset.table("runs")["reason"].iloc[0] in words
+
+
+def test_a_page_is_one_file_that_may_ask_for_nothing(crash: Path, tmp_path: Path):
+    page = replay_page(crash, 0, tmp_path / "one.html")
+    text = page.read_text()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert policy
+    assert html.unescape(policy[1]).startswith("default-src 'none'; ")
+    assert "unsafe" not in policy[1]
+    for element in ("script", "style"):
+        inside = re.search(rf"<{element}>(.*?)</{element}>", text, re.DOTALL)
+        assert inside
+        digest = base64.b64encode(hashlib.sha256(inside[1].encode()).digest()).decode()
+        assert f"{element}-src 'sha256-{digest}'" in html.unescape(policy[1])
+    assert not re.search(r"""(src|href)\s*=|url\(|@import|https?://|\son\w+=|\sstyle=""", text)
+    assert len(text.encode()) < 200_000
+    assert replay_page(crash, 0, tmp_path / "two.html").read_bytes() == page.read_bytes()
+
+
+def test_strings_stay_strings(tmp_path: Path):
+    page = replay_page(made(tmp_path / "made", HOSTILE), 0, tmp_path / "out.html")
+    text = page.read_text()
+    assert text.count("<script") == 2
+    assert text.count("</style>") == 1
+    assert "<img" not in text
+    assert data_of(page)["bodies"][0]["name"] == HOSTILE
+
+
+def test_bodies_of_any_table_with_positions(tmp_path: Path):
+    data = data_of(replay_page(made(tmp_path / "made"), 0, tmp_path / "out.html"))
+    assert [body["disc"] for body in data["bodies"]] == [True, True]
+    rows = {row["name"]: row["lines"][0]["values"] for row in data["series"]}
+    assert set(rows) == {"gap", "speed", "acceleration", "height"}
+    t = np.array(data["t"])
+    np.testing.assert_allclose(rows["gap"], np.hypot(4.0 - 2.0 * t, 2.0 - t), atol=0.01)
+    np.testing.assert_allclose(rows["speed"], 1.0, atol=0.01)  # on the ground: a table without vz knows no more
+
+
+def test_a_long_run_is_thinned_and_says_so(tmp_path: Path):
+    page = replay_page(made(tmp_path / "made", frames=40_000), 0, tmp_path / "out.html")
+    assert page.stat().st_size <= LARGEST
+    assert "one sample in" in page.read_text()
+    assert data_of(page)["t"][-1] == 4.0
+
+
+@pytest.mark.parametrize(
+    ("out", "run", "hint"),
+    [("x.html", 3, "has no run 3"), ("x.pdf", 0, "end in .html"), ("made/x.html", 0, "inside the dataset")],
+)
+def test_what_cannot_be_drawn_is_said_in_one_line(tmp_path: Path, out: str, run: int, hint: str):
+    made(tmp_path / "made")
+    with pytest.raises(DatasetError, match=hint) as caught:
+        replay_page(tmp_path / "made", run, tmp_path / out)
+    assert "\n" not in caught.value.message
+    assert not (tmp_path / out).exists()
+
+
+def test_a_dataset_without_positions_points_to_its_preview(tmp_path: Path):
+    shutil.rmtree(made(tmp_path / "made") / "truth")
+    store(tmp_path / "made", "truth/transactions", {"run": [0], "t": [1.0], "amount": [3.0]})
+    with pytest.raises(DatasetError, match="no table of truth has positions") as caught:
+        replay_page(tmp_path / "made", 0, tmp_path / "x.html")
+    assert "preview.png" in caught.value.hint
+
+
+def test_a_bend_of_the_road_is_an_arc():
+    radius, left = 50.0, 3.5
+    quarter = radius * np.pi / 2.0
+    pieces = [(100.0, 0.0), (quarter, 1.0 / radius)]
+    s = np.linspace(100.0, 100.0 + quarter, 9)
+    away = _along(pieces, s, left) - [100.0, radius]
+    np.testing.assert_allclose(np.hypot(*away.T), radius - left)
+    beyond = _along(pieces, np.array([-10.0, 100.0 + quarter + 20.0]), 0.0)
+    np.testing.assert_allclose(beyond, [[-10.0, 0.0], [150.0, 70.0]], atol=1e-9)
+
+
+def test_a_film_can_be_read_again(crash: Path, tmp_path: Path):
+    calls: list[tuple[int, int]] = []
+    path = replay_video(crash, 0, tmp_path / "run.mp4", lambda done, total: calls.append((done, total)))
+    span = data_of(replay_page(crash, 0, tmp_path / "out.html"))["t"][-1]
+    film = cv2.VideoCapture(str(path))
+    frames = int(film.get(cv2.CAP_PROP_FRAME_COUNT))
+    assert abs(frames - span * 25) <= 1
+    assert calls == [(k + 1, frames) for k in range(frames)]
+    assert film.get(cv2.CAP_PROP_FPS) == 25
+    _, first = film.read()
+    assert first.shape == (720, 1280, 3)
+    assert first.std() > 10.0
+    film.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
+    _, last = film.read()
+    assert (np.abs(first[76:426].astype(int) - last[76:426]) > 60).mean() > 0.005
+    again = replay_video(crash, 0, tmp_path / "again.mp4")
+    assert again.read_bytes() == path.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again.mp4", "out.html", "run.mp4"]
+
+
+def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "mischance", "replay", *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def test_the_command_draws_and_compares(crash: Path, tmp_path: Path):
+    page = tmp_path / "out.html"
+    drawn = command(crash, "0", "--html", page)
+    assert drawn.returncode == 0
+    assert drawn.stdout.splitlines()[0] == str(page)
+    assert "run 0: identical" in drawn.stdout
+    page.unlink()
+    alone = command(crash, "0", "--html", page, "--no-compare", "--json")
+    assert json.loads(alone.stdout) == {"run": 0, "html": str(page)}
+    assert page.is_file()
+    for words in (("--no-compare",), ("--no-compare", "--strict", "--html", page)):
+        refused = command(crash, "0", *words)
+        assert refused.returncode == 2
+        assert "--no-compare" in refused.stderr
+
+
+# -- in a browser --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Return a headless Chromium. MISCHANCE_BROWSER=required makes a missing one a failure, as in CI."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not (program and driver):
+        if os.environ.get("MISCHANCE_BROWSER") == "required":
+            pytest.fail("no Chromium or no chromedriver, and MISCHANCE_BROWSER says that there must be one")
+        pytest.skip("no Chromium with chromedriver here (Debian: apt-get install chromium chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    for flag in (*flags.split(), "disable-component-update", "disable-sync", "disable-dev-shm-usage"):
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chromium = webdriver.Chrome(options=options, service=Service(driver))
+    yield chromium
+    chromium.quit()
+
+
+def shown(browser: Any, page: Path, width: int = 1280, height: int = 720, scheme: str = "light") -> None:
+    """Open a page from the disk; begin to listen just before."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    browser.get("about:blank")
+    for log in ("browser", "performance"):
+        browser.get_log(log)
+    browser.get(page.as_uri())
+    assert browser.execute_script("return document.documentElement.dataset.ready") == "true"
+
+
+def requests(browser: Any) -> list[str]:
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+
+
+def time_of(browser: Any) -> float:
+    return float(browser.execute_script("return document.documentElement.dataset.time"))
+
+
+def picture(browser: Any) -> Any:
+    return cv2.imdecode(np.frombuffer(browser.get_screenshot_as_png(), np.uint8), cv2.IMREAD_COLOR).astype(int)
+
+
+@pytest.mark.xdist_group("browser")
+def test_a_browser_shows_the_page_and_asks_for_nothing(browser: Any, crash: Path, tmp_path: Path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    page = replay_page(crash, 0, tmp_path / "out.html")
+    shown(browser, page)
+    first = picture(browser)
+    assert first.std() > 10.0
+
+    def press(*keys: str) -> float:
+        browser.find_element(By.TAG_NAME, "body").send_keys(*keys)
+        return time_of(browser)
+
+    last = data_of(page)["t"][-1]
+    assert time_of(browser) == 0.0
+    assert 0.0 < press(Keys.ARROW_RIGHT) <= 0.1
+    assert press(Keys.ARROW_LEFT) == 0.0
+    assert press(Keys.END) == pytest.approx(last, abs=1e-3)
+    assert np.abs(picture(browser) - first).max(axis=2)[100:340, :960].mean() > 1.0
+    assert press(Keys.HOME) == 0.0
+    contact = browser.find_element(By.CSS_SELECTOR, ".moment.contact")
+    contact.click()
+    assert time_of(browser) == pytest.approx(data_of(page)["contacts"][0]["t"], abs=1e-3)
+    press(Keys.HOME)
+    press(Keys.SPACE)
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+    assert press(Keys.SPACE) > 0.05
+    stopped = time_of(browser)
+    browser.execute_async_script("setTimeout(arguments[0], 100)")
+    assert time_of(browser) == stopped
+    strip = browser.find_element(By.ID, "strip")
+    from selenium.webdriver import ActionChains
+
+    ActionChains(browser).move_to_element(strip).click().perform()
+    assert 0.3 * last < time_of(browser) < 0.7 * last
+    nameless = browser.execute_script(
+        "return [...document.querySelectorAll('button, input, select, canvas')]"
+        ".filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim())).length"
+    )
+    assert nameless == 0
+    assert requests(browser) == [page.as_uri()]
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.xdist_group("browser")
+def test_the_page_is_dark_where_that_is_liked_and_fits_a_telephone(browser: Any, crash: Path, tmp_path: Path):
+    page = replay_page(crash, 0, tmp_path / "out.html")
+    shown(browser, page)
+    light = picture(browser).mean()
+    shown(browser, page, scheme="dark")
+    assert picture(browser).mean() < 0.4 * light
+    for width in (1280, 390, 320):
+        shown(browser, page, width=width)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), width
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.xdist_group("browser")
+def test_a_hostile_name_is_text(browser: Any, tmp_path: Path):
+    page = replay_page(made(tmp_path / "made", HOSTILE), 0, tmp_path / "out.html")
+    shown(browser, page)
+    assert browser.execute_script("return document.querySelector('h1').textContent") == HOSTILE
+    assert browser.execute_script("return document.querySelector('.reason').textContent") == HOSTILE
+    assert browser.title != "owned"
+    assert browser.execute_script("return document.images.length") == 0
+    assert requests(browser) == [page.as_uri()]
+    assert browser.get_log("browser") == []
