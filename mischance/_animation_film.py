@@ -88,7 +88,7 @@ class _Picture:
         for place, row in zip(self.rows, told.series, strict=True):
             self._axes(place, row)
         self._marks()
-        self._follow = not _fits(told)
+        self._view = _view(told)
 
     def at(self, now: float) -> AnyArray:
         """Return the frame at a time; shape (720, 1280, 3), blue, green, red."""
@@ -216,15 +216,15 @@ class _Picture:
         _text(image, "x [m]", width - 10, height - 7, 11, FAINT, right=True)
 
     def _camera(self, now: float, width: int, height: int) -> tuple[FloatArray, float]:
-        """Return what is in the middle [m] and the scale [px/m]: the whole run if it is small, else the first body."""
+        """Return what is in the middle [m] and the scale [px/m]."""
         ego = self.told.bodies[0]
-        if self._follow:
+        if self._view == "follow":
             seen = np.isfinite(ego.x)
             wide = max(15.0 * ego.length, 12.0 * ego.width, 4.0)
             scale = min(width / wide, height / (3.2 * ego.width))
             x, y = (float(np.interp(now, self.told.t[seen], values[seen])) for values in (ego.x, ego.y))
             return np.array([x + (0.2 * width / scale if self.told.road else 0.0), y]), scale
-        low, high = _extent(self.told)
+        low, high = _extent(self.told, now if self._view == "all" else None)
         scale = min((width - 120) / max(high[0] - low[0], 1e-6), (height - 120) / max(high[1] - low[1], 1e-6))
         return 0.5 * (low + high), min(scale, 60.0 / min(ego.width, 1.0))
 
@@ -296,21 +296,28 @@ def _rows(count: int) -> list[tuple[int, int]]:
     return [(round(top + i * room) + 22, round(room) - 28) for i in range(count)]
 
 
-def _extent(told: Story) -> tuple[FloatArray, FloatArray]:
-    spots = [
-        np.stack([body.x, body.y], axis=1)[np.isfinite(body.x)] + side * 0.5 * np.hypot(body.length, body.width)
-        for body in told.bodies
-        for side in (-1.0, 1.0)
-    ]
-    return np.concatenate(spots).min(axis=0), np.concatenate(spots).max(axis=0)
+def _extent(told: Story, now: float | None = None) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the largest x, y of all bodies [m], over the run or, with some room, at a time."""
+    spots = []
+    for body in told.bodies:
+        places = np.stack([body.x, body.y], axis=1) if now is None else _pose(told.t, body, now)[None, :2]
+        reach = 0.5 * float(np.hypot(body.length, body.width)) + (0.0 if now is None else 2.0 * body.width)
+        spots += [places[np.isfinite(places).all(axis=1)] + side * reach for side in (-1.0, 1.0)]
+    every = np.concatenate(spots)
+    return (every.min(axis=0), every.max(axis=0)) if len(every) else (np.zeros(2), np.ones(2))
 
 
-def _fits(told: Story) -> bool:
-    """Say whether the whole run is shown, not what is around the first body: without a road, and not too far."""
-    if any(line.kind == "area" for line in told.road):
-        return False
+def _view(told: Story) -> str:
+    """Return what the film shows, as the page does at first.
+
+    On a road what is around the first body; elsewhere the whole run, or everybody where its bodies would be dots.
+    """
     low, high = _extent(told)
-    return bool((high - low).max() <= 60.0 * max(body.length for body in told.bodies))
+    if any(line.kind == "area" for line in told.road):
+        return "follow"
+    if (high - low).max() <= 25.0 * max(body.length for body in told.bodies):
+        return "run"
+    return "all" if len(told.bodies) > 1 else "follow"
 
 
 def _dashes(points: FloatArray) -> list[tuple[FloatArray, FloatArray]]:

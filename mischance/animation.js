@@ -353,10 +353,11 @@
     }[e.key];
     if (does) { e.preventDefault(); does(); }
   });
-  // Without a road there is no way to follow: the whole run, unless its bodies would be dots.
+  // Without a road there is no way to follow: the whole run, or everybody where its bodies would be dots.
   const longest = Math.max(...data.bodies.map((b) => b.length));
   const onRoad = data.road.some((line) => line.kind === "area");
-  if (!onRoad && Math.max(whole[1] - whole[0], whole[3] - whole[2]) <= 60 * longest) $("view").value = "run";
+  const small = Math.max(whole[1] - whole[0], whole[3] - whole[2]) <= 25 * longest;
+  if (!onRoad && (small || data.bodies.length > 1)) $("view").value = small ? "run" : "all";
   const wanted = /^#t=([\d.]+)$/.exec(location.hash);
   if (wanted) now = clamp(Number(wanted[1]), first, last);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colors(); draw(); });

@@ -188,8 +188,8 @@ class _Builder(Checks):
         settings = {key: value for key, value in tree.items() if key != "kind"}
         references = dict(_references(settings))
         unknown = {inside for inside, name in references.items() if self.unknown({name}, (*path, *inside))}
+        filled = fill(settings, self.middling)
         try:
-            filled = fill(settings, self.middling)
             checked = validate(declared.settings, filled)
             if references:  # as runs will fill it in: a number with a unit could pass for a text
                 filled = fill(settings, self.plain)

@@ -71,13 +71,17 @@ def _scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _load(source: str, overrides: tuple[str, ...], seed: int | None) -> Any:
     from mischance.loading import load
 
+    return load(source, _changes(overrides), seed=seed)
+
+
+def _changes(overrides: tuple[str, ...]) -> dict[str, str]:
     changes = {}
     for text in overrides:
         path, sign, value = text.partition("=")
         if not sign or not path.strip():
             raise MischanceError(f"--set {text}: write it as PATH=VALUE", "for example --set vary.gap=12m")
         changes[path.strip()] = value
-    return load(source, changes, seed=seed)
+    return changes
 
 
 @cli.command("list")
@@ -225,6 +229,57 @@ def _sweep(
             f"the same command with --retry-failed tries them again; {folder}/ledger.sqlite has the reasons",
             1,
         )
+
+
+@cli.command()
+@click.argument("suite")
+@click.option(
+    "--agent", metavar="AGENT", help="The system under test: a name, file.py:Class, file.py:function or {kind: …}."
+)
+@click.option(
+    "--reference", default="r157_driver", show_default=True, help="Who failed runs are given to ('' = nobody)."
+)
+@click.option("--runs", type=click.IntRange(1), default=10, show_default=True, help="Runs of each scenario.")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the datasets [outputs/test].")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
+@click.option(
+    "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Compare with a stored --json report."
+)
+@_scenario_options
+@_json_option
+@click.pass_context
+def test(
+    ctx: click.Context, suite: str, agent: str | None, reference: str, runs: int, workers: int, out: Path | None,
+    junit: Path | None, baseline: Path | None, overrides: tuple[str, ...], seed: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Test an agent on a suite: a folder, a file, a tag or a scenario of the library."""
+    from mischance import testing
+
+    names = testing.suite(suite)
+    quiet = ctx.obj["quiet"] or as_json
+
+    def show(name: str, place: int, total: int) -> None:
+        if not quiet:
+            click.echo(f"[{place + 1}/{total}] {name}", err=True)
+
+    report = testing.run_suite(
+        names, out or Path("outputs") / "test", agent=agent, reference=reference, runs=runs, workers=workers, seed=seed,
+        overrides=_changes(overrides), progress=show,
+    )  # fmt: skip
+    if baseline is not None:
+        report = testing.compared(report, baseline)
+    if junit is not None:
+        try:
+            junit.write_text(testing.junit(report), encoding="utf-8")
+        except OSError as error:
+            raise MischanceError(f"cannot write {junit}: {error.strerror}") from error
+    if as_json:
+        _print_json(report.facts())
+    else:
+        click.echo(testing.text(report))
+    if not report.ok:
+        sys.exit(1)
 
 
 @cli.command()

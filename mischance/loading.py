@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,16 +207,21 @@ def _set(tree: dict[str, Any], path: Path_, value: Any) -> str:
     """Set a value in place, on copies of what lies on the way; return why it cannot be, '' where it could."""
     node: Any = tree
     for i, part in enumerate(path):
-        if isinstance(node, list) and not (isinstance(part, int) and part < len(node)):
-            return f"{show_path(path[:i])} is a list of {len(node)} without an entry {part}"
-        if isinstance(node, dict) and not isinstance(part, str):
-            return f"{show_path(path[:i])} is a mapping without a key {part}"
-        if i == len(path) - 1:
-            break
-        below = node.get(part, {}) if isinstance(node, dict) else node[part]
-        if not isinstance(below, (dict, list)):
-            return f"{show_path(path[: i + 1])} has no parts (it is {shorten(below)})"
-        node[part] = below = dict(below) if isinstance(below, dict) else list(below)
-        node = below
+        blocked = _blocked(node, part)
+        if blocked:
+            return f"{show_path(path[:i])} {blocked}"
+        if i < len(path) - 1:
+            node[part] = copy(node[part]) if isinstance(part, int) or part in node else {}
+            node = node[part]
     node[path[-1]] = value
     return ""
+
+
+def _blocked(node: object, part: str | int) -> str:
+    """Return why nothing can be set under a key or index, '' where it can."""
+    if isinstance(node, list):
+        there = isinstance(part, int) and part < len(node)
+        return "" if there else f"is a list of {len(node)} without an entry {part}"
+    if isinstance(node, dict):
+        return "" if isinstance(part, str) else f"is a mapping without a key {part}"
+    return f"has no parts (it is {shorten(node)})"

@@ -35,6 +35,7 @@ PATH_STIFFNESS, PATH_DAMPING = 4.0, 4.0  # [1/s2], [1/s]: critically damped at 2
 SPEED_GAIN = 0.5  # [1/s]
 STEER_LAG = 0.1  # of an agent's steering [s]
 SIDEWAYS = 0.5  # share of the grip from which slip counts: there the tyres stop being linear
+LEAD = 0.25  # steering per yaw rate that is missing while it slips [s]
 CAREFUL = 0.8  # share of the grip that a driver uses sideways when the car slips
 
 
@@ -192,7 +193,7 @@ def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
     most = sideways * (CAREFUL if c.turns == 1 else 1.0)
     # what is off is made up no faster than the grip can stop it again: else saturation would swing for ever
     error = y - d - rate * half
-    pull = min(PATH_STIFFNESS / PATH_DAMPING * abs(error), sqrt(2.0 * CAREFUL * 0.75 * most * abs(error)))
+    pull = min(PATH_STIFFNESS / PATH_DAMPING * abs(error), sqrt(2.0 * 0.25 * most * abs(error)))
     pull = pull if error >= 0.0 else -pull
     lateral = ddy + PATH_DAMPING * (dy + pull - c.vlon * sin(turned) - drift)
     speed = max(c.speed, 2.0)  # below 2 m/s the path law would ask for any steering at all
@@ -200,7 +201,10 @@ def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
     if c.turns == 1:
         limit = most / max(c.speed * c.speed, 1e-9)
         curvature = min(max(curvature, -limit), limit)
-    return float(min(max(atan(curvature * c.wheelbase), -c.most_steer), c.most_steer))
+    aim = atan(curvature * c.wheelbase)
+    if c.turns == 1:  # a car that slips turns in late: steer ahead of it
+        aim += LEAD * (curvature * c.vlon - c.rate)
+    return float(min(max(aim, -c.most_steer), c.most_steer))
 
 
 @inner
