@@ -326,9 +326,10 @@ class Checks:
 
     def correlate(self) -> None:
         """Check the pairs of `correlate`."""
-        pairs = self.mapping("correlate").get("gaussian")
+        given = self.mapping("correlate").get("gaussian")
+        pairs: list[Any] = given if isinstance(given, list) else []
         seen: set[frozenset[str]] = set()
-        for i, pair in enumerate(pairs if isinstance(pairs, list) else ()):
+        for i, pair in enumerate(pairs):
             path: Path_ = ("correlate", "gaussian", i)
             if not isinstance(pair, list) or len(pair) != 3 or not all(isinstance(name, str) for name in pair[:2]):
                 continue

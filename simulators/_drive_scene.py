@@ -98,16 +98,16 @@ def _vehicle(name: str, actor: Actor, paint: Color) -> Body:
     build = {"truck": _truck, "bus": _bus, "van": _bus}.get(actor.body, _car)
     ground = -0.5 * height
     radius = 0.5 if tall else min(0.33, 0.25 * height)
-    shapes = build(length, width, height, paint)
+    shapes = build(length - 2.0 * PROUD, width - 2.0 * PROUD, height, paint)
     for i in (0.5, -0.5):
         for j in (1.0, -1.0):
-            place = (i * wheelbase, j * (0.5 * width - 0.11 + PROUD), ground + radius)
+            place = (i * wheelbase, j * (0.5 * width - 0.11), ground + radius)
             shapes.append(Shape("cylinder", (radius, 0.22, 0.0), (*place, HALF, 0.0, 0.0, HALF), RUBBER))
     for side in (1.0, -1.0):
         y = side * (0.5 * width - 0.25)
         z = ground + 0.45 * min(height, 1.6)
-        shapes.append(_box((0.06, 0.3, 0.14), (0.5 * length - 0.03 + PROUD, y, z), LAMP))
-        shapes.append(_box((0.06, 0.3, 0.14), (-0.5 * length + 0.03 - PROUD, y, z), RED))
+        shapes.append(_box((0.06, 0.3, 0.14), (0.5 * length - 0.03, y, z), LAMP))
+        shapes.append(_box((0.06, 0.3, 0.14), (-0.5 * length + 0.03, y, z), RED))
     eye = ground + (2.4 if tall else 0.82 * height)
     front = 0.5 * length
     mounts = {
