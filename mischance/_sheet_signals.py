@@ -9,18 +9,52 @@ import numpy as np
 from mischance._canvas import PALETTE, Axes, Canvas, round_ticks
 from mischance._sheet import MARGIN, WIDTH, Columns, table, title
 
+LEAST = 20  # rows a run below which a table is a list of happenings and no signal
+
 
 def signals(dataset: Path) -> Canvas:
-    """Draw the first signals that there are, over time, a few runs on top of each other."""
-    for folder in [*sorted((dataset / "truth").glob("*")), *sorted((dataset / "sensors").glob("*"))]:
-        columns = table(folder)
-        names = [n for n, v in columns.items() if n not in ("t", "run") and v.dtype.kind == "f"][:4]
-        if "t" in columns and names:
-            return _lines(dataset, folder.name, columns, names)
+    """Draw the signals of the fullest table of truth, else of a sensor, a few runs on top of each other.
+
+    Where rows belong to several actors, those of the first are drawn. Columns that tell runs apart come first.
+    """
+    for room in ("truth", "sensors"):
+        tables = {folder.name: _first_actor(table(folder)) for folder in sorted((dataset / room).glob("*"))}
+        sizes = {
+            name: len(columns["t"]) / len(np.unique(columns["run"]))
+            for name, columns in tables.items()
+            if name != "motion" and "t" in columns and len(columns["t"])
+        }
+        for name in sorted(sizes, key=lambda name: -sizes[name]):
+            telling = _telling(tables[name])[:4]
+            if sizes[name] >= LEAST and telling:
+                return _lines(dataset, name, tables[name], telling)
     canvas = Canvas(WIDTH, 140)
     title(canvas, dataset, f"{len(table(dataset / 'runs').get('run', ()))} runs")
     canvas.text(MARGIN, 110, "There is no image and no signal to show.", size=14)
     return canvas
+
+
+def _first_actor(columns: Columns) -> Columns:
+    """Return the rows of the actor that comes first, where a column says whose they are."""
+    who = columns.get("actor")
+    if who is None or not len(who):
+        return columns
+    return {name: values[who == who[0]] for name, values in columns.items()}
+
+
+def _telling(columns: Columns) -> list[str]:
+    """Return the numeric columns that change, those in which runs differ most first."""
+    found: dict[str, float] = {}
+    runs = np.unique(columns["run"])
+    for name, values in columns.items():
+        if name in ("t", "run") or values.dtype.kind != "f" or not np.isfinite(values).any():
+            continue
+        spread = float(np.nanstd(values))
+        if spread > 0:
+            within = float(np.mean([np.nanstd(values[columns["run"] == run]) for run in runs]))
+            found[name] = within / spread
+    # what moves within a run tells more than what is only set differently from run to run
+    return sorted(found, key=lambda name: -found[name])
 
 
 def _lines(dataset: Path, table: str, columns: Columns, names: list[str]) -> Canvas:

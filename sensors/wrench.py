@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 AXES = ("fx", "fy", "fz", "mx", "my", "mz")
 TABLE: Schema = {
     "t": Column(unit="s", encoding="delta"),
-    **{name: Column(unit="N", floor=1e-9, about="force of the flange on the gripper, flange frame") for name in AXES[:3]},
+    **{
+        name: Column(unit="N", floor=1e-9, about="force of the flange on the gripper, flange frame")
+        for name in AXES[:3]
+    },
     **{name: Column(unit="Nm", floor=1e-9, about="torque likewise, about the flange's face") for name in AXES[3:]},
 }
 

@@ -367,6 +367,7 @@ class Cell:
         given = [torques[i] for i in free]
         limbs = tuple(self.limbs.values())
         touches: list[tuple[Vector, Vector]] = []
+        pressed: set[int] = set()
         self.pushes = {}
         for _ in range(SUBSTEPS):
             if free:
@@ -375,22 +376,7 @@ class Cell:
                 p.applyExternalForce(limb.body, -1, limb.force, limb.at, p.WORLD_FRAME, physicsClientId=c)
                 p.applyExternalTorque(limb.body, -1, limb.torque, p.WORLD_FRAME, physicsClientId=c)
             p.stepSimulation(physicsClientId=c)
-            for name, body in self.watched.items():
-                points = p.getContactPoints(bodyA=body, physicsClientId=c)
-                if points:
-                    self._touch(name, body, points)
-            pressed = set()
-            rest: Vector = (0.0, 0.0, 0.0)
-            for point in p.getContactPoints(bodyA=arm, physicsClientId=c):
-                if point[9] <= 0.0 or point[3] < 0:
-                    continue
-                if point[2] in self._ground:
-                    rest = add(rest, _force(point))
-                if point[3] >= GRIPPER:
-                    if point[2] == self.box:
-                        pressed.add(point[3])
-                    touches.append((point[5], _force(point)))
-            self.bench = max(self.bench, length(rest))
+            pressed = self._contacts(touches)
             for limb in limbs:
                 limb.at = p.getBasePositionAndOrientation(limb.body, physicsClientId=c)[0]
         self.holding = LEFT in pressed and RIGHT in pressed
@@ -448,30 +434,50 @@ class Cell:
         self._before = now
         self.wrench = (*apply(back, force), *apply(back, moment))
 
-    def _touch(self, name: str, body: int, points: Sequence[Any]) -> None:
-        """Add up what arm and box do to a body in one step of physics.
+    def _contacts(self, touches: list[tuple[Vector, Vector]]) -> set[int]:
+        """Add up who pushes whom in one step of physics; return the fingers that press on the box.
 
-        Fields of a contact: 2 other body, 4 its link, 5 place, 7 normal towards the body, 9 its force, 10-13 two
-        friction forces with directions.
+        All contacts are asked for at once: asked for one body's, the engine turns some of them about, and then the
+        normal's sign with them, but not that of the friction directions. Fields: 1, 2 bodies; 3, 4 their links;
+        5, 6 places; 7 normal on the second body, 9 its force; 10-13 two friction forces with directions.
         """
-        total: Vector = (0.0, 0.0, 0.0)
-        push = self.pushes.get(name)
-        for point in points:
-            if point[2] not in (self.arm, self.box) or point[9] <= 0.0:
+        arm, box = self.arm, self.box
+        names = {body: name for name, body in self.watched.items()}
+        pressed: set[int] = set()
+        rest: Vector = (0.0, 0.0, 0.0)
+        totals: dict[str, Vector] = {}
+        for point in self.bullet.getContactPoints(physicsClientId=self.client):
+            a, b = point[1], point[2]
+            if point[9] <= 0.0 or not (arm in (a, b) or (box in (a, b) and (a in names or b in names))):
                 continue
-            if push is None:
-                push = self.pushes[name] = Push()
-            total = add(total, _force(point))
-            push.weight += point[9]
-            push.moment = add(push.moment, scale(point[5], point[9]))
-            push.by = push.by or ("box" if point[2] == self.box else LINKS[point[4]].name if point[4] >= 0 else "base")
-        if push is None:
-            return
-        push.peak = max(push.peak, length(total))
-        push.impulse = add(push.impulse, scale(total, STEP))
-        if name in self.limbs:
-            velocity = self.bullet.getBaseVelocity(body, physicsClientId=self.client)[0]
-            push.energy += dot(total, velocity) * STEP
+            force = _force(point)
+            first = a == arm or (a == box and b != arm)
+            link, other = (point[3], b) if first else (point[4], a)
+            if not first:
+                force = scale(force, -1.0)  # now on arm or box
+            moved = arm in (a, b)
+            if moved and link >= 0 and other in self._ground:
+                rest = add(rest, force)
+            if moved and link >= GRIPPER:
+                touches.append((point[5], force))
+                if other == box:
+                    pressed.add(link)
+            name = names.get(other)
+            if name is not None:
+                push = self.pushes.setdefault(name, Push())
+                totals[name] = subtract(totals.get(name, (0.0, 0.0, 0.0)), force)
+                push.weight += point[9]
+                push.moment = add(push.moment, scale(point[5], point[9]))
+                push.by = push.by or ((LINKS[link].name if link >= 0 else "base") if moved else "box")
+        self.bench = max(self.bench, length(rest))
+        for name, total in totals.items():
+            push = self.pushes[name]
+            push.peak = max(push.peak, length(total))
+            push.impulse = add(push.impulse, scale(total, STEP))
+            if name in self.limbs:
+                velocity = self.bullet.getBaseVelocity(self.watched[name], physicsClientId=self.client)[0]
+                push.energy += dot(total, velocity) * STEP
+        return pressed
 
     # -- looking --------------------------------------------------------------------------------------------------
 

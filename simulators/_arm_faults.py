@@ -61,7 +61,11 @@ class Faults:
 
     def acting(self, t: float) -> list[Fault]:
         """Return the faults that have begun before t and still act."""
-        return [fault for fault in self.all if fault.onset < t and _grown(fault, t) > 0.0]
+        return [fault for fault in self.all if fault.onset < t and _grown(fault, t) * fault.severity != 0.0]
+
+    def begun(self, t: float) -> list[Fault]:
+        """Return the faults that have made a difference by t."""
+        return [fault for fault in self.all if fault.onset < t and fault.severity != 0.0]
 
 
 def _grown(fault: Fault, t: float) -> float:

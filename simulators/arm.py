@@ -303,7 +303,7 @@ class Arm:
         """Return in words what brought the outcome about: the person's reach and the faults that acted before it."""
         judge = self._judge
         first = min([contact.t for contact in judge.contacts] + [judge.t_dropped, self._k / RATE])
-        faults = [f"{fault.kind} of {fault.target}" for fault in self._faults.all if fault.onset < first]
+        faults = [f"{fault.kind} of {fault.target}" for fault in self._faults.begun(first)]
         parts = [self._told["reached"]] if "reached" in self._told else []
         parts += [" and ".join(faults)] if faults else []
         return " with ".join(parts) if parts else "nothing was out of the ordinary"

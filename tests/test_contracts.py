@@ -239,7 +239,8 @@ def test_a_world_tells_its_truth_in_order(name: str):
                 assert (np.diff(chunk.motion.t) > 0).all()
                 assert chunk.motion.pose.shape == (runs, n, bodies, 7)
                 assert chunk.motion.velocity.shape == (runs, n, bodies, 6)
-                np.testing.assert_allclose(np.sum(chunk.motion.pose[..., 3:] ** 2, axis=-1), 1, atol=1e-9)
+                lengths = np.sum(chunk.motion.pose[..., 3:] ** 2, axis=-1)
+                np.testing.assert_allclose(lengths, 1, atol=1e-6, err_msg="quaternions, single precision at least")
                 assert len(chunk.scenes) == runs
                 assert [body.name for body in chunk.scenes[0].bodies if body.moving] == list(chunk.motion.bodies)
             before = chunk
