@@ -83,8 +83,8 @@ def batch_size(scenario: Scenario) -> int:
     others = [*scenario.sensors.values(), *([scenario.agent] if scenario.agent else [])]
     if any(plugin.drawn for plugin in others):
         return 1
-    most = int(getattr(scenario.agent.cls, "batch", 2**31)) if scenario.agent else 2**31
-    return max(min(scenario.simulator.declared.batch, most), 1)
+    limits = [int(getattr(plugin.cls, "batch", 2**31)) for plugin in others]
+    return max(min([scenario.simulator.declared.batch, *limits]), 1)
 
 
 @dataclass(slots=True)

@@ -92,7 +92,10 @@ class Simulator(Protocol):
 
 @runtime_checkable
 class Sensor(Protocol):
-    """An instrument. `read` is called for the chunk at t = 0 and then for each that follows."""
+    """An instrument. `read` is called for the chunk at t = 0 and then for each that follows.
+
+    `batch`, where a class has it, is the most runs that it reads at once: images of many runs fill the memory.
+    """
 
     def start(self, name: str, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
         """Forget the last runs; take the streams called after the sensor."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._arm_bullet import CONTROL, DAMPING, Cell
+from ._arm_build import CONTROL, DAMPING
+from ._arm_bullet import Cell
 from ._arm_model import JOINTS, TORQUE, Vector, force_torque, forward, scale, subtract
 from ._arm_model import G as GRAVITY
 

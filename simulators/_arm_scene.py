@@ -6,7 +6,7 @@ from math import sqrt
 
 from mischance.truth import Body, Scene, Shape
 
-from ._arm_bullet import BIN, FOREARM, HAND, RIM, TORSO, WALL
+from ._arm_build import BIN, FOREARM, HAND, RIM, TORSO, WALL
 from ._arm_model import JOINTS, LINKS, Link, Vector, quaternion
 from ._arm_path import FLOOR, LOWER_ARM, UPPER_ARM, Reach
 from ._arm_settings import Settings
@@ -49,7 +49,9 @@ def scene(settings: Settings, reach: Reach | None) -> Scene:
     if settings.fixture is not None:
         size, at = settings.fixture.size, settings.fixture.at
         bodies.append(Body("fixture", "fixture", (_box(size, (*at, 0.5 * size[2]), YELLOW),), moving=False))
-    bodies.append(Body("cell", "", tuple(_cell(settings)), _views(), moving=False))
+    bodies.append(Body("cell", "", tuple(_cell(settings)), moving=False))
+    # a camera does not see what carries it, so the stands are a body of their own, and nothing to be seen
+    bodies.append(Body("stand", "", (), _views(), moving=False))
     return Scene(tuple(bodies))
 
 
@@ -99,7 +101,7 @@ def _cell(settings: Settings) -> list[Shape]:
 def _views() -> dict[str, tuple[float, ...]]:
     """Return places for cameras that watch the cell, looking along +x of their frames at the table's middle."""
     places: dict[str, Vector] = {"front": (2.3, 0.0, 0.9), "corner": (1.7, -1.5, 1.2), "top": (0.5, 0.0, 2.2)}
-    views = {}
+    views: dict[str, tuple[float, ...]] = {}
     for name, at in places.items():
         to = (0.5 - at[0] - (1e-3 if name == "top" else 0.0), -at[1], 0.15 - at[2])
         views[name] = (*at, *quaternion(to))

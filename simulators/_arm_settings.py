@@ -22,19 +22,19 @@ class _Part(BaseModel):
 class Task(_Part):
     """Pick a box up here, put it into the bin there. The arm stands at (0, 0); the table's top is z = 0."""
 
-    pick: tuple[Length, Length] = Field((0.55, -0.3), description="where the box stands (x, y) [m]")
-    place: tuple[Length, Length] = Field((0.55, 0.3), description="middle of the bin (x, y) [m]")
-    lift: Length = Field(0.22, ge=0.05, le=0.4, description="how high the box is carried [m]")
-    speed: Ratio = Field(1.0, gt=0, le=1.5, description="part of the programmed joint speeds that is used")
-    wait: Time = Field(0.0, ge=0, description="how long the arm waits before it starts [s]")
+    pick: tuple[Length, Length] = Field(default=(0.55, -0.3), description="where the box stands (x, y) [m]")
+    place: tuple[Length, Length] = Field(default=(0.55, 0.3), description="middle of the bin (x, y) [m]")
+    lift: Length = Field(default=0.22, ge=0.05, le=0.4, description="how high the box is carried [m]")
+    speed: Ratio = Field(default=1.0, gt=0, le=1.5, description="part of the programmed joint speeds that is used")
+    wait: Time = Field(default=0.0, ge=0, description="how long the arm waits before it starts [s]")
 
 
 class Object(_Part):
     """The box that is carried."""
 
-    size: tuple[Length, Length, Length] = Field((0.05, 0.05, 0.06), description="length, width, height [m]")
-    mass: Mass = Field(1.0, gt=0, le=5, description="mass [kg]")
-    friction: Ratio = Field(0.5, ge=0, le=2, description="friction on table and bin")
+    size: tuple[Length, Length, Length] = Field(default=(0.05, 0.05, 0.06), description="length, width, height [m]")
+    mass: Mass = Field(default=1.0, gt=0, le=5, description="mass [kg]")
+    friction: Ratio = Field(default=0.5, ge=0, le=2, description="friction on table and bin")
 
     @model_validator(mode="after")
     def _fits_the_gripper(self) -> Self:
@@ -46,28 +46,30 @@ class Object(_Part):
 class Gripper(_Part):
     """A parallel gripper: one finger pushes with a force, the other mirrors it."""
 
-    force: Force = Field(60.0, gt=0, le=300, description="grip force [N]")
-    friction: Ratio = Field(0.7, ge=0, le=2, description="friction of pads and box")
+    force: Force = Field(default=60.0, gt=0, le=300, description="grip force [N]")
+    friction: Ratio = Field(default=0.7, ge=0, le=2, description="friction of pads and box")
 
 
 class Monitor(_Part):
     """What stops the arm. Each watch can be left out by giving null."""
 
     force: Force | None = Field(
-        60.0,
+        default=60.0,
         gt=0,
         description="protective stop when the force at the wrist, less weight and inertia of gripper and load,"
         " exceeds this; latched [N]",
     )
     following: Angle | None = Field(
-        0.15, gt=0, description="stop when a joint is farther than this from where it should be; latched [rad]"
+        default=0.15, gt=0, description="stop when a joint is farther than this from where it should be; latched [rad]"
     )
     separation: Length | None = Field(
-        0.05, ge=0, description="smallest distance in the rule of speed and separation; goes on when clear again [m]"
+        default=0.05,
+        ge=0,
+        description="smallest distance in the rule of speed and separation; goes on when clear again [m]",
     )
-    reaction: Time = Field(0.04, ge=0, description="from what is measured to the demand for a stop [s]")
-    brake: Time = Field(0.02, ge=0, description="from the demand to the first deceleration [s]")
-    stopping: Time = Field(0.15, ge=0.02, description="how long the deceleration to standstill takes [s]")
+    reaction: Time = Field(default=0.04, ge=0, description="from what is measured to the demand for a stop [s]")
+    brake: Time = Field(default=0.02, ge=0, description="from the demand to the first deceleration [s]")
+    stopping: Time = Field(default=0.15, ge=0.02, description="how long the deceleration to standstill takes [s]")
 
 
 class Person(_Part):
@@ -77,20 +79,24 @@ class Person(_Part):
     ISO/TS 15066 annex A gives (unverified). Forces are reported; no injury is claimed.
     """
 
-    stands: tuple[Length, Length] = Field((1.25, 0.0), description="middle of the body (x, y) [m]")
-    at: Time = Field(1.0, ge=0, description="when the hand starts [s]")
-    to: tuple[Length, Length, Length] = Field((0.68, 0.0, 0.22), description="where the hand goes (x, y, z) [m]")
-    takes: Time = Field(0.6, ge=0.1, description="duration of the reach [s]")
-    holds: Time = Field(1.0, ge=0, description="how long the hand stays there [s]")
-    reaches: bool = Field(True, description="whether the person reaches in at all")
-    strength: Force = Field(80.0, ge=0, description="most force with which the hand holds its course [N]")
-    hand_mass: Mass = Field(0.6, gt=0, description="effective mass of the hand [kg]")
-    hand_stiffness: float = Field(75000.0, gt=0, description="stiffness of the hand where it is touched [N/m]")
-    forearm_mass: Mass = Field(2.0, gt=0, description="effective mass of the forearm [kg]")
-    forearm_stiffness: float = Field(40000.0, gt=0, description="stiffness of the forearm [N/m]")
-    torso_stiffness: float = Field(25000.0, gt=0, description="stiffness of the chest [N/m]")
-    area: float = Field(4e-4, gt=0, description="area that a force is spread over in the pressure proxy [m2]")
-    limit: Force = Field(140.0, gt=0, description="force that counts as too much; a threshold of the scenario [N]")
+    stands: tuple[Length, Length] = Field(default=(1.25, 0.0), description="middle of the body (x, y) [m]")
+    at: Time = Field(default=1.0, ge=0, description="when the hand starts [s]")
+    to: tuple[Length, Length, Length] = Field(
+        default=(0.68, 0.0, 0.22), description="where the hand goes (x, y, z) [m]"
+    )
+    takes: Time = Field(default=0.6, ge=0.1, description="duration of the reach [s]")
+    holds: Time = Field(default=1.0, ge=0, description="how long the hand stays there [s]")
+    reaches: bool = Field(default=True, description="whether the person reaches in at all")
+    strength: Force = Field(default=80.0, ge=0, description="most force with which the hand holds its course [N]")
+    hand_mass: Mass = Field(default=0.6, gt=0, description="effective mass of the hand [kg]")
+    hand_stiffness: float = Field(default=75000.0, gt=0, description="stiffness of the hand where it is touched [N/m]")
+    forearm_mass: Mass = Field(default=2.0, gt=0, description="effective mass of the forearm [kg]")
+    forearm_stiffness: float = Field(default=40000.0, gt=0, description="stiffness of the forearm [N/m]")
+    torso_stiffness: float = Field(default=25000.0, gt=0, description="stiffness of the chest [N/m]")
+    area: float = Field(default=4e-4, gt=0, description="area that a force is spread over in the pressure proxy [m2]")
+    limit: Force = Field(
+        default=140.0, gt=0, description="force that counts as too much; a threshold of the scenario [N]"
+    )
 
     def shoulder(self) -> tuple[float, float, float]:
         """Return the place of the shoulder that the hand reaches from [m]."""
@@ -114,7 +120,7 @@ class Fixture(_Part):
     """A post that stands in the cell."""
 
     at: tuple[Length, Length] = Field(description="middle of its foot (x, y) [m]")
-    size: tuple[Length, Length, Length] = Field((0.06, 0.06, 0.3), description="length, width, height [m]")
+    size: tuple[Length, Length, Length] = Field(default=(0.06, 0.06, 0.3), description="length, width, height [m]")
 
 
 class Settings(_Part):

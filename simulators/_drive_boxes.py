@@ -69,9 +69,7 @@ def distance(
     """Return the distance between two rectangles [m]: 0 when they touch or overlap."""
     if separation(ax, ay, ah, al, aw, bx, by, bh, bl, bw)[0] <= 0.0:
         return 0.0
-    return min(
-        _corners_to(ax, ay, ah, al, aw, bx, by, bh, bl, bw), _corners_to(bx, by, bh, bl, bw, ax, ay, ah, al, aw)
-    )
+    return min(_corners_to(ax, ay, ah, al, aw, bx, by, bh, bl, bw), _corners_to(bx, by, bh, bl, bw, ax, ay, ah, al, aw))
 
 
 @shared

@@ -157,7 +157,11 @@ def _run(found: Cast, r: int, settings: Settings) -> None:
     found.spots[r] = (inf, table[-1][1])
     found.spots[r, : len(table)] = list(table)
     run = found.runs[r]
-    run["friction"], run["settle"], run["impact_friction"] = settings.friction, settings.settle, settings.impact.friction
+    run["friction"], run["settle"], run["impact_friction"] = (
+        settings.friction,
+        settings.settle,
+        settings.impact.friction,
+    )
     run["first_contact"] = run["min_gap"] = run["min_ttc"] = run["min_thw"] = inf
     run["t_ttc"] = run["t_thw"] = run["t_drac"] = run["t_btn"] = run["t_stn"] = run["t_brake"] = nan
     run["lanes"], run["lane_width"] = settings.road.lanes, settings.road.lane_width
@@ -211,7 +215,9 @@ def _actor(
     }  # fmt: skip
     found.cars[r, i] = tuple(values.get(field, 0) for field in CAR.names or ())
     for move in actor.behaviour:
-        found.moves[r, number] = _move(move, i, number, sign, lanes_width, road_heading + side * _angle(move), found, r, settings)
+        found.moves[r, number] = _move(
+            move, i, number, sign, lanes_width, road_heading + side * _angle(move), found, r, settings
+        )
         number += 1
     return number
 

@@ -90,15 +90,18 @@ def _pedals(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float, grip:
     """Plan the acceleration; return when it changes by itself."""
     c = cars[i]
     cut = inf
+    smooth = 0.0
     if c.commanded == 1:
         wanted = c.command_a
     else:
-        wanted = min(max(SPEED_GAIN * (c.cruise - c.speed), -2.0), 2.0)
+        wanted = min(max(SPEED_GAIN * (c.cruise - c.speed - 0.5 * h * c.a), -2.0), 2.0)
         if c.pedal_move >= 0:
             wanted, cut = _pedal(c, wanted, t)
+        if c.pedal_move < 0 or t < c.pedal_from - 1e-12:
+            smooth = h
         if c.follow >= 0 and c.pedal_move < 0:
             wanted = min(wanted, _follow(i, cars, paths, moves[c.follow], h))
-    changes = longitudinal(c, wanted, grip, drag)
+    changes = longitudinal(c, wanted, grip, drag, smooth)
     cut = min(cut, changes)
     if c.commanded == 0 and c.pedal_move >= 0 and t >= c.pedal_from - 1e-12 and c.pedal == 0.0 and c.a != 0.0:
         # the foot comes off when what is lost (or won) while it does leaves just the speed that was asked for

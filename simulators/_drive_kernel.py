@@ -47,10 +47,11 @@ from ._drive_state import (
 )
 
 LONGEST = 0.01  # of a segment [s]: the drivers look again
-CREEP = 0.15  # closing speed below which two bodies lean on each other without an impact [m/s]
+CREEP = 0.1  # closing speed below which two bodies lean on each other without an impact [m/s]
 DEEP = 0.015  # overlap from which leaning is watched more closely [m]
 AGAIN = 0.5  # a pair that touches again sooner than this leans: the same contact goes on [s]
 MANY = 20  # more impacts than that in one step are a pile that leans: let it
+MOST_CUTS = 200  # in one step; never reached but by a plan that changes at once again and again
 HARD = 4.0  # deceleration that is an event [m/s2]
 SLACK = 1.0  # more than what accelerations can add to a closing speed within a segment [m/s]
 ROOM = 24  # events and contacts that one step may bring
@@ -241,9 +242,7 @@ def _next_due(cars: Any, paths: Any, moves: Any, t: float, span: float) -> float
 
 
 @inner
-def _fire(
-    w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pieces: int, ego: int, t: float
-) -> None:
+def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pieces: int, ego: int, t: float) -> None:
     """End what has ended, start what is due at t, and write both down."""
     for n in range(len(moves)):
         m = moves[n]
@@ -426,9 +425,7 @@ def _impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float, ans
         a.vx, a.vy, a.rate, b.vx, b.vy, b.rate = answer[0], answer[1], answer[2], answer[3], answer[4], answer[5]
         w.state = GOING
     else:
-        h.px, h.py = touching_point(
-            a.x, a.y, a.yaw, a.half_l, a.half_w, b.x, b.y, b.yaw, b.half_l, b.half_w, nx, ny
-        )
+        h.px, h.py = touching_point(a.x, a.y, a.yaw, a.half_l, a.half_w, b.x, b.y, b.yaw, b.half_l, b.half_w, nx, ny)
         rax, ray, rbx, rby = h.px - a.x, h.py - a.y, h.px - b.x, h.py - b.y
         ux = (bvx - bw * rby) - (avx - aw * ray)
         uy = (bvy + bw * rbx) - (avy + aw * rax)
@@ -480,6 +477,7 @@ def _segment(
 ) -> bool:  # fmt: skip
     """Go on to whatever comes next inside the step; return whether PyBullet has to be asked first."""
     t0, duration = w.k / rate, 1.0 / rate
+    w.cuts += 1
     t = t0 + w.gone
     if w.state == ANSWERED:
         _impact(w, cars, spots, events, hits, t, answer)
@@ -497,7 +495,8 @@ def _segment(
     cut = inf
     for i in range(len(cars)):
         cut = min(cut, plan(i, cars, paths, moves, t, span))
-    span = min(span, cut)
+    if w.cuts < MOST_CUTS:
+        span = min(span, cut)
     for i in range(len(cars)):
         if cars[i].mode == DYNAMIC:
             integrate(cars[i], span)
@@ -537,7 +536,7 @@ def _end_step(
 ) -> None:  # fmt: skip
     """Close a step: what is due at its end, measures, rows, poses, and whether the run is over."""
     w.k += 1
-    w.gone, w.impacts, w.fresh = 0.0, 0, 1
+    w.gone, w.impacts, w.cuts, w.fresh = 0.0, 0, 0, 1
     now = w.k / rate
     e = cars[ego]
     for i in range(len(cars)):
@@ -609,9 +608,7 @@ def play_run(
         ):
             return False
         if w.gone >= duration:
-            _end_step(
-                w, cars, paths, moves, events, road, pieces, ego, rate, rows, poses, k_start, every, motion
-            )
+            _end_step(w, cars, paths, moves, events, road, pieces, ego, rate, rows, poses, k_start, every, motion)
     if motion:  # a run that is over keeps its last pose
         for k in range(w.k + 1, k_end + 1):
             _pose(cars, poses[k - k_start])

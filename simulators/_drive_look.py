@@ -54,9 +54,7 @@ def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
         inside = bumper > 0.0 and abs(do - d) < e.half_w + reach_d
         ttc = inf
         if dx * vx + dy * vy < reach * hypot(vx, vy):  # else they drift apart
-            ttc = time_to_collision(
-                e.x, e.y, e.yaw, e.half_l, e.half_w, o.x, o.y, o.yaw, o.half_l, o.half_w, vx, vy
-            )
+            ttc = time_to_collision(e.x, e.y, e.yaw, e.half_l, e.half_w, o.x, o.y, o.yaw, o.half_l, o.half_w, vx, vy)
             if ttc < w.min_ttc:
                 w.min_ttc, w.t_ttc = ttc, t
         if inside:

@@ -149,9 +149,7 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
     if run["min_ttc"] < inf:
         ttc = f"shortest time to collision {run['min_ttc']:.2f} s at {run['t_ttc']:.2f} s"
     nearest = cast.names[run["nearest"]]
-    return (
-        f"no contact: {why}; {braked}; closest {run['min_gap']:.2f} m to {nearest} at {run['t_gap']:.2f} s, {ttc}{short}"
-    )
+    return f"no contact: {why}; {braked}; closest {run['min_gap']:.2f} m to {nearest} at {run['t_gap']:.2f} s, {ttc}{short}"
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------

@@ -80,12 +80,13 @@ def ahead(c: Any, path: Any, tau: float) -> tuple[float, float, float, float, fl
 
 
 @inner
-def longitudinal(c: Any, wanted: float, grip: float, drag: float) -> float:
+def longitudinal(c: Any, wanted: float, grip: float, drag: float, smooth: float) -> float:
     """Plan acceleration and its slope for the segment; return when they change by themselves [s].
 
     The pedals follow what is wanted with limited jerk, fading takes its share of the brakes, and the tyres give no
     more than `grip`. All of it is piecewise linear in time, so the segment ends where a piece ends. `drag` (of a
-    blown tyre) slows down on top.
+    blown tyre) slows down on top. `smooth`: what is wanted follows from a law that goes on changing; where the pedals
+    can keep up with it they get there at the end of the segment, after that time; 0 = wanted once and for all.
     """
     target = min(max(wanted, -c.brakes), c.drive)
     if c.jerk <= 0.0 or abs(target - c.asked) < 1e-9:
@@ -94,6 +95,8 @@ def longitudinal(c: Any, wanted: float, grip: float, drag: float) -> float:
     if c.asked != target:
         slope = c.jerk if c.asked < target else -c.jerk
         cut = (target - c.asked) / slope
+        if cut < smooth:
+            slope, cut = (target - c.asked) / smooth, inf
         if c.asked * slope < 0.0:
             cut = min(cut, -c.asked / slope)  # from one pedal to the other
     left = c.brake_left if c.asked < 0.0 or (c.asked == 0.0 and slope < 0.0) else 1.0

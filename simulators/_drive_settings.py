@@ -91,7 +91,10 @@ class When(_Part):
     )
     station: Length | None = Field(None, description="its own centre has come so far along its own road [m]")
     arrive: Ratio | None = Field(
-        None, ge=0, le=1, description="leaves in time to be hit by that share of the width of `to`, counted from its side"
+        None,
+        ge=0,
+        le=1,
+        description="leaves in time to be hit by that share of the width of `to`, counted from its side",
     )
     after: Word | None = Field(None, description="that actor has begun its manoeuvre number `number`")
     number: int = Field(0, ge=0, description="which manoeuvre of that actor, counted from 0")
@@ -209,7 +212,9 @@ class Actor(_Part):
     lane: int = Field(1, ge=1, description="lane at the start, counted from the right")
     offset: Length = Field(0.0, ge=-100, le=100, description="to the left of the lane's middle [m]")
     oncoming: bool = Field(False, description="drives against the road's direction")
-    heading: Angle = Field(0.0, description="heading against its direction of travel at the start; positive = left [rad]")
+    heading: Angle = Field(
+        0.0, description="heading against its direction of travel at the start; positive = left [rad]"
+    )
     gap: Length = Field(
         30.0, description="gap to the ego, bumper to bumper; negative = behind it; the ego ignores it [m]"
     )
@@ -236,7 +241,9 @@ class Actor(_Part):
     drive: Acceleration | None = Field(None, gt=0, le=15, description="acceleration that its engine can give [m/s2]")
     jerk: Jerk | None = Field(None, ge=0, description="build-up of braking and drive; 0 = at once [m/s3]")
     delay: Time = Field(0.0, ge=0, le=2, description="dead time of pedals and steering wheel [s]")
-    steer_rate: AngularRate = Field(0.8, gt=0, le=20, description="fastest turn of the front wheels [rad/s]; unverified")
+    steer_rate: AngularRate = Field(
+        0.8, gt=0, le=20, description="fastest turn of the front wheels [rad/s]; unverified"
+    )
     cornering: float = Field(
         20.9, gt=1, le=100, description="cornering stiffness / (friction x wheel load) [1/rad]"
     )  # commonroad-vehicle-models: 20.898, from the Pacejka coefficients of its passenger cars
@@ -294,7 +301,8 @@ class Settings(_Part):
     settle: Time = Field(3.0, gt=0, description="how long a run goes on after the first contact [s]")
     rate: Frequency = Field(100.0, ge=20, le=2000, description="steps per second; a multiple of 20 Hz [Hz]")
     motion: bool = Field(
-        default=True, description="whether to show poses at every step, which cameras, IMU and other mounted sensors need"
+        default=True,
+        description="whether to show poses at every step, which cameras, IMU and other mounted sensors need",
     )
 
     @model_validator(mode="after")
@@ -312,7 +320,9 @@ class Settings(_Part):
             known = ", ".join(self.road.crossings) or "none"
             raise ValueError(f"{name} is on a road '{actor.road}' that is not there; crossings: {known}")
         if actor.road is not None and actor.station is None:
-            raise ValueError(f"{name} is on the road '{actor.road}' and needs a `station` there, 0 = where the roads cross")
+            raise ValueError(
+                f"{name} is on the road '{actor.road}' and needs a `station` there, 0 = where the roads cross"
+            )
         lanes = self.lanes_of(actor)[0]
         wanted = [actor.lane, *(move.to for move in actor.behaviour if isinstance(move, ChangeLane))]
         if max(wanted) > lanes:

@@ -70,7 +70,7 @@ RUN = _record(
     # measures
     "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
     "max_jerk lane_width",
-    "k over state a b impacts bullet events hits lanes order nearest fresh table_rows",
+    "k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts",
 )
 
 EVENT = _record("t v0 v1 v2 v3 v4", "kind actor move hit")

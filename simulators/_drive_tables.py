@@ -60,7 +60,9 @@ def contacts_schema(names: tuple[str, ...]) -> Schema:
             f"pdof_{one}": Column(unit="rad", about="where the force on it came from: 0 = ahead, positive = left")
             for one in bodies
         },
-        **{f"bearing_{one}": Column(unit="rad", about="where on it the contact was, from its centre") for one in bodies},
+        **{
+            f"bearing_{one}": Column(unit="rad", about="where on it the contact was, from its centre") for one in bodies
+        },
         **{f"side_{one}": Column("category", names=SIDES, about="side that was touched") for one in bodies},
         **{f"speed_{one}": Column(unit="m/s", about="before") for one in bodies},
         **{f"energy_lost_{one}": Column(unit="J", about="kinetic energy it lost; negative = gained") for one in bodies},

@@ -71,7 +71,8 @@ class Arm:
         Raises:
             RunError: PyBullet is missing, a place is out of reach, or a fault does not fit its target.
         """
-        from ._arm_bullet import Cell, borrow
+        from ._arm_build import borrow
+        from ._arm_bullet import Cell
         from ._arm_control import Controller
         from ._arm_monitor import Monitor
         from ._arm_path import Program, Reach
@@ -149,7 +150,7 @@ class Arm:
     def close(self) -> None:
         """Give the engine's client back."""
         if self._client is not None:
-            from ._arm_bullet import give_back
+            from ._arm_build import give_back
 
             give_back(self._client)
             self._client = None

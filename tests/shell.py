@@ -19,7 +19,11 @@ SMALL_CAMERA = ("--set", "sensors.front.size=[64,48]", "--set", "sensors.front.r
 
 
 def mischance(
-    *arguments: str | Path, cwd: Path | None = None, stdin: str = "", env: dict[str, str] | None = None
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    stdin: str = "",
+    env: dict[str, str] | None = None,
+    timeout: float = 250.0,
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end and return what it said; its standard input is `stdin`."""
     return subprocess.run(
@@ -30,7 +34,7 @@ def mischance(
         text=True,
         env={**ENVIRONMENT, **(env or {})},
         check=False,
-        timeout=250,
+        timeout=timeout,
     )
 
 

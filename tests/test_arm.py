@@ -22,7 +22,8 @@ from mischance.truth import LABELS, Chunk, Column, Commands, Draw, Fault, Table,
 
 pytest.importorskip("pybullet")
 
-from mischance.simulators._arm_bullet import CONTROL, DAMPING, GRAVITY, Cell, borrow, give_back
+from mischance.simulators._arm_build import CONTROL, DAMPING, GRAVITY, borrow, give_back
+from mischance.simulators._arm_bullet import Cell
 from mischance.simulators._arm_faults import KINDS, OF
 from mischance.simulators._arm_model import (
     HAND_MASS,
@@ -353,7 +354,7 @@ EFFECT = {"stuck": 1.0, "backlash": 0.05, "torque_loss": 0.5, "encoder_offset": 
 ])  # fmt: skip
 def test_every_fault_acts_from_its_onset_and_is_labelled(target: str, kind: str):
     """Played side by side with its twin: byte-equal until the onset, different after it, one label."""
-    onset = 2.45
+    onset = 2.3
     tree = {"person": PERSON, "gripper": {"force": 40.0}}
     both = [Arm(Arm.Settings.model_validate(tree)) for _ in range(2)]
     fit = fault(target, kind, onset, EFFECT[kind])

@@ -427,9 +427,8 @@ def test_ctrl_c_once_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: P
 
 def same_whatever_the_workers(tmp_path: Path, scenario: str, runs: int, replayed: int, *options: str) -> None:
     for workers, out in (("2", "A"), ("1", "B")):
-        done = mischance(
-            "sweep", scenario, *options, "--runs", str(runs), "--workers", workers, "--out", out, cwd=tmp_path
-        )
+        call = ("sweep", scenario, *options, "--runs", str(runs), "--workers", workers, "--out", out)
+        done = mischance(*call, cwd=tmp_path, timeout=1500)
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"{out}\n"
         assert mischance("verify", out, cwd=tmp_path).returncode == 0
@@ -451,6 +450,7 @@ def test_payments_are_the_same_whatever_the_workers(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", ["driving/cut_in", "payments/card_testing"])
 def test_forty_runs_are_the_same_whatever_the_workers(scenario: str, tmp_path: Path):
     same_whatever_the_workers(tmp_path, scenario, 40, 17)

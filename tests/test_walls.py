@@ -27,7 +27,7 @@ FLOORS: dict[int, str] = {
     " sockets observing catalog scenario loading building schema _distribution_schema _kinds _origin _checks starter arrow"
     " temporal _temporal_text _temporal_robustness _temporal_reason",
     3: "drawing episode monitor outcome twins disk digest splits parts shards ledger manifest card dataset",
-    4: "plans workers runners replaying jobs testing",
+    4: "gym _gym_env _gym_loop _gym_picture _gym_views plans workers runners replaying jobs testing",
     5: "opening doctor preview _canvas _sheet _sheet_cameras _sheet_payments _sheet_signals"
     " animation _animation_film _animation_ground _animation_parts _animation_story _animation_strip"
     " _animation_tables _animation_words",

@@ -1,0 +1,263 @@
+"""Everybody around the ego, of all runs at once: where, how far, how fast it comes closer.
+
+Arrays of others have the shape (runs, n); a slot where nobody is has `there` False and says nothing. Nothing is
+summed over slots, so a run's numbers do not depend on how many slots its neighbours need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mischance.errors import RunError
+
+from ._map import RoadMap
+
+if TYPE_CHECKING:
+    from mischance.truth import AnyArray, BoolArray, Draw, FloatArray, IntArray, Reading, Table
+
+_STATE = ("t", "x", "y", "yaw", "vx", "vy", "acceleration", "length", "width")
+_PEOPLE = ("pedestrian", "child")
+_TURNED = 0.5  # an ego that stands at more than this against the map's road is on another one [rad]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a driver knows at one moment. Ways and offsets are along and across the road; SI units."""
+
+    known: BoolArray  # the ego has been seen; (runs,)
+    speed: FloatArray  # of the ego; (runs,)
+    acceleration: FloatArray  # of the ego, as realised
+    turned: FloatArray  # the ego's heading against the lane's, left positive
+    offset: FloatArray  # of the ego's centre to the left of the middle that it keeps
+    curvature: FloatArray  # of the road under the ego
+    length: FloatArray
+    width: FloatArray
+    lane_width: FloatArray
+    there: BoolArray  # somebody ahead is in this slot: its centre is ahead of the ego's; (runs, n)
+    key: IntArray  # who it is; -1 = nobody
+    person: BoolArray  # on foot
+    gap: FloatArray  # bumper to bumper, along the road; negative while the two overlap along it
+    closing: FloatArray  # speed at which the gap shrinks
+    side: FloatArray  # between the flanks, across the road; negative while they overlap across it
+    inward: FloatArray  # speed at which the side gap shrinks
+    aside: FloatArray  # its centre's distance from the middle of the lane that the ego keeps, to either side
+    along: FloatArray  # its speed in the road's direction
+    braking: FloatArray  # its acceleration along its own axis
+    lengths: FloatArray  # its own extent along the road
+    widths: FloatArray  # its own extent across the road
+
+    @property
+    def in_path(self) -> BoolArray:
+        """Whose flanks overlap the ego's across the road; (runs, n)."""
+        return np.asarray(self.there & (self.side <= 0.0))
+
+    def nearest(self, where: BoolArray) -> BoolArray:
+        """Return the one nearest slot of those; (runs, n), False everywhere in a run without any."""
+        gap = np.where(where, self.gap, np.inf)
+        first = np.arange(gap.shape[1]) == np.argmin(gap, axis=1)[:, None]
+        return np.asarray(first & where)
+
+    def value(self, of: FloatArray, slot: BoolArray, otherwise: float) -> FloatArray:
+        """Return a value of the one slot of each run that is marked; (runs,)."""
+        found = np.take_along_axis(of, np.argmax(slot, axis=1)[:, None], axis=1)[:, 0]
+        return np.where(slot.any(axis=1), found, otherwise)
+
+    def time_to_collision(self) -> FloatArray:
+        """Return gap / closing speed in one lane, whoever is in the path [s]; inf where it opens; (runs, n)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ttc = np.maximum(self.gap, 0.0) / self.closing
+        return np.where(self.there & (self.closing > 0.0), ttc, np.inf)
+
+    def time_to_meet(self, margin: float = 0.0) -> FloatArray:
+        """Return when the two outlines meet if nobody changes speed or direction [s]; inf if never; (runs, n).
+
+        Outlines are boxes along the road, `margin` [m] wider on either side: they meet when the time in which
+        they overlap along the road and the time in which they overlap across it have a moment in common.
+        """
+        long = _overlap(self.gap, self.closing, self.length[:, None] + self.lengths)
+        wide = _overlap(self.side - margin, self.inward, self.width[:, None] + self.widths + 2.0 * margin)
+        begin = np.maximum(np.maximum(long[0], wide[0]), 0.0)
+        return np.where(self.there & (begin <= np.minimum(long[1], wide[1])), begin, np.inf)
+
+
+def _overlap(gap: FloatArray, closing: FloatArray, sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return when an overlap begins and ends: `gap` shrinks by `closing`, and lasts for both `sizes`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a, b = gap / closing, (gap + sizes) / closing
+    still, inside = closing == 0.0, (gap <= 0.0) & (gap + sizes >= 0.0)
+    first = np.where(still, np.where(inside, -np.inf, np.inf), np.minimum(a, b))
+    last = np.where(still, np.where(inside, np.inf, -np.inf), np.maximum(a, b))
+    return first, last
+
+
+class Notes:
+    """Numbers that a driver keeps on each of the others, by who it is, from look to look."""
+
+    def __init__(self, default: float) -> None:
+        self._default = default
+        self._key: IntArray | None = None
+        self._value: FloatArray = np.zeros((0, 0))
+
+    def recall(self, key: IntArray) -> FloatArray:
+        """Return what was kept on those, the default on new ones; (runs, n)."""
+        if self._key is None:
+            return np.full(key.shape, self._default)
+        if self._key.shape == key.shape and np.array_equal(self._key, key):
+            return self._value
+        run = np.arange(len(key), dtype=np.int64)[:, None] << 32
+        old = (run + self._key)[self._key >= 0]
+        order = np.argsort(old, kind="stable")
+        old, value = old[order], self._value[self._key >= 0][order]
+        if not len(old):
+            return np.full(key.shape, self._default)
+        at = np.minimum(np.searchsorted(old, run + key), len(old) - 1)
+        return np.where((old[at] == run + key) & (key >= 0), value[at], self._default)
+
+    def keep(self, key: IntArray, value: FloatArray) -> None:
+        """Keep these until the next look."""
+        self._key, self._value = key, value
+
+
+class Eyes:
+    """Reads the table `actors`, or the ego from it and the others from a sensor's list of objects.
+
+    Objects that are not reported again are carried on at constant velocity for `memory` [s].
+    """
+
+    def __init__(self, sensor: str, memory: float) -> None:
+        self._sensor, self._memory = sensor, memory
+
+    def start(self, draws: Sequence[Draw]) -> None:
+        """Forget the last runs."""
+        runs = len(draws)
+        self.map = RoadMap.of(draws)
+        self._known = np.zeros(runs, np.bool_)
+        self._ego = {name: np.zeros(runs) for name in _STATE}
+        self._kept = np.zeros(runs)  # the offset that the ego keeps to
+        self._others: dict[str, AnyArray] = {
+            "run": np.zeros(0, np.int64), "key": np.zeros(0, np.int64), "person": np.zeros(0, np.bool_),
+            **{name: np.zeros(0) for name in _STATE},
+        }  # fmt: skip
+
+    def look(self, readings: Mapping[str, Reading], t: float) -> Traffic:
+        """Return everybody at time t.
+
+        Raises:
+            RunError: the world has no table `actors`, or the sensor reports no objects.
+        """
+        table = _table(readings, "truth", "actors")
+        rows, codes = _rows(table, table.columns["actor"]), table.schema["actor"].names
+        mine = rows["key"] == (codes.index("ego") if "ego" in codes else -1)
+        self._see_ego({name: values[mine] for name, values in rows.items()})
+        if self._sensor == "truth":
+            new = {name: values[~mine] for name, values in rows.items()}
+        else:
+            tracks = _table(readings, self._sensor, "")
+            new = _rows(tracks, tracks.columns["track"])
+        joined = {name: np.concatenate([values, new[name]]) for name, values in self._others.items()}
+        order = np.lexsort((joined["t"], joined["key"], joined["run"]))  # stable: of two alike the later row wins
+        run, key = joined["run"][order], joined["key"][order]
+        last = np.ones(len(order), np.bool_)
+        last[:-1] = (run[1:] != run[:-1]) | (key[1:] != key[:-1])
+        if self._sensor != "truth":
+            last &= joined["t"][order] >= t - self._memory
+        self._others = {name: values[order[last]] for name, values in joined.items()}
+        return self._traffic(t)
+
+    def _see_ego(self, rows: Mapping[str, AnyArray]) -> None:
+        run = rows["run"]
+        newest = np.ones(len(run), np.bool_)
+        newest[:-1] = run[1:] != run[:-1]  # rows of a run are in order of time
+        who = run[newest]
+        first = np.zeros(len(self._known), np.bool_)
+        first[who] = ~self._known[who]
+        for name, values in self._ego.items():
+            values[who] = rows[name][newest]
+        self._known[who] = True
+        if first.any():
+            x, y, yaw = (self._ego[name] for name in ("x", "y", "yaw"))
+            _, offset, heading, _ = (part[:, 0] for part in self.map.project(x[:, None], y[:, None]))
+            elsewhere = first & (np.abs(_wrapped(yaw - heading)) > _TURNED)
+            if elsewhere.any():  # it drives on a road that the map does not have
+                self.map = self.map.straight_where(elsewhere, x, y, yaw)
+                offset = np.where(elsewhere, 0.0, offset)
+            self._kept = np.where(first, offset, self._kept)
+
+    def _traffic(self, t: float) -> Traffic:
+        ego, seen = self._ego, self._others
+        runs = len(self._known)
+        count = np.bincount(seen["run"], minlength=runs)
+        slots = max(int(count.max(initial=0)), 1)
+        place = np.arange(len(seen["run"])) - np.repeat(np.cumsum(count) - count, count)
+
+        def dense(name: str, empty: float | int = 0.0) -> AnyArray:
+            filled = np.full((runs, slots), empty, seen[name].dtype)
+            filled[seen["run"], place] = seen[name]
+            return filled
+
+        late = np.maximum(t - ego["t"], 0.0)
+        x, y = ego["x"] + ego["vx"] * late, ego["y"] + ego["vy"] * late
+        s, offset, heading, bend = (part[:, 0] for part in self.map.project(x[:, None], y[:, None]))
+        turned = _wrapped(ego["yaw"] - heading)
+        forward = ego["vx"] * np.cos(heading) + ego["vy"] * np.sin(heading)
+        leftward = ego["vy"] * np.cos(heading) - ego["vx"] * np.sin(heading)
+        key = dense("key", -1)
+        age = np.where(key >= 0, t - dense("t"), 0.0)
+        vx, vy = dense("vx"), dense("vy")
+        s_o, offset_o, heading_o, _ = self.map.project(dense("x") + vx * age, dense("y") + vy * age)
+        along = vx * np.cos(heading_o) + vy * np.sin(heading_o)
+        across = vy * np.cos(heading_o) - vx * np.sin(heading_o)
+        tilt = dense("yaw") - heading_o
+        c, s_ = np.abs(np.cos(tilt)), np.abs(np.sin(tilt))
+        lengths, widths = dense("length") * c + dense("width") * s_, dense("length") * s_ + dense("width") * c
+        apart = offset_o - offset[:, None]
+        inward = np.where(apart >= 0.0, -1.0, 1.0) * (across - leftward[:, None])
+        return Traffic(
+            known=self._known.copy(), speed=np.hypot(ego["vx"], ego["vy"]), acceleration=ego["acceleration"].copy(),
+            turned=turned, offset=offset - self._kept, curvature=bend, length=ego["length"].copy(),
+            width=ego["width"].copy(), lane_width=self.map.lane_width, key=key, person=dense("person", 0),
+            there=(key >= 0) & self._known[:, None] & (s_o > s[:, None]),
+            gap=s_o - s[:, None] - 0.5 * (ego["length"][:, None] + lengths), closing=forward[:, None] - along,
+            side=np.abs(apart) - 0.5 * (ego["width"][:, None] + widths), inward=inward,
+            aside=np.abs(offset_o - self._kept[:, None]), along=along, braking=dense("acceleration"),
+            lengths=lengths, widths=widths,
+        )  # fmt: skip
+
+
+def some(where: BoolArray) -> BoolArray:
+    """Return whether it holds for anybody; (runs, n) -> (runs,)."""
+    return np.asarray(where.any(axis=1), np.bool_)
+
+
+def _table(readings: Mapping[str, Reading], name: str, table: str) -> Table:
+    reading = readings.get(name)
+    wanted = {"actor"} if name == "truth" else {"track", "vx", "vy"}
+    if reading is None or table not in reading.tables or not wanted <= set(reading.tables[table].schema):
+        if name == "truth":
+            raise RunError("this agent drives a car and needs the table 'actors'", "use it with a world such as 'road'")
+        raise RunError(f"'{name}' reports no list of objects", "give the agent's `sensor` the name of one, or 'truth'")
+    return reading.tables[table]
+
+
+def _rows(table: Table, key: AnyArray) -> dict[str, AnyArray]:
+    """Return the rows with the same columns from either source; what a world does not say is worked out or 0."""
+    given = table.columns
+    n = len(table)
+    rows: dict[str, AnyArray] = {"run": table.run_index(), "key": np.asarray(key, np.int64)}
+    for name in _STATE:
+        rows[name] = given[name] if name in given else np.zeros(n)
+    if "t_measured" in given:
+        rows["t"] = given["t_measured"]
+    if "vx" not in given:
+        rows["vx"], rows["vy"] = given["speed"] * np.cos(given["yaw"]), given["speed"] * np.sin(given["yaw"])
+    people = [name in _PEOPLE for name in table.schema["category"].names] if "category" in given else []
+    rows["person"] = np.array([*people, False])[given["category"]] if people else np.zeros(n, np.bool_)
+    return rows
+
+
+def _wrapped(angle: FloatArray) -> FloatArray:
+    return np.asarray(angle - 2.0 * np.pi * np.rint(angle / (2.0 * np.pi)))
