@@ -19,6 +19,7 @@ from ._drive_settings import (
     Brake,
     ChangeLane,
     Cross,
+    DartOut,
     Follow,
     Manoeuvre,
     RunRedLight,
@@ -185,7 +186,7 @@ def _actor(
     first = actor.behaviour[0] if actor.behaviour else None
     side = 1.0 if y < ego_y or actor.road is not None else -1.0
     turned = actor.heading
-    if isinstance(first, Cross) and actor.speed == 0.0:
+    if isinstance(first, Cross | DartOut) and actor.speed == 0.0:
         turned = side * first.angle
     s = _station(name, actor, settings, length, width, turned)
     sign = -1.0 if actor.oncoming else 1.0
@@ -223,7 +224,7 @@ def _actor(
 
 
 def _angle(move: Manoeuvre) -> float:
-    return move.angle if isinstance(move, Cross) else 0.0
+    return move.angle if isinstance(move, Cross | DartOut) else 0.0
 
 
 def _move(
@@ -244,7 +245,7 @@ def _move(
         values |= {
             "kind": FOLLOW, "headway": move.headway, "gap": move.gap, "a": move.acceleration, "comfort": move.comfort,
         }  # fmt: skip
-    elif isinstance(move, Cross):
+    elif isinstance(move, Cross | DartOut):
         values |= {"kind": CROSS, "a": move.acceleration, "to": move.speed, "heading": heading}
         values["stop_after"] = inf if move.stop_after is None else move.stop_after
     elif isinstance(move, Turn):

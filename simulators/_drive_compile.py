@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
@@ -12,10 +12,12 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def inner(function: Function) -> Function:
     """Compile a function that only kernels call."""
-    options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return cast("Function", njit(**options)(function))
+    options: Any = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: Any = njit(**options)(function)
+    return cast("Function", compiled)
 
 
 def shared(function: Function) -> Function:
     """Compile a function that Python calls too."""
-    return cast("Function", njit(error_model="numpy")(function))
+    compiled: Any = njit(error_model="numpy")(function)
+    return cast("Function", compiled)

@@ -222,9 +222,9 @@ def reference(c: Any, moves: Any, i: int, t: float) -> tuple[float, float, float
     while True:  # changes in the order in which they began
         found = -1
         for m in range(len(moves)):
-            if moves[m].actor == i and moves[m].kind == CHANGE_LANE and moves[m].started == 1:
-                if moves[m].order >= order and (found < 0 or moves[m].order < moves[found].order):
-                    found = m
+            mine = moves[m].actor == i and moves[m].kind == CHANGE_LANE and moves[m].started == 1
+            if mine and moves[m].order >= order and (found < 0 or moves[m].order < moves[found].order):
+                found = m
         if found < 0:
             return y, rate, bend
         order = moves[found].order + 1
@@ -281,15 +281,15 @@ def due(m: Any, moves: Any, t: float) -> float:
         return float(m.at)
     if m.trigger == AT_AFTER:
         other = moves[m.after]
-        return max(other.t_start + m.delay, m.at) if other.started == 1 else inf
-    return max(m.armed + m.delay, m.at) if m.armed == m.armed else inf  # NaN: not armed
+        return float(max(other.t_start + m.delay, m.at)) if other.started == 1 else inf
+    return float(max(m.armed + m.delay, m.at)) if m.armed == m.armed else inf  # NaN: not armed
 
 
 @inner
 def margin(m: Any, cars: Any, paths: Any, tau: float) -> float:
     """Return how far the condition of a manoeuvre is from holding, `tau` seconds into the segment; <= 0 = it holds."""
     c = cars[m.actor]
-    x, y, yaw, vx, vy, _, speed = ahead(c, paths[m.actor], tau)
+    x, y, yaw, vx, vy, _, _ = ahead(c, paths[m.actor], tau)
     if m.trigger == AT_STATION:
         s, _, _ = project(paths[m.actor], c.pieces, x, y)
         return float(m.value - s)
@@ -314,11 +314,11 @@ def margin(m: Any, cars: Any, paths: Any, tau: float) -> float:
         way /= slant
         ramp = m.to * m.to / (2.0 * m.a)
         walk = m.to / m.a + (way - ramp) / m.to if way > ramp else sqrt(2.0 * way / m.a)
-        return gap / other - walk
+        return float(gap / other - walk)
     behind = other if s >= es else own
     if m.trigger == AT_HEADWAY:
-        return gap - m.value * behind if behind > 0.0 else inf
+        return float(gap - m.value * behind) if behind > 0.0 else inf
     closing = other - own if s >= es else own - other
     if closing <= 0.0:
         return inf
-    return gap - m.value * closing
+    return float(gap - m.value * closing)

@@ -44,9 +44,7 @@ def planar_impulse(
     if jn <= 0.0 or abs(jt) > friction * jn:
         s = 1.0 if jt >= 0.0 else -1.0
         below = knn + s * friction * knt
-        if below <= 1e-3 * knn:  # friction so high that it would wedge: Coulomb's limit at the frictionless impulse
-            jn = goal / knn
-        else:
-            jn = goal / below
+        # with friction so high that it would wedge, Coulomb's limit is taken at the frictionless impulse
+        jn = goal / below if below > 1e-3 * knn else goal / knn
         jt = s * friction * jn
     return jn * nx + jt * tx, jn * ny + jt * ty

@@ -82,7 +82,7 @@ def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
     """Write one row of `actors` for everybody."""
     for i in range(len(cars)):
         c, row = cars[i], rows[w.table_rows, i]
-        s, d, piece = project(road, pieces, c.x, c.y)
+        _, d, _ = project(road, pieces, c.x, c.y)
         row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(sin(c.yaw), cos(c.yaw)), c.speed
         row.acceleration, row.steer = c.a, c.steer
         row.vx, row.vy, row.yaw_rate, row.d = c.vx, c.vy, c.rate, d
@@ -223,18 +223,18 @@ def _next_due(cars: Any, paths: Any, moves: Any, t: float, span: float) -> float
             continue
         if cars[m.actor].hit == 1:
             continue
-        if m.trigger not in (AT_TIME, AT_AFTER) and m.armed != m.armed and m.at <= t + span:
-            if margin(m, cars, paths, span) <= 0.0:
-                low, high = 0.0, span
-                for _ in range(60):
-                    middle = 0.5 * (low + high)
-                    if not low < middle < high:
-                        break
-                    if margin(m, cars, paths, middle) <= 0.0:
-                        high = middle
-                    else:
-                        low = middle
-                span = max(high, 1e-7)
+        waits = m.trigger not in (AT_TIME, AT_AFTER) and m.armed != m.armed and m.at <= t + span
+        if waits and margin(m, cars, paths, span) <= 0.0:
+            low, high = 0.0, span
+            for _ in range(60):
+                middle = 0.5 * (low + high)
+                if not low < middle < high:
+                    break
+                if margin(m, cars, paths, middle) <= 0.0:
+                    high = middle
+                else:
+                    low = middle
+            span = max(high, 1e-7)
         when = due(m, moves, t)
         if t < when < t + span:
             span = max(when - t, 1e-7)
@@ -260,9 +260,9 @@ def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pie
             c = cars[m.actor]
             if m.started == 1 or c.hit == 1:
                 continue
-            if m.trigger not in (AT_TIME, AT_AFTER) and m.armed != m.armed and m.at <= t + 1e-9:
-                if margin(m, cars, paths, 0.0) <= 0.0:
-                    m.armed = t
+            waits = m.trigger not in (AT_TIME, AT_AFTER) and m.armed != m.armed and m.at <= t + 1e-9
+            if waits and margin(m, cars, paths, 0.0) <= 0.0:
+                m.armed = t
             if due(m, moves, t) > t + 1e-9:
                 continue
             e = _tell(w, events, t, MOVE_START, m.actor, n, -1)
@@ -399,7 +399,7 @@ def energy(c: Any) -> float:
     """Return kinetic energy in the plane, as that of a box [J]; none for what cannot move."""
     if c.inv_mass == 0.0:
         return 0.0
-    return 0.5 * (c.mass * (c.vx * c.vx + c.vy * c.vy) + c.rate * c.rate * c.inertia)
+    return float(0.5 * (c.mass * (c.vx * c.vx + c.vy * c.vy) + c.rate * c.rate * c.inertia))
 
 
 @inner

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mischance.truth import LABELS, Column, Schema, Table
+from mischance.truth import LABELS, Column, FloatArray, Schema, Table
 
 from ._drive_story import SIDES, H, Row, Story
 
@@ -56,7 +56,7 @@ OUTCOME: Schema = {
 }
 
 
-def outcome(cast: Cast, stories: Sequence[Story], ends: Sequence[float]) -> Table:
+def outcome(cast: Cast, stories: Sequence[Story], ends: FloatArray) -> Table:
     """Return one row a run: measures, whether the ego was touched, margin, verdict and reason."""
     runs, n = cast.runs, len(cast.runs)
     first = [next((hit for hit in story.hits if _mine(hit, cast.ego)), None) for story in stories]

@@ -7,7 +7,7 @@ a contact a body slides on four locked wheels: a parabola.
 
 from __future__ import annotations
 
-from math import atan2, ceil, cos, hypot, inf, sin, sqrt, tan
+from math import atan2, cos, hypot, inf, sin, sqrt, tan
 from typing import Any
 
 from ._drive_compile import inner
@@ -162,7 +162,7 @@ def plan_slide(c: Any, grip: float, h: float) -> float:
         c.a = -grip
         if speed <= grip * h:
             c.stop = speed / grip
-            return max(c.stop, 1e-7)
+            return float(max(c.stop, 1e-7))
         return inf
     fx, fy, fw = _locked(c, c.vx, c.vy, c.rate, c.yaw, grip, h)
     half = 0.5 * h
@@ -244,14 +244,14 @@ def _rates(
 
 @inner
 def blown_drag(c: Any) -> float:
-    """Return the deceleration by one blown tyre [m/s2]: rolling resistance 0.3 on a quarter of the weight, unverified."""
+    """Return the deceleration by a blown tyre [m/s2]: rolling resistance 0.3 (unverified) of a quarter of the weight."""
     return 0.3 * 0.25 * GRAVITY
 
 
 @inner
 def integrate(c: Any, span: float) -> None:
     """Integrate the dynamic single-track over a segment (Runge-Kutta, 4th order) and keep where it leads."""
-    n = max(int(ceil(span / FINEST - 1e-9)), 1)
+    n = int(max(span / FINEST - 1e-9, 0.0)) + 1
     h = span / n
     x, y, yaw, vlon, vlat, rate = c.x, c.y, c.yaw, c.vlon, c.vlat, c.rate
     c.vx, c.vy = vlon * cos(yaw) - vlat * sin(yaw), vlon * sin(yaw) + vlat * cos(yaw)

@@ -48,7 +48,7 @@ def project(path: Any, n: int, x: float, y: float) -> tuple[float, float, int]:
 def heading_at(path: Any, piece: int, s: float) -> float:
     """Return the direction of a path at a way along it [rad]."""
     p = path[piece]
-    return p.heading + p.curvature * (s - p.s)
+    return float(p.heading + p.curvature * (s - p.s))
 
 
 @inner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -94,7 +95,7 @@ class When(_Part):
         None,
         ge=0,
         le=1,
-        description="leaves in time to be hit by that share of the width of `to`, counted from its side",
+        description="leaves in time to be hit at that share of the width of `to`, from its side on",
     )
     after: Word | None = Field(None, description="that actor has begun its manoeuvre number `number`")
     number: int = Field(0, ge=0, description="which manoeuvre of that actor, counted from 0")
@@ -158,22 +159,25 @@ class Follow(_Move):
     comfort: Acceleration = Field(2.0, gt=0, le=10, description="comfortable deceleration [m/s2]")
 
 
-class Cross(_Move):
+class _Cross(_Move):
+    angle: Angle = Field(
+        1.5707963267948966, ge=0, le=3.2, description="against the road's direction, towards the ego's side [rad]"
+    )
+    stop_after: Length | None = Field(None, gt=0, description="stands still again after this distance [m]")
+
+
+class Cross(_Cross):
     """Go straight from where it stands, across the road."""
 
     kind: Literal["cross"]
     speed: Speed = Field(5 / 3.6, gt=0, le=30, description="speed that it reaches [m/s]")
-    angle: Angle = Field(
-        1.5707963267948966, ge=0, le=3.2, description="against the road's direction, towards the ego's side [rad]"
-    )
     acceleration: Acceleration = Field(1.0, gt=0, le=15, description="how it gets there [m/s2]")
-    stop_after: Length | None = Field(None, gt=0, description="stands still again after this distance [m]")
 
 
-class DartOut(Cross):
+class DartOut(_Cross):
     """Run into the road: crossing, fast and at once."""
 
-    kind: Literal["dart_out"]  # type: ignore[assignment]
+    kind: Literal["dart_out"]
     speed: Speed = Field(10 / 3.6, gt=0, le=30, description="speed that it reaches [m/s]")
     acceleration: Acceleration = Field(3.0, gt=0, le=15, description="how it gets there [m/s2]")
 
@@ -278,7 +282,7 @@ class Impact(_Part):
         table = self.table()
         if not 1 <= len(table) <= 8 or any(not 0 <= value <= 1 for _, value in table):
             raise ValueError("restitution is between 0 and 1, in a table of 1 to 8 rows")
-        if any(later[0] <= before[0] for before, later in zip(table, table[1:], strict=False)):
+        if any(later[0] <= before[0] for before, later in pairwise(table)):
             raise ValueError("the speeds of a restitution table must rise")
         return self
 
@@ -297,7 +301,7 @@ class Settings(_Part):
     actors: dict[Word, Actor] = Field(
         description="who is there, by name; one is called 'ego', the one that an agent drives"
     )
-    impact: Impact = Field(default=Impact(), description="contact of two bodies")
+    impact: Impact = Field(default_factory=lambda: Impact.model_validate({}), description="contact of two bodies")
     settle: Time = Field(3.0, gt=0, description="how long a run goes on after the first contact [s]")
     rate: Frequency = Field(100.0, ge=20, le=2000, description="steps per second; a multiple of 20 Hz [Hz]")
     motion: bool = Field(
@@ -329,7 +333,7 @@ class Settings(_Part):
             raise ValueError(f"{name} wants lane {max(wanted)} of a road with {lanes}")
         way = KINDS[actor.body].way
         for move in actor.behaviour:
-            if isinstance(move, Cross) and way == "wheels":
+            if isinstance(move, Cross | DartOut) and way == "wheels":
                 raise ValueError(f"{name} is a {actor.body} and cannot {move.kind.replace('_', ' ')}: use `turn`")
             if way == "fixed":
                 raise ValueError(f"{name} is an {actor.body}: it does nothing")
@@ -339,7 +343,7 @@ class Settings(_Part):
                     raise ValueError(f"{name} waits for '{other}', who is not there; actors: {', '.join(self.actors)}")
                 if move.when.after is None and move.when.station is None and other == name:
                     raise ValueError(f"{name} waits for itself")
-                if move.when.arrive is not None and not isinstance(move, Cross):
+                if move.when.arrive is not None and not isinstance(move, Cross | DartOut):
                     raise ValueError(f"{name}: `arrive` goes with `cross` and `dart_out` (got {move.kind})")
                 if move.when.after is not None and move.when.number >= len(self.actors[other].behaviour):
                     raise ValueError(f"{name} waits for manoeuvre {move.when.number} of {other}, who has no such one")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import hypot, inf
 from typing import TYPE_CHECKING, Any
 
-from ._drive_settings import Accelerate, Brake, ChangeLane, Cross, Follow, Manoeuvre, RunRedLight, Turn
+from ._drive_settings import Accelerate, Brake, ChangeLane, Cross, DartOut, Follow, Manoeuvre, RunRedLight, Turn
 from ._drive_state import CONTACT, EVENT, HARD_BRAKING, HIT, MOVE_END, MOVE_START
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SIDES = ("front", "rear", "left side", "right side")
 NAMES = {
     ChangeLane: "lane_change_start", Brake: "brake_start", Accelerate: "accelerate_start", Follow: "follow_start",
-    Turn: "turn_start", RunRedLight: "red_light_run",
+    Turn: "turn_start", Cross: "cross_start", DartOut: "dart_out", RunRedLight: "red_light_run",
 }  # fmt: skip
 E = {name: i for i, name in enumerate(EVENT.names or ())}
 H = {name: i for i, name in enumerate(HIT.names or ())}
@@ -102,16 +102,15 @@ class Story:
             did = f"accelerated with {move.acceleration:.1f} m/s2"
         elif isinstance(move, Follow):
             did = "began to follow"
-        elif isinstance(move, Cross):
+        elif isinstance(move, Cross | DartOut):
             details |= {"speed": move.speed, "angle": move.angle}
-            did = "darted out" if move.kind == "dart_out" else "began to cross"
+            did = "darted out" if isinstance(move, DartOut) else "began to cross"
         elif isinstance(move, Turn):
             details |= {"angle": move.angle, "radius": move.radius}
             did = f"turned {'left' if move.angle >= 0 else 'right'}"
         else:
             did = "ran a red light"
-        kind = NAMES.get(type(move)) or ("dart_out" if move.kind == "dart_out" else "cross_start")
-        row = self._row(t, kind, actor, "", details)
+        row = self._row(t, NAMES[type(move)], actor, "", details)
         self._starts[number] = row[1]
         self.cause[actor] = (t, row[1], f"{name} {did} {when}{words}")
         return row
