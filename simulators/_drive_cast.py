@@ -165,6 +165,7 @@ def _run(found: Cast, r: int, settings: Settings) -> None:
     )
     run["first_contact"] = run["min_gap"] = run["min_ttc"] = run["min_thw"] = inf
     run["t_ttc"] = run["t_thw"] = run["t_drac"] = run["t_btn"] = run["t_stn"] = run["t_brake"] = nan
+    run["t_late"] = nan
     run["lanes"], run["lane_width"] = settings.road.lanes, settings.road.lane_width
     run["nearest"], run["fresh"], run["bullet"] = -1, 1, settings.impact.model == "bullet"
     ego = settings.actors["ego"]

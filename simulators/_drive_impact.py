@@ -47,4 +47,14 @@ def planar_impulse(
         # with friction so high that it would wedge, Coulomb's limit is taken at the frictionless impulse
         jn = goal / below if below > 1e-3 * knn else goal / knn
         jt = s * friction * jn
+    # Newton's restitution with friction can gain energy where slip reverses (Kane, Levinson 1985): then the impulse
+    # is cut down to what gains none, or, if that would leave the bodies closing in, friction is left out
+    paid = jn * un + jt * ut
+    spread = jn * jn * knn + 2.0 * jn * jt * knt + jt * jt * ktt
+    if paid + 0.5 * spread > 0.0:
+        share = -2.0 * paid / spread
+        if share > 0.0 and un + share * (knn * jn + knt * jt) >= 0.0:
+            jn, jt = share * jn, share * jt
+        else:
+            jn, jt = goal / knn, 0.0
     return jn * nx + jt * tx, jn * ny + jt * ty

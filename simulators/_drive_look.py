@@ -86,6 +86,8 @@ def _threat(
             need = closing * closing / (2.0 * free)
     if need > w.max_btn * brakes:
         w.max_btn, w.t_btn = need / brakes, t
+        if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late
+            w.t_late, w.late_need, w.late_had, w.late_mu = t, need, brakes, e.mu
     if 0.0 < ttc < inf:
         drift = o.vy * cos(e.yaw - own) - o.vx * sin(e.yaw - own) - (e.vlon * sin(own) + e.vlat * cos(own))
         wide = e.half_w + reach

@@ -130,10 +130,11 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
         braked = f"{ego} did not brake"
     else:
         braked = f"{ego} braked from {run['t_brake']:.2f} s with up to {run['max_brake']:.1f} m/s2"
-    if run["max_btn"] > 1.0:
-        short = f"; the brake demand exceeded what was there {run['max_btn']:.1f} times at {run['t_btn']:.2f} s"
-    else:
-        short = ""
+    short = ""
+    if run["t_late"] == run["t_late"]:  # not NaN
+        need, had, mu = run["late_need"], run["late_had"], run["late_mu"]
+        what = f"friction {mu:.2f}" if had >= 9.8 * mu else "its brakes"
+        short = f"; brake demand {need:.1f} m/s2 exceeded the {had:.1f} of {what} from {run['t_late']:.2f} s on"
     if hit is not None:
         swap = hit[H["b"]] == cast.ego
         other = cast.names[hit[H["a"]] if swap else hit[H["b"]]]
@@ -149,7 +150,8 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
     if run["min_ttc"] < inf:
         ttc = f"shortest time to collision {run['min_ttc']:.2f} s at {run['t_ttc']:.2f} s"
     nearest = cast.names[run["nearest"]]
-    return f"no contact: {why}; {braked}; closest {run['min_gap']:.2f} m to {nearest} at {run['t_gap']:.2f} s, {ttc}{short}"
+    closest = f"closest {run['min_gap']:.2f} m to {nearest} at {run['t_gap']:.2f} s"
+    return f"no contact: {why}; {braked}; {closest}, {ttc}{short}"
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def _rates(
 
 @inner
 def blown_drag(c: Any) -> float:
-    """Return the deceleration by a blown tyre [m/s2]: rolling resistance 0.3 (unverified) of a quarter of the weight."""
+    """Return what a blown tyre slows down [m/s2]: rolling resistance 0.3 (unverified) on its wheel."""
     return 0.3 * 0.25 * GRAVITY
 
 

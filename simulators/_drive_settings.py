@@ -211,7 +211,7 @@ class Actor(_Part):
     body: Literal[
         "car", "van", "truck", "bus", "motorcycle", "cyclist", "pedestrian", "child", "debris", "occluder"
     ] = Field("car", description="what it is; the category of its labels")
-    speed: Speed = Field(0.0, ge=0, le=100, description="speed at the start [m/s]")
+    speed: Speed = Field(ge=0, le=100, description="speed at the start [m/s]")
     road: Word | None = Field(None, description="the crossing road that it is on; the main road where not given")
     lane: int = Field(1, ge=1, description="lane at the start, counted from the right")
     offset: Length = Field(0.0, ge=-100, le=100, description="to the left of the lane's middle [m]")
