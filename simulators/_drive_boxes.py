@@ -5,26 +5,18 @@ A rectangle is (x, y, yaw, half length, half width).
 
 from __future__ import annotations
 
-from math import cos, hypot, inf, sin
+from math import cos, inf, sin, sqrt
 
 from ._drive_compile import inner, shared
 
 Rectangle = tuple[float, float, float, float, float]
 
 
-@shared
-def separation(
-    ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
+@inner
+def axes(
+    dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float
 ) -> tuple[float, float, float]:
-    """Return the widest gap [m] along the four face normals of two rectangles, and that normal from a to b.
-
-    Negative when they overlap (then the shallowest depth); never more than the true distance.
-
-    Source:
-        Gottschalk, Lin, Manocha, OBBTree, SIGGRAPH 1996 (separating axes).
-    """
-    dx, dy = bx - ax, by - ay
-    ca, sa, cb, sb = cos(ah), sin(ah), cos(bh), sin(bh)
+    """Return what `separation` does, for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
     c, s = abs(ca * cb + sa * sb), abs(ca * sb - sa * cb)
     best, nx, ny = -inf, 1.0, 0.0
     for axis in range(4):
@@ -44,22 +36,47 @@ def separation(
     return best, nx, ny
 
 
+@shared
+def separation(
+    ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
+) -> tuple[float, float, float]:
+    """Return the widest gap [m] along the four face normals of two rectangles, and that normal from a to b.
+
+    Negative when they overlap (then the shallowest depth); never more than the true distance.
+
+    Source:
+        Gottschalk, Lin, Manocha, OBBTree, SIGGRAPH 1996 (separating axes).
+    """
+    return axes(bx - ax, by - ay, cos(ah), sin(ah), al, aw, cos(bh), sin(bh), bl, bw)
+
+
 @inner
 def _corners_to(
-    ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
+    dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float
 ) -> float:
-    """Return the smallest distance from a corner of a to rectangle b."""
-    ca, sa, cb, sb = cos(ah), sin(ah), cos(bh), sin(bh)
+    """Return the smallest distance from a corner of a to rectangle b, which is (dx, dy) from it."""
     least = inf
     for corner in range(4):
         i = al if corner < 2 else -al
         j = aw if corner % 2 == 0 else -aw
-        px = ax + i * ca - j * sa - bx
-        py = ay + i * sa + j * ca - by
+        px = i * ca - j * sa - dx
+        py = i * sa + j * ca - dy
         out_x = max(abs(px * cb + py * sb) - bl, 0.0)
         out_y = max(abs(py * cb - px * sb) - bw, 0.0)
-        least = min(least, hypot(out_x, out_y))
-    return least
+        least = min(least, out_x * out_x + out_y * out_y)
+    return sqrt(least)
+
+
+@inner
+def clearance(
+    dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float
+) -> float:
+    """Return what `distance` does, for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
+    if axes(dx, dy, ca, sa, al, aw, cb, sb, bl, bw)[0] <= 0.0:
+        return 0.0
+    return min(
+        _corners_to(dx, dy, ca, sa, al, aw, cb, sb, bl, bw), _corners_to(-dx, -dy, cb, sb, bl, bw, ca, sa, al, aw)
+    )
 
 
 @shared
@@ -67,23 +84,15 @@ def distance(
     ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
 ) -> float:
     """Return the distance between two rectangles [m]: 0 when they touch or overlap."""
-    if separation(ax, ay, ah, al, aw, bx, by, bh, bl, bw)[0] <= 0.0:
-        return 0.0
-    return min(_corners_to(ax, ay, ah, al, aw, bx, by, bh, bl, bw), _corners_to(bx, by, bh, bl, bw, ax, ay, ah, al, aw))
+    return clearance(bx - ax, by - ay, cos(ah), sin(ah), al, aw, cos(bh), sin(bh), bl, bw)
 
 
-@shared
-def time_to_collision(
-    ax: float, ay: float, ah: float, al: float, aw: float,
-    bx: float, by: float, bh: float, bl: float, bw: float,
+@inner
+def meeting(
+    dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float,
     vx: float, vy: float,
 ) -> float:  # fmt: skip
-    """Return when two rectangles meet if b moves with (vx, vy) [m/s] against a and neither turns [s]; inf if never.
-
-    Exact: moving convex bodies overlap at a time when their projections on all four face normals do.
-    """
-    dx, dy = bx - ax, by - ay
-    ca, sa, cb, sb = cos(ah), sin(ah), cos(bh), sin(bh)
+    """Return what `time_to_collision` does, for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
     c, s = abs(ca * cb + sa * sb), abs(ca * sb - sa * cb)
     enter, leave = 0.0, inf
     for axis in range(4):
@@ -107,6 +116,19 @@ def time_to_collision(
         if enter > leave:
             return inf
     return enter
+
+
+@shared
+def time_to_collision(
+    ax: float, ay: float, ah: float, al: float, aw: float,
+    bx: float, by: float, bh: float, bl: float, bw: float,
+    vx: float, vy: float,
+) -> float:  # fmt: skip
+    """Return when two rectangles meet if b moves with (vx, vy) [m/s] against a and neither turns [s]; inf if never.
+
+    Exact: moving convex bodies overlap at a time when their projections on all four face normals do.
+    """
+    return meeting(bx - ax, by - ay, cos(ah), sin(ah), al, aw, cos(bh), sin(bh), bl, bw, vx, vy)
 
 
 @inner

@@ -151,7 +151,7 @@ def _alike(draw: Draw, one: Settings, first: Settings) -> None:
 
 def _run(found: Cast, r: int, settings: Settings) -> None:
     line = main_line(settings)
-    found.road[r, : len(line)] = line
+    _write(found.road[r], line)
     for n, patch in enumerate(settings.road.patches):
         found.patches[r, n] = (patch.start, patch.end, patch.right, patch.left, patch.friction)
     table = settings.impact.table()
@@ -197,13 +197,14 @@ def _actor(
         heading += pi
         own_line = _reversed(own_line)
     path = found.paths[r, i]
-    path[: len(own_line)] = own_line
+    _write(path, own_line)
     fixed = kind.way == "fixed"
     inertia = mass * (length * length + width * width) / 12.0
     yaw = heading + turned
     jerk = kind.jerk if actor.jerk is None else actor.jerk
     values = {
-        "x": x, "y": y_world, "yaw": yaw, "speed": actor.speed, "vx": actor.speed * cos(yaw),
+        "x": x, "y": y_world, "yaw": yaw, "cosine": cos(yaw), "sine": sin(yaw),
+        "speed": actor.speed, "vx": actor.speed * cos(yaw),
         "vy": actor.speed * sin(yaw), "vlon": actor.speed, "cruise": actor.speed, "stop": inf,
         "mu": settings.friction, "brake_left": 1.0, "late": actor.delay, "delay": actor.delay,
         "half_l": 0.5 * length, "half_w": 0.5 * width, "height": height, "wheelbase": wheelbase,
@@ -211,7 +212,7 @@ def _actor(
         "inv_mass": 0.0 if fixed else 1.0 / mass, "inertia": inertia, "inv_inertia": 0.0 if fixed else 1.0 / inertia,
         "yaw_inertia": actor.inertia or inertia, "brakes": actor.brakes or kind.brakes,
         "drive": actor.drive or kind.drive, "jerk": jerk, "most_steer": kind.steer,
-        "steer_rate": actor.steer_rate, "cornering": actor.cornering, "high": kind.gravity_centre,
+        "steer_rate": actor.steer_rate, "cornering": actor.cornering, "high": actor.mass_height or kind.gravity_centre,
         "d_home": sign * y, "way": WAYS[kind.way], "model": MODELS[actor.model],
         "mode": FIXED if fixed else WAYS["rails"], "pedal_move": -1, "follow": -1, "pieces": len(own_line),
     }  # fmt: skip
@@ -248,7 +249,7 @@ def _move(
         }  # fmt: skip
     elif isinstance(move, Cross | DartOut):
         values |= {"kind": CROSS, "a": move.acceleration, "to": move.speed, "heading": heading}
-        values["stop_after"] = inf if move.stop_after is None else move.stop_after
+        values["stop_after"] = move.stop_after or 0.0
     elif isinstance(move, Turn):
         values |= {"kind": TURN, "angle": move.angle, "radius": move.radius, "speed": move.speed or 0.0}
     elif isinstance(move, RunRedLight):
@@ -332,6 +333,11 @@ def crossing_line(settings: Settings, name: str, line: Line) -> Line:
     heading += crossing.angle
     half = 0.5 * crossing.lanes * crossing.lane_width
     return [(x + half * sin(heading), y - half * cos(heading), heading, 0.0, 1e9, 0.0)]
+
+
+def _write(path: Records, line: Line) -> None:
+    for n, piece in enumerate(line):
+        path[n] = (*piece, cos(piece[2]), sin(piece[2]))
 
 
 def _place(line: Line, s: float, d: float) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 from ._drive_boxes import distance
 from ._drive_compile import inner
 from ._drive_motion import GRAVITY, ahead, blown_drag, longitudinal, plan_slide
-from ._drive_paths import heading_at, project
+from ._drive_paths import heading_at, project, set_piece
 from ._drive_state import (
     ACCELERATE,
     AT_AFTER,
@@ -61,7 +61,8 @@ def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float
     sideways = sqrt(max(grip * grip - most * most, 0.0))
     _turn_wheel(c, paths[i], moves, i, t, h, sideways)
     square = max(c.speed * c.speed, 1e-9)
-    demand = square * abs(tan(c.wheel)) / c.wheelbase
+    c.bend = tan(c.wheel) / c.wheelbase if c.wheel != 0.0 else 0.0
+    demand = square * abs(c.bend)
     slips = c.turns == 1 and c.model != ONLY_DYNAMIC  # it slipped before
     loose = slips and (demand > 0.1 * grip or abs(c.vlat - c.rate * c.lr) > 0.005 * c.speed)
     if c.way == KINEMATIC and (
@@ -75,13 +76,14 @@ def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float
         return cut
     c.mode, c.turns = KINEMATIC, 0
     if c.model != ONLY_DYNAMIC:  # the friction circle: what braking leaves over may steer
-        limit = min(tan(c.most_steer), sideways * c.wheelbase / square)
-        c.wheel = atan(min(max(tan(c.wheel), -limit), limit))
-    curvature = tan(c.wheel) / c.wheelbase
-    c.rate = c.speed * curvature
+        limit = sideways / square
+        if abs(c.bend) > limit:
+            c.bend = limit if c.bend > 0.0 else -limit
+            c.wheel = atan(c.bend * c.wheelbase)
+    c.rate = c.speed * c.bend
     c.vlon, c.vlat = c.speed, c.rate * c.lr
-    c.vx = c.vlon * cos(c.yaw) - c.vlat * sin(c.yaw)
-    c.vy = c.vlon * sin(c.yaw) + c.vlat * cos(c.yaw)
+    c.vx = c.vlon * c.cosine - c.vlat * c.sine
+    c.vy = c.vlon * c.sine + c.vlat * c.cosine
     return cut
 
 
@@ -89,6 +91,12 @@ def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float
 def _pedals(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float, grip: float, drag: float) -> float:
     """Plan the acceleration; return when it changes by itself."""
     c = cars[i]
+    if c.cross_stop > 0.0 and c.commanded == 0:  # stand still again where the crossing ends
+        left = c.cross_stop - project(paths[i], c.pieces, c.x, c.y)[0]
+        if left <= c.speed * c.speed / (2.0 * min(c.brakes, grip)) + c.speed * h:
+            c.pedal_move, c.pedal_from, c.pedal_to = max(c.pedal_move, 0), t, 0.0
+            c.pedal_a = -c.speed * c.speed / (2.0 * max(left, 1e-3))
+            c.cross_stop = 0.0
     cut = inf
     smooth = 0.0
     if c.commanded == 1:
@@ -182,17 +190,20 @@ def steered(c: Any, tau: float) -> float:
 @inner
 def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sideways: float) -> float:
     """Keep the path: feed forward its curvature, pull the rear axle to it; all of it half a segment ahead."""
-    rear_x, rear_y = c.x - c.lr * cos(c.yaw), c.y - c.lr * sin(c.yaw)
+    rear_x, rear_y = c.x - c.lr * c.cosine, c.y - c.lr * c.sine
     s, d, piece = project(path, c.pieces, rear_x, rear_y)
     bend = path[piece].curvature
     off = c.yaw - heading_at(path, piece, s)
-    off -= 2.0 * pi * round(off / (2.0 * pi))
+    if abs(off) > pi:
+        off -= 2.0 * pi * round(off / (2.0 * pi))
     half = 0.5 * h
+    y, dy, ddy = reference(c, moves, i, t + half)
+    if off == 0.0 and bend == 0.0 and d == y and dy == 0.0 and ddy == 0.0 and c.vlat == 0.0 and c.rate == 0.0:
+        return 0.0  # just where it should be
     free = max(1.0 - bend * d, 0.1)
     drift = (c.vlat - c.rate * c.lr) * cos(off)
     rate = c.vlon * sin(off) + drift
     turned = off + (c.rate - bend * c.vlon / free) * half
-    y, dy, ddy = reference(c, moves, i, t + half)
     most = sideways * (CAREFUL if c.turns == 1 else 1.0)
     # what is off is made up no faster than the grip can stop it again: else saturation would swing for ever
     error = y - d - rate * half
@@ -254,23 +265,21 @@ def begin(m: Any, number: int, c: Any, path: Any, t: float) -> None:
     elif m.kind == TURN and m.speed > 0.0:
         c.cruise = m.speed
     if m.kind == CROSS:
-        c.pedal_from = t
+        c.pedal_from, c.cross_stop = t, m.stop_after
         c.yaw = m.heading
+        c.cosine, c.sine = cos(c.yaw), sin(c.yaw)
         c.pieces = 1
-        path[0].x, path[0].y, path[0].heading = c.x, c.y, m.heading
-        path[0].s, path[0].length, path[0].curvature = 0.0, 1e9, 0.0
+        set_piece(path[0], c.x, c.y, m.heading, 0.0, 1e9, 0.0)
         c.d_home = 0.0
     elif m.kind == TURN:
         # an arc from the rear axle on, since that is what follows the path
-        x, y = c.x - c.lr * cos(c.yaw), c.y - c.lr * sin(c.yaw)
+        x, y = c.x - c.lr * c.cosine, c.y - c.lr * c.sine
         bend = (1.0 if m.angle >= 0.0 else -1.0) / m.radius
         long = abs(m.angle) * m.radius
         c.pieces = 2
-        path[0].x, path[0].y, path[0].heading = x, y, c.yaw
-        path[0].s, path[0].length, path[0].curvature = 0.0, long, bend
-        path[1].x = x + (sin(c.yaw + m.angle) - sin(c.yaw)) / bend
-        path[1].y = y - (cos(c.yaw + m.angle) - cos(c.yaw)) / bend
-        path[1].heading, path[1].s, path[1].length, path[1].curvature = c.yaw + m.angle, long, 1e9, 0.0
+        set_piece(path[0], x, y, c.yaw, 0.0, long, bend)
+        end = c.yaw + m.angle
+        set_piece(path[1], x + (sin(end) - c.sine) / bend, y - (cos(end) - c.cosine) / bend, end, long, 1e9, 0.0)
         c.d_home = 0.0
 
 

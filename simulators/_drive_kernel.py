@@ -13,10 +13,8 @@ from math import atan2, cos, hypot, inf, sin
 from pathlib import Path
 from typing import Any
 
-from numba import njit
-
-from ._drive_boxes import separation, touching_point
-from ._drive_compile import inner
+from ._drive_boxes import axes, clearance, meeting, separation, touching_point
+from ._drive_compile import entry, inner
 from ._drive_driver import begin, due, margin, plan, steered
 from ._drive_impact import planar_impulse
 from ._drive_look import look
@@ -83,12 +81,34 @@ def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
     for i in range(len(cars)):
         c, row = cars[i], rows[w.table_rows, i]
         _, d, _ = project(road, pieces, c.x, c.y)
-        row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(sin(c.yaw), cos(c.yaw)), c.speed
+        row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(c.sine, c.cosine), c.speed
         row.acceleration, row.steer = c.a, c.steer
+        row.jerk = (c.a - c.before_a) * 20.0  # over one row
+        c.before_a = c.a
+        row.gap, row.ttc = _nearest(cars, i)
         row.vx, row.vy, row.yaw_rate, row.d = c.vx, c.vy, c.rate, d
         row.lane = int(min(max(d // w.lane_width + 1.0, 0.0), w.lanes + 1.0))
         row.hit = c.hit
     w.table_rows += 1
+
+
+@inner
+def _nearest(cars: Any, i: int) -> tuple[float, float]:
+    """Return an actor's smallest distance to anybody [m] and its shortest time to collision [s]; inf = none."""
+    a = cars[i]
+    gap = ttc = inf
+    for k in range(len(cars)):
+        if k != i:
+            b = cars[k]
+            dx, dy, vx, vy = b.x - a.x, b.y - a.y, b.vx - a.vx, b.vy - a.vy
+            apart = clearance(dx, dy, a.cosine, a.sine, a.half_l, a.half_w, b.cosine, b.sine, b.half_l, b.half_w)
+            gap = min(gap, apart)
+            if vx != 0.0 or vy != 0.0:
+                time = meeting(
+                    dx, dy, a.cosine, a.sine, a.half_l, a.half_w, b.cosine, b.sine, b.half_l, b.half_w, vx, vy
+                )  # fmt: skip
+                ttc = min(ttc, time)
+    return gap, ttc
 
 
 @inner
@@ -358,7 +378,9 @@ def _next_contact(cars: Any, paths: Any, span: float) -> tuple[float, int, int, 
                 continue
             if _resting(a) and _resting(b):
                 continue
-            gap = separation(a.x, a.y, a.yaw, a.half_l, a.half_w, b.x, b.y, b.yaw, b.half_l, b.half_w)[0]
+            gap = axes(
+                b.x - a.x, b.y - a.y, a.cosine, a.sine, a.half_l, a.half_w, b.cosine, b.sine, b.half_l, b.half_w
+            )[0]
             creep = CREEP
             if gap <= 1e-9:
                 when = 0.0  # still touching from the last impact: only what closes in again is another one
@@ -388,7 +410,7 @@ def _restitution(spots: Any, closing: float) -> float:
 @inner
 def _side(c: Any, nx: float, ny: float) -> int:
     """Return the side by which a direction leaves a body: 0 front, 1 rear, 2 left, 3 right."""
-    along, across = nx * cos(c.yaw) + ny * sin(c.yaw), ny * cos(c.yaw) - nx * sin(c.yaw)
+    along, across = nx * c.cosine + ny * c.sine, ny * c.cosine - nx * c.sine
     if abs(along) >= abs(across):
         return 0 if along >= 0.0 else 1
     return 2 if across >= 0.0 else 3
@@ -405,7 +427,7 @@ def energy(c: Any) -> float:
 @inner
 def _bearing(c: Any, x: float, y: float) -> float:
     """Return a direction in a body's own frame: 0 = ahead, positive = to its left [rad]."""
-    return atan2(y * cos(c.yaw) - x * sin(c.yaw), x * cos(c.yaw) + y * sin(c.yaw))
+    return atan2(y * c.cosine - x * c.sine, x * c.cosine + y * c.sine)
 
 
 @inner
@@ -558,7 +580,6 @@ def _end_step(
     if w.k % every == 0:
         if e.hit == 0:
             w.max_jerk = max(w.max_jerk, abs(e.a - e.before_a) * 20.0)
-            e.before_a = e.a
         _rows(w, cars, road, pieces, rows)
     rest = w.first_contact < inf
     if rest:
@@ -582,7 +603,6 @@ def begin_run(
     _ground(w, cars, road, pieces, patches, faults, 0.0)
     _fire(w, cars, paths, moves, events, road, pieces, ego, 0.0)
     look(w, cars, paths, ego, 0.0)
-    cars[ego].before_a = cars[ego].a
     _rows(w, cars, road, pieces, rows)
     if motion:
         _pose(cars, poses[0])
@@ -625,7 +645,7 @@ def _compiled(source: str) -> tuple[Callable[..., Any], Callable[..., Any], Call
     of the functions themselves: a change in any of the files makes the cache stale.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @entry
     def start(runs, cars, paths, moves, faults, road, pieces, patches, events, rows, poses, ego, motion):  # type: ignore[no-untyped-def]
         if source == "":
             return
@@ -635,7 +655,7 @@ def _compiled(source: str) -> tuple[Callable[..., Any], Callable[..., Any], Call
                 poses[r], ego, motion,
             )  # fmt: skip
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @entry
     def advance(  # type: ignore[no-untyped-def]
         runs, cars, paths, moves, queue, faults, road, pieces, patches, spots, events, hits, answers, rows, poses,
         ego, rate, k_start, k_end, every, motion,
@@ -651,7 +671,7 @@ def _compiled(source: str) -> tuple[Callable[..., Any], Callable[..., Any], Call
                 waiting += 1
         return waiting
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @entry
     def order(runs, cars, queue, faults, t, which, who, acceleration, steer):  # type: ignore[no-untyped-def]
         if source == "":
             return

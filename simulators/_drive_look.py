@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cos, hypot, inf, sin
 from typing import Any
 
-from ._drive_boxes import distance, time_to_collision
+from ._drive_boxes import clearance, meeting
 from ._drive_compile import inner
 from ._drive_motion import GRAVITY
 from ._drive_paths import heading_at, project
@@ -40,7 +40,7 @@ def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
         reach = hypot(e.half_l, e.half_w) + hypot(o.half_l, o.half_w)
         vx, vy = o.vx - e.vx, o.vy - e.vy
         if hypot(dx, dy) - reach < w.min_gap:
-            gap = distance(e.x, e.y, e.yaw, e.half_l, e.half_w, o.x, o.y, o.yaw, o.half_l, o.half_w)
+            gap = clearance(dx, dy, e.cosine, e.sine, e.half_l, e.half_w, o.cosine, o.sine, o.half_l, o.half_w)
             if gap < w.min_gap:
                 w.min_gap, w.t_gap, w.nearest = gap, t, i
         so, do, found = project(paths[ego], e.pieces, o.x, o.y)
@@ -51,10 +51,12 @@ def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
         pace = o.vx * cos(heading) + o.vy * sin(heading)
         closing = e.vlon * cos(own) - e.vlat * sin(own) - pace
         bumper = so - s - e.half_l - reach_s
-        inside = bumper > 0.0 and abs(do - d) < e.half_w + reach_d
+        inside = bumper > 1e-6 and abs(do - d) < e.half_w + reach_d  # nearer than that they touch
         ttc = inf
         if dx * vx + dy * vy < reach * hypot(vx, vy):  # else they drift apart
-            ttc = time_to_collision(e.x, e.y, e.yaw, e.half_l, e.half_w, o.x, o.y, o.yaw, o.half_l, o.half_w, vx, vy)
+            ttc = meeting(
+                dx, dy, e.cosine, e.sine, e.half_l, e.half_w, o.cosine, o.sine, o.half_l, o.half_w, vx, vy
+            )  # fmt: skip
             if ttc < w.min_ttc:
                 w.min_ttc, w.t_ttc = ttc, t
         if inside:
@@ -62,7 +64,7 @@ def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
                 w.min_thw, w.t_thw = bumper / e.speed, t
             if closing > 0.0 and closing * closing / (2.0 * bumper) > w.max_drac:
                 w.max_drac, w.t_drac = closing * closing / (2.0 * bumper), t
-        if so > s and (inside or 0.0 < ttc < inf):
+        if so > s and (inside or 1e-6 < ttc < inf):
             # on course to somebody beside the path, the way left is what closes until the boxes meet
             free = bumper if inside else ttc * max(closing, 0.0)
             _threat(w, e, o, free, closing, pace, ttc, do - d, reach_d, own, brakes, grip, t)
@@ -88,7 +90,7 @@ def _threat(
         w.max_btn, w.t_btn = need / brakes, t
         if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late
             w.t_late, w.late_need, w.late_had, w.late_mu = t, need, brakes, e.mu
-    if 0.0 < ttc < inf:
+    if 1e-6 < ttc < inf:
         drift = o.vy * cos(e.yaw - own) - o.vx * sin(e.yaw - own) - (e.vlon * sin(own) + e.vlat * cos(own))
         wide = e.half_w + reach
         left = max(2.0 * (across + drift * ttc + wide) / (ttc * ttc), 0.0)

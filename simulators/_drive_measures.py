@@ -31,9 +31,13 @@ MEASURES: Schema = {
     "t_min_gap": Column(unit="s", about="when that was"),
     "min_thw": Column(unit="s", about="shortest headway, bumper gap / ego speed, behind somebody in the ego's path"),
     "max_drac": Column(unit="m/s2", about="largest deceleration needed behind somebody in the ego's path"),
-    "max_btn": Column(about="largest brake threat number: deceleration needed / what brakes and grip can give"),
+    "max_btn": Column(
+        about="largest brake threat number: deceleration needed / what brakes and grip give; no limit before a contact"
+    ),
     "t_max_btn": Column(unit="s", null=True, about="when that was"),
-    "max_stn": Column(about="largest steer threat number: sideways acceleration needed / grip; 0 = never on course"),
+    "max_stn": Column(
+        about="largest steer threat number: sideways acceleration needed / grip; 0 = never on course; no limit likewise"
+    ),
     "t_max_stn": Column(unit="s", null=True, about="when that was"),
     "contact_time": Column(unit="s", null=True, about="when the ego was first touched"),
     "contact_speed": Column(unit="m/s", about="closing speed along the normal at the ego's first contact; 0 = none"),

@@ -15,7 +15,7 @@ from ._drive_paths import place, project
 from ._drive_state import DYNAMIC, FIXED, KINEMATIC, RAILS, SLIDING
 
 GRAVITY = 9.81  # [m/s2]
-FINEST = 0.0025  # step of the dynamic single-track [s]
+FINEST = 0.005  # step of the dynamic single-track [s]
 SLOW, FAST = 1.0, 2.0  # between these speeds the dynamic single-track is blended into the kinematic one [m/s]
 SETTLING = 0.05  # time in which it then loses its slip [s]
 
@@ -33,14 +33,17 @@ def rolled(c: Any, tau: float) -> tuple[float, float]:
 def arc(c: Any, tau: float) -> tuple[float, float, float, float, float, float, float, float]:
     """Kinematic single-track: x, y, yaw, vx, vy, rate, speed, way; speed and curvature are the rear axle's."""
     way, speed = rolled(c, tau)
-    curvature = tan(c.wheel) / c.wheelbase
+    if c.bend == 0.0:
+        x, y = c.x + way * c.cosine, c.y + way * c.sine
+        return x, y, c.yaw, speed * c.cosine, speed * c.sine, 0.0, speed, way
+    curvature = c.bend
     yaw = c.yaw + curvature * way
     # the chord of an arc: exact, and smooth where the curvature goes through zero
     half = 0.5 * curvature * way
     chord = way * (sin(half) / half if abs(half) > 1e-6 else 1.0 - half * half / 6.0)
     cy, sy = cos(yaw), sin(yaw)
-    x = c.x + chord * cos(c.yaw + half) + c.lr * (cy - cos(c.yaw))
-    y = c.y + chord * sin(c.yaw + half) + c.lr * (sy - sin(c.yaw))
+    x = c.x + chord * cos(c.yaw + half) + c.lr * (cy - c.cosine)
+    y = c.y + chord * sin(c.yaw + half) + c.lr * (sy - c.sine)
     rate = curvature * speed
     return x, y, yaw, speed * cy - rate * c.lr * sy, speed * sy + rate * c.lr * cy, rate, speed, way
 
@@ -291,11 +294,13 @@ def move(c: Any, path: Any, tau: float, t: float) -> None:
     x, y, yaw, vx, vy, rate, speed = ahead(c, path, tau)
     if c.mode == RAILS and c.speed == 0.0 and speed == 0.0:
         vx = vy = rate = 0.0
+    if yaw != c.yaw:
+        c.cosine, c.sine = cos(yaw), sin(yaw)
     c.x, c.y, c.yaw, c.vx, c.vy, c.rate, c.speed = x, y, yaw, vx, vy, rate, speed
     if c.mode == SLIDING:
         return
-    c.vlon = vx * cos(yaw) + vy * sin(yaw)
-    c.vlat = vy * cos(yaw) - vx * sin(yaw)
+    c.vlon = vx * c.cosine + vy * c.sine
+    c.vlat = vy * c.cosine - vx * c.sine
     if c.mode == DYNAMIC and c.vlon < 1e-6:
         c.vx = c.vy = c.rate = c.vlon = c.vlat = c.speed = 0.0
     c.asked += c.pedal * tau

@@ -14,7 +14,7 @@ from ._drive_compile import inner
 @inner
 def along_piece(p: Any, x: float, y: float) -> tuple[float, float]:
     """Return how far along a piece a place is [m], from its beginning, and its offset to the left [m]."""
-    c, s = cos(p.heading), sin(p.heading)
+    c, s = p.cosine, p.sine
     dx, dy = x - p.x, y - p.y
     if p.curvature == 0.0:
         return dx * c + dy * s, dy * c - dx * s
@@ -22,8 +22,16 @@ def along_piece(p: Any, x: float, y: float) -> tuple[float, float]:
     sign = 1.0 if radius > 0.0 else -1.0
     rx, ry = dx + radius * s, dy - radius * c  # from the arc's centre
     turned = atan2(sign * rx, -sign * ry) - p.heading
-    turned -= 2.0 * pi * round(turned / (2.0 * pi))
+    if abs(turned) > pi:
+        turned -= 2.0 * pi * round(turned / (2.0 * pi))
     return turned * radius, sign * (abs(radius) - hypot(rx, ry))
+
+
+@inner
+def set_piece(p: Any, x: float, y: float, heading: float, s: float, length: float, curvature: float) -> None:
+    """Write a piece of a path."""
+    p.x, p.y, p.heading, p.s, p.length, p.curvature = x, y, heading, s, length, curvature
+    p.cosine, p.sine = cos(heading), sin(heading)
 
 
 @inner
@@ -65,6 +73,8 @@ def place(path: Any, n: int, s: float, d: float) -> tuple[float, float, float]:
     """Return x, y [m] and heading [rad] at a way along a path and an offset to its left."""
     p = path[piece_at(path, n, s)]
     ds = s - p.s
+    if p.curvature == 0.0:
+        return p.x + ds * p.cosine - d * p.sine, p.y + ds * p.sine + d * p.cosine, p.heading
     turned = p.curvature * ds
     half = 0.5 * turned
     chord = ds * (sin(half) / half if abs(half) > 1e-6 else 1.0 - half * half / 6.0)

@@ -238,6 +238,7 @@ class Actor(_Part):
         0.5, ge=0.3, le=0.7, description="distance of the centre of mass from the front axle / wheelbase"
     )
     mass: Mass | None = Field(None, gt=0, le=80000, description="mass with load [kg]")
+    mass_height: Length | None = Field(None, gt=0, le=3, description="height of the centre of mass above the road [m]")
     inertia: float | None = Field(None, gt=0, description="yaw inertia until contact; a box's where not given [kg m2]")
     brakes: Acceleration | None = Field(
         None, gt=0, le=15, description="deceleration that its brakes can give on any grip [m/s2]"

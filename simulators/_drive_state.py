@@ -34,11 +34,11 @@ def _record(floats: str, whole: str = "") -> np.dtype[np.void]:
 
 CAR = _record(
     # now
-    "x y yaw speed vx vy rate vlon vlat "
+    "x y yaw cosine sine speed vx vy rate vlon vlat "
     # in the present segment: acceleration along the path, its slope, when it stops; slope of the pedals
     "a j stop pedal "
     # built up by the actuators; wheel: what the front wheels do in this segment; aim: what they turn to
-    "asked steer wheel aim lag "
+    "asked steer wheel bend aim lag "
     # sliding: accelerations; dynamic: where the segment leads to and how long it is
     "fx fy fw span x1 y1 yaw1 vx1 vy1 rate1 "
     # what it wants
@@ -57,7 +57,7 @@ MOVE = _record(
     "actor kind trigger who after started ended lane order",
 )
 
-PIECE = _record("x y heading s length curvature")
+PIECE = _record("x y heading s length curvature cosine sine")
 
 FAULT = _record("onset end severity ramp", "actor kind")
 
@@ -81,6 +81,6 @@ HIT = _record(
     "a b again side_a side_b event",
 )
 
-ROW = _record("x y yaw speed acceleration steer vx vy yaw_rate d", "lane hit")
+ROW = _record("x y yaw speed acceleration jerk steer vx vy yaw_rate d gap ttc", "lane hit")
 
 SPOT = _record("speed value")  # a row of the restitution table

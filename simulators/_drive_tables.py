@@ -31,6 +31,9 @@ def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
         "vy": Column(unit="m/s", floor=1e-9, about="of the centre, world frame"),
         "yaw_rate": Column(unit="rad/s", floor=1e-9),
         "acceleration": Column(unit="m/s2", floor=1e-9, about="along the path, as realised"),
+        "jerk": Column(unit="m/s3", floor=1e-9, about="change of acceleration since the row before"),
+        "gap": Column(unit="m", floor=1e-9, about="smallest distance to anybody else; inf = nobody is there"),
+        "ttc": Column(unit="s", floor=1e-9, about="shortest 2-D time to collision with anybody; inf = never"),
         "steer": Column(unit="rad", floor=1e-9, about="angle of the front wheels, before a fault's offset"),
         "lane": Column("int64", about="lane of the centre; 0 or one more than there are = off the road"),
         "d": Column(unit="m", floor=1e-9, about="offset to the left of the main road's right edge"),
@@ -96,10 +99,8 @@ def actor_rows(
         "width": size[run, :, 1].reshape(-1),
         "hit": chosen["hit"] != 0,
     }
-    for name in schema:
-        if name not in columns:
-            columns[name] = np.ascontiguousarray(chosen[name])
-    return Table(schema, columns, np.concatenate([[0], np.cumsum(counts * actors)]).astype(np.int64))
+    ordered = {name: columns[name] if name in columns else np.ascontiguousarray(chosen[name]) for name in schema}
+    return Table(schema, ordered, np.concatenate([[0], np.cumsum(counts * actors)]).astype(np.int64))
 
 
 def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArray, stories: Sequence[Story]) -> Table:

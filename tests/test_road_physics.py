@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mischance.errors import RunError
 from mischance.randomness import Streams
 from mischance.simulators import _drive_boxes as boxes
 from mischance.simulators._bullet import RigidBox, collide
@@ -135,6 +136,88 @@ def test_dynamic_single_track_keeps_to_the_friction_circle_and_spins_no_energy_u
         assert np.diff(energy)[braking].max() < 1e-3 * energy[0]
 
 
+def test_dynamic_single_track_agrees_with_commonroad_where_tyres_are_linear():
+    """Random manoeuvres below 0.3 g: yaw rate, slip and place within 1 % of their largest values."""
+    models = pytest.importorskip("vehiclemodels.vehicle_dynamics_st")
+    from vehiclemodels.parameters_vehicle2 import parameters_vehicle2
+
+    p = parameters_vehicle2()
+    base = p.a + p.b
+    ego = {
+        "model": "dynamic", "mass": p.m, "inertia": p.I_z, "wheelbase": base, "balance": p.a / base,
+        "mass_height": p.h_s, "length": p.l, "width": p.w, "cornering": -p.tire.p_ky1 / p.tire.p_dy1, "jerk": 0.0,
+        "steer_rate": 20.0,
+    }  # fmt: skip
+    rng = np.random.default_rng(2)
+    for _ in range(12):
+        speed = float(rng.uniform(12, 30))
+        most = 0.2 * G * base / speed**2  # a step overshoots: a fifth of g stays below 0.3
+        angles, pedals = rng.uniform(-most, most, 8), rng.uniform(-1.0, 1.0, 8)
+        tree = {"actors": {"ego": {**ego, "speed": speed}}, "friction": p.tire.p_dy1, "rate": 500}
+        world = Road(Road.Settings.model_validate(tree))
+        chunks = [world.start([Draw(7, 0)], [Streams(7, 0)])]
+        for k in range(80):
+            order = {"actor": ["ego"], "acceleration": [pedals[k // 10]], "steer": [angles[k // 10]]}
+            commands = Commands(Table.of(Road.commands, [order]), np.array([True]))
+            chunks.append(world.advance((k + 1) / 20, commands))
+        motion = join_chunks(chunks[1:]).motion
+        assert motion is not None
+        theirs = _commonroad(models.vehicle_dynamics_st, p, speed, angles, pedals)
+        yaw = 2 * np.arctan2(motion.pose[0, :, 0, 5], motion.pose[0, :, 0, 6])
+        vx, vy = motion.velocity[0, :, 0, 0], motion.velocity[0, :, 0, 1]
+        ours = {
+            "rate": motion.velocity[0, :, 0, 5],
+            "slip": np.arctan2(vy, vx) - yaw,
+            "yaw": yaw,
+            "x": motion.pose[0, :, 0, 0],
+            "y": motion.pose[0, :, 0, 1] - motion.pose[0, 0, 0, 1],
+        }
+        for name, column in {"rate": 5, "slip": 6, "yaw": 4, "x": 0, "y": 1}.items():
+            assert np.abs(ours[name] - theirs[:, column]).max() < 0.01 * np.abs(theirs[:, column]).max(), name
+
+
+def _commonroad(rhs: Any, p: Any, speed: float, angles: Any, pedals: Any) -> Any:
+    """Integrate CommonRoad's single-track at 1000 Hz with a steering lag of 0.1 s; a row each 2 ms."""
+    state = np.array([0.0, 0.0, 0.0, speed, 0.0, 0.0, 0.0])
+    found = [state.copy()]
+
+    def rates(x: Any, k: int) -> Any:
+        steering = (angles[k] - x[2]) / 0.1
+        p.steering.v_min, p.steering.v_max = -20.0, 20.0
+        return np.array(rhs(list(x), [steering, pedals[k]], p))
+
+    h = 0.001
+    for n in range(4000):
+        k = n // 500
+        k1 = rates(state, k)
+        k2 = rates(state + 0.5 * h * k1, k)
+        k3 = rates(state + 0.5 * h * k2, k)
+        k4 = rates(state + h * k3, k)
+        state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        if n % 2:
+            found.append(state.copy())
+    return np.array(found)
+
+
+def test_above_the_linear_range_tyres_give_less_and_never_more_than_the_grip():
+    """The same steering: beyond half of the grip the car turns wider than linear tyres would, below it does not."""
+    turned = {}
+    for friction in (0.9, 0.35, 0.2):
+        tree = {"actors": {"ego": {"speed": 20.0, "model": "dynamic"}}, "friction": friction}
+        world = Road(Road.Settings.model_validate(tree))
+        world.start([Draw(7, 0)], [Streams(7, 0)])
+        order = {"actor": ["ego"], "acceleration": [0.0], "steer": [0.02]}
+        chunk = world.advance(3.0, Commands(Table.of(Road.commands, [order]), np.array([True])))
+        assert chunk.motion is not None
+        sideways = np.diff(chunk.motion.velocity[0, :, 0, :2], axis=0) * 100
+        turned[friction] = float(np.linalg.norm(sideways, axis=1).max())
+    linear = 20.0**2 * math.tan(0.02) / 2.7  # a balanced car with linear tyres does not understeer
+    assert turned[0.9] == pytest.approx(linear, rel=0.05)  # it overshoots a little before it settles
+    assert turned[0.35] < linear
+    assert turned[0.35] < 0.35 * G * 1.001
+    assert turned[0.2] < 0.2 * G * 1.001
+
+
 # -- stage 2: contact --------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +273,73 @@ def _lateral(chunk: Chunk, name: str) -> tuple[Any, Any]:
     t, y = chunk.motion.t[before], chunk.motion.pose[0, before, i, 1]
     rate = chunk.motion.velocity[0, before, i, 1][-1]
     return np.append(t, t[-1] + 0.01), np.append(y, y[-1] + 0.01 * rate)
+
+
+def story(tree: dict[str, Any], until: float = 8.0) -> tuple[dict[str, Any], list[dict[str, Any]], Chunk]:
+    world, chunk = drive(tree, until=until)
+    return outcome(world), rows(chunk.events), chunk
+
+
+def test_who_runs_a_red_light_is_to_blame():
+    runner = {"speed": 12.0, "road": "side", "lane": 1, "station": -45.0,
+              "behaviour": [{"kind": "run_red_light", "when": {"station": -8.0}}]}  # fmt: skip
+    tree = {
+        "road": {"crossings": {"side": {"at": 60.0}}},
+        "actors": {"ego": {"speed": 15.0, "lane": 2}, "runner": runner},
+    }
+    got, events, chunk = story(tree)
+    assert events[0]["t"] == pytest.approx(37.0 / 12.0, abs=1e-9)
+    assert [event["kind"] for event in events[:2]] == ["red_light_run", "contact"]
+    assert events[1]["parent_id"] == events[0]["event_id"]
+    assert got["reason"].startswith("collision: runner ran a red light at 3.08 s")
+    table = chunk.tables["actors"].run(0)
+    assert table["yaw"][table["actor"] == 1][0] == pytest.approx(math.pi / 2)
+
+
+def test_a_left_turn_crosses_the_path_of_oncoming_traffic():
+    turn = {"kind": "turn", "angle": math.pi / 2, "radius": 8.0, "when": {"ttc": 1.9}}
+    turner = {"speed": 6.0, "lane": 2, "oncoming": True, "station": 70.0, "behaviour": [turn]}
+    tree = {"road": {"lanes": 2}, "actors": {"ego": {"speed": 15.0, "lane": 1}, "turner": turner}}
+    _, events, chunk = story(tree)
+    gap = 70.0 - 4.5
+    assert events[0]["t"] == pytest.approx(gap / 21.0 - 1.9, abs=1e-9)
+    table = chunk.tables["actors"].run(0)
+    mine = table["actor"] == 1
+    assert abs(math.remainder(table["yaw"][mine][-1] - 1.5 * math.pi, 2 * math.pi)) < 0.05
+    assert table["y"][mine][-1] < 0.0
+
+
+def test_one_manoeuvre_sets_off_another_and_who_crosses_may_stop():
+    lead = {"speed": 20.0, "gap": 60.0, "behaviour": [brake(1.013, 7.0)]}
+    ego = {"speed": 20.0, "behaviour": [brake(0.0, 5.0, when={"after": "lead", "delay": 0.4321})]}
+    person = {"body": "pedestrian", "speed": 0.0, "gap": 150.0, "offset": -3.0, "behaviour": [
+        {"kind": "cross", "stop_after": 2.0}]}  # fmt: skip
+    _, events, chunk = story({"actors": {"ego": ego, "lead": lead, "person": person}})
+    starts = {event["subject"]: event["t"] for event in events if event["kind"] == "brake_start"}
+    assert starts["lead"] == pytest.approx(1.013, abs=1e-12)
+    assert starts["ego"] == pytest.approx(1.013 + 0.4321, abs=1e-12)
+    table = chunk.tables["actors"].run(0)
+    assert table["d"][table["actor"] == 2][-1] == pytest.approx(1.75 - 3.0 + 2.0, abs=1e-6)
+
+
+def test_following_keeps_the_gap_that_it_is_asked_for():
+    """The equilibrium of the intelligent driver model: (gap + v T) / sqrt(1 - (v / v0)**4)."""
+    follow = {"kind": "follow", "headway": 1.5, "gap": 2.0}
+    actors = {"ego": {"speed": 25.0, "behaviour": [follow]}, "lead": {"speed": 15.0, "gap": 50.0}}
+    _, chunk = drive({"actors": actors}, until=80.0)
+    table = chunk.tables["actors"].run(0)
+    want = (2.0 + 15.0 * 1.5) / math.sqrt(1 - (15.0 / 25.0) ** 4)
+    assert table["gap"][-1] == pytest.approx(want, rel=0.01)
+
+
+@pytest.mark.parametrize("body", ["van", "truck", "bus", "motorcycle", "cyclist", "pedestrian", "child", "debris"])
+def test_every_kind_of_actor_is_hit_where_algebra_says(body: str):
+    speed = 0.0 if body == "debris" else 2.0
+    tree = {"actors": {"ego": {"speed": 20.0}, "other": {"body": body, "speed": speed, "gap": 30.0}}}
+    got, _, chunk = story(tree)
+    assert got["contact_time"] == pytest.approx(30.0 / (20.0 - speed), abs=1e-9)
+    assert rows(chunk.tables["contacts"])[0]["delta_v_a_x"] < 0
+    assert chunk.tables["actors"].schema["category"].names[chunk.tables["actors"].run(0)["category"][1]] == body
 
 
 # -- stage 3: impact ---------------------------------------------------------------------------------------------------
@@ -386,6 +536,42 @@ def test_faults_of_the_plant_do_what_they_say():
     blown = end(Fault("fault:0", "ego.tyre", "blow_out", 0.5, INF, 1.0))
     assert blown["speed"] < 25.0 - 0.5
     assert blown["d"] > 5.25
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------
+
+
+def test_commands_that_cannot_be_are_refused_with_run_actor_and_time():
+    world = Road(Road.Settings.model_validate({"actors": {"ego": {"speed": 20.0}}}))
+    world.start([Draw(7, 41), Draw(7, 42)], [Streams(7, 41), Streams(7, 42)])
+    world.advance(0.5, None)
+    fine = {"actor": ["ego"], "acceleration": [0.0], "steer": [0.0]}
+    for change, words in (
+        ({"acceleration": [math.nan]}, "run 42: a command at t = 0.5 s for ego that is not a number"),
+        ({"actor": ["me"]}, "run 42: a command at t = 0.5 s for 'me', who is not there"),
+    ):
+        table = Table.of(Road.commands, [fine, {**fine, **change}])
+        with pytest.raises(RunError, match=words):
+            world.advance(1.0, Commands(table, np.array([True, True])))
+    tree = {"actors": {"ego": {"speed": 20.0}, "other": {"speed": 0.0, "gap": 1.0, "station": 3.0}}}
+    with pytest.raises(RunError, match="run 9: ego and other overlap at the start"):
+        Road(Road.Settings.model_validate(tree)).start([Draw(7, 9)], [Streams(7, 9)])
+
+
+@pytest.mark.parametrize(
+    ("actor", "words"),
+    [
+        ({"behaviour": [{"kind": "brake", "when": {"ttc": 2.0, "distance": 3.0}}]}, "exactly one of"),
+        ({"behaviour": [{"kind": "brake", "when": {"after": "nobody"}}]}, "waits for 'nobody', who is not there"),
+        ({"behaviour": [{"kind": "cross"}]}, "cannot cross: use `turn`"),
+        ({"road": "side"}, "a road 'side' that is not there"),
+        ({"body": "occluder"}, "cannot move"),
+        ({"behaviour": [{"kind": "brake", "when": {"arrive": 0.5}}]}, "`arrive` goes with `cross`"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_words(actor: dict[str, Any], words: str):
+    with pytest.raises(ValueError, match=words):
+        Road.Settings.model_validate({"actors": {"ego": {"speed": 1.0}, "other": {"speed": 1.0, **actor}}})
 
 
 # -- columns of runs ---------------------------------------------------------------------------------------------------
