@@ -22,7 +22,7 @@ ASPHALT: Color = (0.25, 0.25, 0.27)
 GRASS: Color = (0.25, 0.40, 0.16)
 STEEL: Color = (0.62, 0.64, 0.66)
 BEHIND = 60.0  # metres of road drawn behind the start
-PROUD = 0.015  # lamps and wheels stick out a little: two faces in one plane flicker
+PROUD = 0.015  # how far lamps and wheels stand out of the body: two faces in one plane flicker
 DASH, PERIOD = 6.0, 18.0  # broken line of a motorway: 6 m painted, 12 m free
 
 
@@ -38,16 +38,16 @@ def _vehicle(vehicle: Vehicle, paint: Color) -> Body:
     build = _truck if vehicle.actor.body == "truck" else _car
     ground = -0.5 * height
     radius = min(0.33, 0.25 * height) if vehicle.actor.body == "car" else 0.5
-    shapes = build(length, width, height, paint)
+    shapes = build(length - 2.0 * PROUD, width - 2.0 * PROUD, height, paint)
     for i in (0.5, -0.5):
         for j in (1.0, -1.0):
-            place = (i * vehicle.wheelbase, j * (0.5 * width - 0.11 + PROUD), ground + radius)
+            place = (i * vehicle.wheelbase, j * (0.5 * width - 0.11), ground + radius)
             shapes.append(Shape("cylinder", (radius, 0.22, 0.0), (*place, HALF, 0.0, 0.0, HALF), RUBBER))
     for side in (1.0, -1.0):
         y = side * (0.5 * width - 0.25)
         z = ground + 0.45 * min(height, 1.6)
-        shapes.append(_box((0.06, 0.3, 0.14), (0.5 * length - 0.03 + PROUD, y, z), LAMP))
-        shapes.append(_box((0.06, 0.3, 0.14), (-0.5 * length + 0.03 - PROUD, y, z), RED))
+        shapes.append(_box((0.06, 0.3, 0.14), (0.5 * length - 0.03, y, z), LAMP))
+        shapes.append(_box((0.06, 0.3, 0.14), (-0.5 * length + 0.03, y, z), RED))
     tall = vehicle.actor.body == "truck"
     eye = ground + (2.4 if tall else 0.82 * height)
     front = 0.5 * length
@@ -69,7 +69,7 @@ def _car(length: float, width: float, height: float, paint: Color) -> list[Shape
         _box((length, width, 0.42 * height), (0.0, 0.0, ground + 0.37 * height), paint),
         _box((0.50 * length, 0.88 * width, 0.32 * height), (-0.06 * length, 0.0, ground + 0.74 * height), GLASS),
         _box((0.40 * length, 0.86 * width, 0.10 * height), (-0.06 * length, 0.0, ground + 0.95 * height), paint),
-        _box((0.02, 0.50, 0.11), (-0.5 * length - 0.005, 0.0, ground + 0.42 * height), WHITE),
+        _box((0.02, 0.50, 0.11), (-0.5 * length, 0.0, ground + 0.42 * height), WHITE),
     ]
 
 

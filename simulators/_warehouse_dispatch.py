@@ -99,7 +99,8 @@ class Floor:
     def route(self, start: Node, goal: Node) -> Route:
         """Return the way from bay to bay: along x first, then along y."""
         corner = (goal[0], start[1])
-        stops, aisles = [self.bay(start), self.point(start)], [NOWHERE]
+        stops = [self.bay(start), self.point(start)]
+        aisles: list[tuple[int, int]] = [NOWHERE]
         for a, b, aisle in ((start, corner, (0, start[1])), (corner, goal, (1, goal[0]))):
             if a != b:
                 stops.append(self.point(b))

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import atan2, cos, hypot, inf, pi, remainder, sin, sqrt
 
 Point = tuple[float, float]
-NOWHERE = (-1, -1)
+NOWHERE: tuple[int, int] = (-1, -1)  # not in an aisle
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""One run of the warehouse: SimPy says when, closed forms say where."""
+"""One run of the warehouse: SimPy says when, closed forms say where.
+
+It is one file above 400 lines because its handlers call each other in a circle: whoever changes a plan asks anew who
+is seen, who is touched and which crossings are let go.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from ._warehouse_tables import ACTORS, ORDERS, STAGES, STATES, columns
 
 if TYPE_CHECKING:
     from mischance.randomness import Streams
-    from mischance.truth import Draw
+    from mischance.truth import Draw, Fault
 
     from ._warehouse_dispatch import Node
     from ._warehouse_settings import Settings, Walker
@@ -476,9 +480,7 @@ class Run:
             wanted = {*agv.lost, *other.lost}
             causes = [f for f in self.faults.all if f.fault_id in wanted or (f.kind == "clock_skew" and f.onset < now)]
         else:
-            own = [f"{agv.name}.brakes", f"{agv.name}.scanner", "estop", "floor"]
-            found = [*self.faults.acting(now, own), *(self.faults.acting(agv.asked, own) if agv.asked >= 0 else [])]
-            causes = [fault for fault in self.faults.all if fault in found]
+            causes = self._to_blame(agv)
         stopping = agv.pending or agv.piece(now).kind == "brake"
         details = {"with": other.name, "impact_speed": impact, "faults": [fault.fault_id for fault in causes]}
         parent = agv.stop_event if stopping else agv.trip_event
@@ -486,3 +488,16 @@ class Run:
         ahead = other.ahead.get(agv.name, inf) if isinstance(other, Person) else inf
         self.judge.contact = Contact(now, agv.name, other.name, impact, event_id, tuple(causes), ahead)
         self.over, self.end = True, now
+
+    def _to_blame(self, agv: Agv) -> list[Fault]:
+        """Return the faults that had a part in an AGV's way to a person: of seeing, of answering, of braking."""
+        now, fleet = self.env.now, self.settings.fleet
+        kinds = {"blind"} | ({"late", "latency"} if agv.pending else set())
+        if agv.piece(now).kind == "brake":
+            kinds |= {"fade"}
+            slips = self.settings.grid.friction * self.faults.left("floor", "friction", agv.pieces[0].t) * G
+            kinds |= {"friction"} if slips < fleet.brake else set()
+        own = [f"{agv.name}.brakes", f"{agv.name}.scanner", "estop", "floor"]
+        times = [now, *([agv.asked, agv.pieces[0].t] if agv.pending else [])]
+        acting = {fault.fault_id for t in times for fault in self.faults.acting(t, own)}
+        return [fault for fault in self.faults.all if fault.fault_id in acting and fault.kind in kinds]

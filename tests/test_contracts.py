@@ -311,7 +311,8 @@ def no_agent_that_looks(name: str) -> dict[str, str]:
     """Return what takes faults of sensors out, and an agent that cannot do without them."""
     scenario = scenario_named(name)
     planned = [fault for fault in scenario.tree["faults"] if not fault["target"].startswith("sensors.")]
-    looks = scenario.agent is not None and set(scenario.agent.declared.reads) - {"truth"}
+    agent = None if scenario.agent is None else _construct(scenario.agent.cls, scenario.agent.settings)
+    looks = agent is not None and set(agent.reads) - {"truth"}  # settings may say what it reads
     return {"faults": json.dumps(planned), **({"agent": "null"} if looks else {})}
 
 

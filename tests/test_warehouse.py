@@ -202,6 +202,27 @@ def test_a_contact_comes_when_the_closed_form_says(ahead: float, walk: float, cu
     assert "blind of agv1.scanner" in outcome["reason"]
 
 
+def test_only_faults_that_had_a_part_are_blamed():
+    late, wet = fault("estop", "latency", 1.5), fault("floor", "friction", 0.8, number=1)
+    dry = fault("floor", "friction", 0.3, number=1)  # the brakes are weaker than the floor
+    told = {}
+    for name, faults in {"before": [late, wet], "wet": [fault("estop", "latency", 0.5), wet],
+                         "dry": [fault("estop", "latency", 0.8), dry]}.items():  # fmt: skip
+        outcome, _, _ = run(90.0, faults, fleet=ALONG, orders=STRAIGHT, people=walker(ahead=1.8, stands=5.0))
+        told[name] = outcome["reason"].partition(": ")[2]
+    assert told == {
+        "before": "latency of estop",
+        "wet": "latency of estop and friction of floor",
+        "dry": "latency of estop",
+    }
+
+
+def test_somebody_who_steps_out_too_near_is_touched_without_any_fault():
+    outcome, _, _ = run(90.0, fleet=ALONG, orders=STRAIGHT, people=walker(ahead=0.4, speed=1.6, stands=5.0))
+    assert outcome["reason"].endswith("walker1 stepped out 0.40 m ahead of it")
+    assert outcome["impact_speed"] > 0
+
+
 def test_the_margin_goes_through_zero_without_a_step():
     found = []
     for latency in np.linspace(0.5, 1.1, 61):
