@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mischance.truth import Schema
 
 
+BODIES = ("car", "truck")
+
+
 def actors(names: tuple[str, ...]) -> Schema:
     """Return the columns of `actors`: where everybody is, 20 times a second."""
     return {
@@ -21,9 +24,13 @@ def actors(names: tuple[str, ...]) -> Schema:
         "y": Column(unit="m", floor=1e-9, about="centre, from the right edge of the road"),
         "yaw": Column(unit="rad", floor=1e-9),
         "speed": Column(unit="m/s", floor=1e-9),
+        "vx": Column(unit="m/s", floor=1e-9, about="of the centre, along the road"),
+        "vy": Column(unit="m/s", floor=1e-9, about="of the centre, to the left"),
+        "yaw_rate": Column(unit="rad/s", floor=1e-9),
         "acceleration": Column(unit="m/s2", floor=1e-9, about="along the path, as realised"),
         "steer": Column(unit="rad", floor=1e-9),
         "lane": Column("int64", about="lane of the centre; 0 or one more than there are = off the road"),
+        "category": Column("category", names=BODIES),
         "length": Column(unit="m"),
         "width": Column(unit="m"),
         "hit": Column("bool", about="was in a contact: nobody drives it any more"),

@@ -19,7 +19,7 @@ from ._road_measures import MEASURES, OUTCOME, Contact, Judge
 from ._road_scene import scene
 from ._road_settings import Settings as RoadSettings
 from ._road_story import Story
-from ._road_tables import actors, contacts, label, table
+from ._road_tables import BODIES, actors, contacts, label, table
 from ._road_vehicle import RATE, Vehicle
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ class Road:
         "fade": FaultKind("brakes lose force: it is multiplied by 1 - severity", severity="ratio", default=0.5),
         "friction": FaultKind("another friction of tyre and road: the severity (black ice 0.1)", "ratio", default=0.1),
     }
+
+    @staticmethod
+    def signals(settings: RoadSettings) -> Sequence[str]:
+        """Return what `require` may speak of: `ego.speed` and so on."""
+        numbers = (name for name, column in actors(()).items() if name != "t" and column.dtype != "category")
+        return [f"{actor}.{name}" for name in numbers for actor in settings.actors]
 
     @staticmethod
     def targets(settings: RoadSettings) -> Sequence[str]:
@@ -332,9 +338,8 @@ class Road:
     def _row(self) -> None:
         t = self._k / RATE
         for i, v in enumerate(self._vehicles):
-            self._rows.append(
-                (t, i, v.x, v.y, v.heading(), v.speed, v.acceleration, v.steer, v.lane(), v.size[0], v.size[1], v.hit)
-            )
+            where = (t, i, v.x, v.y, v.heading(), v.speed, *v.twist, v.acceleration, v.steer, v.lane())
+            self._rows.append((*where, BODIES.index(v.actor.body), v.size[0], v.size[1], v.hit))
 
     def _chunk(self) -> Chunk:
         start, end = self._last / RATE, self._k / RATE
