@@ -60,12 +60,6 @@ class Road:
     }
 
     @staticmethod
-    def signals(settings: RoadSettings) -> Sequence[str]:
-        """Return what `require` may speak of: `ego.speed` and so on."""
-        numbers = (name for name, column in actors(()).items() if name != "t" and column.dtype != "category")
-        return [f"{actor}.{name}" for name in numbers for actor in settings.actors]
-
-    @staticmethod
     def targets(settings: RoadSettings) -> Sequence[str]:
         """Return what a fault may be aimed at: everybody's brakes, and the road."""
         return [*(f"{name}.brakes" for name in settings.actors), "road"]
