@@ -1,12 +1,12 @@
 """mischance: rare events, made to order.
 
-    import mischance
+import mischance
 
-    scenario = mischance.load("driving/cut_in:crash")
-    for record in mischance.play(scenario, mischance.draw(scenario, range(8))):
-        ...
-    result = mischance.sweep(scenario, 100, "outputs/crash", workers=2)
-    runs = mischance.open("outputs/crash").table("runs")
+scenario = mischance.load("driving/cut_in:crash")
+for record in mischance.play(scenario, mischance.draw(scenario, range(8))):
+    ...
+result = mischance.sweep(scenario, 100, "outputs/crash", workers=2)
+runs = mischance.open("outputs/crash").table("runs")
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
                 f"{event['name']}: in {event['count']} of {event['runs']} runs; probability {event['probability']:.4g}"
                 f"{interval} (95 %, {event['interval']})"
             )
-        if facts.get("acceptance", {}).get("rate", 1) < 1:
+        if facts.get("acceptance", {}).get("rate", 1) < 0.9995:
             lines.append(f"constraints keep {facts['acceptance']['rate']:.2%} of all draws; that is in the weights")
         lines += [f"run {run}: {reason}" for run, reason in list(facts["failures"].items())[:5]]
         if len(facts["failures"]) > 5:

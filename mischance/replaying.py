@@ -108,9 +108,12 @@ def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENA
         digest = result.rows[0].digest
         if entry.status != "done":
             return Replay(run, "failed", None, digest, f"finished now; the ledger has it as {entry.status}", why=why)
-        if digest == entry.digest:
-            return Replay(run, "identical", entry.digest, digest)
+        # The files are read even where the digests agree: what was changed in them afterwards must show.
         difference, largest = _compare(_Stored(folder, ledger, run), Path(scratch) / "part", run)
+        if digest == entry.digest:
+            if not difference and largest == 0.0:
+                return Replay(run, "identical", entry.digest, digest)
+            difference = difference or f"a stored number is off by {largest:.1e}: the files were changed"
         verdict: Verdict = "differs" if difference else "close"
         return Replay(run, verdict, entry.digest, digest, difference, largest, why)
 

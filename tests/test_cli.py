@@ -265,6 +265,8 @@ def test_json_is_one_document_whatever_comes_of_it(made: Path, tmp_path: Path):
         ("run", "nobody"): 2,
         ("sweep", str(WANDER), "--runs", "2", "--workers", "1", "--out", "swept"): 0,
         ("sweep", str(WANDER), "--runs", "many"): 2,
+        ("test", str(WANDER), "--runs", "1", "--reference", "", "--set", "require={ok: always x < 1 kV}"): 0,
+        ("test", "nobody"): 2,
         ("replay", str(made), "1"): 0,
         ("replay", str(made), "9"): 2,
         ("verify", str(made)): 0,

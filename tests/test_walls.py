@@ -24,7 +24,8 @@ FLOORS: dict[int, str] = {
     1: "errors advice units _arithmetic expressions truth randomness"
     " _elementwise _rectangles _braking _driver_rules _stays criticality",
     2: "document _scalars _writing _findings distributions _laws _formulas _samples _specs"
-    " sockets observing catalog scenario loading building schema _distribution_schema _kinds _origin _checks starter arrow"
+    " sockets observing catalog scenario loading building schema _distribution_schema _kinds _origin _checks"
+    " starter arrow"
     " temporal _temporal_text _temporal_robustness _temporal_reason",
     3: "drawing episode monitor outcome twins disk digest splits parts shards ledger manifest card dataset",
     4: "gym _gym_env _gym_loop _gym_picture _gym_views plans workers runners replaying jobs testing",

@@ -102,5 +102,3 @@ def _listed(value: Any) -> Any:
             return plain.tolist()
         return value.tolist()
     return value
-
-
