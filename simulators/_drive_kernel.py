@@ -630,7 +630,7 @@ def play_run(
         if w.gone >= duration:
             _end_step(w, cars, paths, moves, events, road, pieces, ego, rate, rows, poses, k_start, every, motion)
     if motion:  # a run that is over keeps its last pose
-        for k in range(w.k + 1, k_end + 1):
+        for k in range(max(w.k + 1, k_start), k_end + 1):  # it may have ended before this piece began
             _pose(cars, poses[k - k_start])
     return True
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ._drive_story import Story
 
 
+EMERGENCY = 6.0  # deceleration that sets off an emergency stop signal, UN R48 [m/s2]; unverified
+
+
 def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
     """Return the columns of `actors`: where everybody is, 20 times a second."""
     return {
@@ -40,6 +43,7 @@ def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
         "category": Column("category", names=bodies),
         "length": Column(unit="m"),
         "width": Column(unit="m"),
+        "braking_emergency": Column("bool", about="brakes with 6 m/s2 or more, where cars flash their brake lights"),
         "hit": Column("bool", about="was in a contact: nobody drives it any more"),
     }
 
@@ -97,6 +101,7 @@ def actor_rows(
         "category": category[run].reshape(-1),
         "length": size[run, :, 0].reshape(-1),
         "width": size[run, :, 1].reshape(-1),
+        "braking_emergency": (chosen["acceleration"] <= -EMERGENCY) & (chosen["hit"] == 0),
         "hit": chosen["hit"] != 0,
     }
     ordered = {name: columns[name] if name in columns else np.ascontiguousarray(chosen[name]) for name in schema}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -623,3 +626,20 @@ def test_a_run_is_the_same_alone_and_among_others(cuts: tuple[float, ...]):
     alone = [play([draw], ())[0] for draw in draws]
     assert play(draws, cuts) == alone
     assert play(draws[::-1], cuts) == alone[::-1]
+
+
+def test_no_kernel_reads_or_writes_out_of_bounds(tmp_path):
+    """Runs that end at different times, in short pieces, with motion: every index is checked by the compiler."""
+    code = f"""
+import sys; sys.path.insert(0, {__file__.rpartition("/")[0]!r})
+import test_road_physics as t
+draws, tree = t.many(24)
+world = t.Road(t.Road.Settings.model_validate(tree))
+world.start(draws, [None] * len(draws))
+for k in range(1, 161):
+    world.advance(k / 20, None)
+print("fine")
+"""
+    env = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=280, check=False)
+    assert done.stdout.strip() == "fine", done.stderr[-2000:]
