@@ -179,7 +179,9 @@ def fill(tree: Any, values: Mapping[str, Any]) -> Any:
             return value
         number = float(value)
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
-    if isinstance(tree, Mapping):
+    if tree is None or isinstance(tree, float | int):
+        return tree
+    if isinstance(tree, dict | Mapping):  # a plain dict is known as one much sooner than as a Mapping
         return {key: fill(value, values) for key, value in tree.items()}
     return [fill(value, values) for value in tree] if isinstance(tree, (list, tuple)) else tree
 

@@ -251,6 +251,8 @@ class Unit:
         Raises:
             UnitError: anything else.
         """
+        if type(value) is float and math.isfinite(value):
+            return value  # a bare number: what a sweep reads thousands of times
         error = UnitError(f"{wanted(self.dimension)} (got {shorten(value)})")
         if isinstance(value, str):
             if not names_of(self.dimension):

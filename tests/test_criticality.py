@@ -54,7 +54,7 @@ from mischance.criticality import (
     time_to_react,
     time_to_steer,
 )
-from mischance.simulators import _road_boxes
+from mischance.simulators import _drive_boxes
 
 INF, NAN = np.inf, np.nan
 KMH = 1 / 3.6
@@ -320,9 +320,9 @@ def test_the_road_world_measures_the_same():
     gap, ttc = oriented_gap(a, b), time_to_collision_2d(a, b, va, vb)
     for i in range(500):
         one, two = ((q.x[i], q.y[i], q.yaw[i], q.length[i] / 2, q.width[i] / 2) for q in (a, b))
-        other = _road_boxes.time_to_collision(one, two, vb[0][i] - va[0][i], vb[1][i] - va[1][i])
+        other = _drive_boxes.time_to_collision(*one, *two, vb[0][i] - va[0][i], vb[1][i] - va[1][i])
         assert ttc[i] == pytest.approx(other, rel=1e-9, abs=1e-12)
-        assert max(gap[i], 0.0) == pytest.approx(_road_boxes.distance(one, two), abs=1e-12)
+        assert max(gap[i], 0.0) == pytest.approx(_drive_boxes.distance(*one, *two), abs=1e-12)
 
 
 def test_gap_by_hand():

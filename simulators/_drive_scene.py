@@ -6,8 +6,8 @@ from math import sqrt
 
 from mischance.truth import Body, Scene, Shape
 
-from ._road_settings import Lanes
-from ._road_vehicle import Vehicle
+from ._drive_kinds import KINDS
+from ._drive_settings import Actor, Lanes, Settings
 
 Color = tuple[float, float, float]
 
@@ -17,6 +17,8 @@ GLASS: Color = (0.12, 0.16, 0.20)
 RUBBER: Color = (0.06, 0.06, 0.06)
 RED: Color = (0.55, 0.02, 0.03)
 LAMP: Color = (0.95, 0.95, 0.85)
+SKIN: Color = (0.80, 0.62, 0.50)
+TROUSERS: Color = (0.16, 0.18, 0.28)
 WHITE: Color = (0.92, 0.92, 0.90)
 ASPHALT: Color = (0.25, 0.25, 0.27)
 GRASS: Color = (0.25, 0.40, 0.16)
@@ -26,29 +28,86 @@ PROUD = 0.015  # how far lamps and wheels stand out of the body: two faces in on
 DASH, PERIOD = 6.0, 18.0  # broken line of a motorway: 6 m painted, 12 m free
 
 
-def scene(vehicles: list[Vehicle], lanes: Lanes) -> Scene:
+def scene(settings: Settings) -> Scene:
     """Return the moving bodies in the order of the settings, then the static ones in world coordinates."""
-    moving = [_vehicle(vehicle, PAINTS[i % len(PAINTS)]) for i, vehicle in enumerate(vehicles)]
-    return Scene((*moving, Body("road", "", tuple(_road(lanes)), moving=False)))
+    moving = [_body(name, actor, PAINTS[i % len(PAINTS)]) for i, (name, actor) in enumerate(settings.actors.items())]
+    return Scene((*moving, Body("road", "", tuple(_road(settings.road)), moving=False)))
 
 
-def _vehicle(vehicle: Vehicle, paint: Color) -> Body:
-    """Return a vehicle; its frame is the middle of its box, x forward, z up; it stands on z = -height / 2."""
-    length, width, height = vehicle.size
-    build = _truck if vehicle.actor.body == "truck" else _car
+def _body(name: str, actor: Actor, paint: Color) -> Body:
+    """Return an actor; its frame is the middle of its box, x forward, z up; it stands on z = -height / 2."""
+    if KINDS[actor.body].way == "wheels":
+        return _vehicle(name, actor, paint)
+    length, width, height, wheelbase, _ = actor.sizes()
+    if actor.body in ("motorcycle", "cyclist"):
+        shapes = _cycle(length, width, height, wheelbase, paint)
+    elif actor.body in ("pedestrian", "child"):
+        shapes = _person(length, width, height, paint)
+    elif actor.body == "occluder":
+        shapes = _car(length, width, height, paint)
+    else:
+        shapes = [_box((length, width, height), (0.0, 0.0, 0.0), paint)]
+    mounts = {
+        "center": _at(0.0, 0.0, 0.0),
+        "imu": _at(0.0, 0.0, 0.0),
+        "roof": _at(0.0, 0.0, 0.5 * height + 0.1),
+        "bumper": _at(0.5 * length + 0.02, 0.0, 0.0),
+        "windscreen": _at(0.5 * length, 0.0, 0.3 * height),
+        "rear": _at(-0.5 * length - 0.02, 0.0, 0.0),
+    }
+    return Body(name, actor.body, tuple(shapes), mounts)
+
+
+def _person(length: float, width: float, height: float, paint: Color) -> list[Shape]:
+    """Legs, a trunk with arms, a head."""
+    radius = min(0.07 * height, 0.5 * width, 0.5 * length)
+    legs, trunk = 0.48 * height, height * 0.5 - 2.0 * radius
+    low = -0.5 * height
+    return [
+        _box((0.5 * length, 0.3 * width, legs), (0.0, 0.22 * width, low + 0.5 * legs), TROUSERS),
+        _box((0.5 * length, 0.3 * width, legs), (0.0, -0.22 * width, low + 0.5 * legs), TROUSERS),
+        _box((0.7 * length, width, trunk), (0.0, 0.0, low + legs + 0.5 * trunk), paint),
+        Shape("sphere", (radius, 0.0, 0.0), _at(0.0, 0.0, 0.5 * height - radius), SKIN),
+    ]
+
+
+def _cycle(length: float, width: float, height: float, wheelbase: float, paint: Color) -> list[Shape]:
+    """Two wheels, a frame, a rider."""
+    low = -0.5 * height
+    radius = min(0.34, 0.5 * (length - wheelbase))
+    shapes = [
+        Shape("cylinder", (radius, 0.06, 0.0), (i * wheelbase, 0.0, low + radius, HALF, 0.0, 0.0, HALF), RUBBER)
+        for i in (0.5, -0.5)
+    ]
+    seat = low + 0.5 * height
+    trunk = 0.30 * height
+    return [
+        *shapes,
+        _box((0.8 * wheelbase, 0.08, 0.12), (0.0, 0.0, low + 0.9 * radius + 0.1), paint),
+        _box((0.05, width, 0.05), (0.42 * wheelbase, 0.0, seat + 0.12), RUBBER),
+        _box((0.14 * length, 0.4 * width, 0.4 * height), (0.0, 0.0, low + 0.32 * height), TROUSERS),
+        _box((0.16 * length, 0.75 * width, trunk), (-0.05 * length, 0.0, seat + 0.5 * trunk), paint),
+        Shape("sphere", (0.1 * height, 0.0, 0.0), _at(0.0, 0.0, 0.4 * height), SKIN),
+    ]
+
+
+def _vehicle(name: str, actor: Actor, paint: Color) -> Body:
+    """Return a vehicle on four wheels."""
+    length, width, height, wheelbase, _ = actor.sizes()
+    tall = actor.body in ("truck", "bus")
+    build = {"truck": _truck, "bus": _bus, "van": _bus}.get(actor.body, _car)
     ground = -0.5 * height
-    radius = min(0.33, 0.25 * height) if vehicle.actor.body == "car" else 0.5
+    radius = 0.5 if tall else min(0.33, 0.25 * height)
     shapes = build(length - 2.0 * PROUD, width - 2.0 * PROUD, height, paint)
     for i in (0.5, -0.5):
         for j in (1.0, -1.0):
-            place = (i * vehicle.wheelbase, j * (0.5 * width - 0.11), ground + radius)
+            place = (i * wheelbase, j * (0.5 * width - 0.11), ground + radius)
             shapes.append(Shape("cylinder", (radius, 0.22, 0.0), (*place, HALF, 0.0, 0.0, HALF), RUBBER))
     for side in (1.0, -1.0):
         y = side * (0.5 * width - 0.25)
         z = ground + 0.45 * min(height, 1.6)
         shapes.append(_box((0.06, 0.3, 0.14), (0.5 * length - 0.03, y, z), LAMP))
         shapes.append(_box((0.06, 0.3, 0.14), (-0.5 * length + 0.03, y, z), RED))
-    tall = vehicle.actor.body == "truck"
     eye = ground + (2.4 if tall else 0.82 * height)
     front = 0.5 * length
     mounts = {
@@ -59,7 +118,17 @@ def _vehicle(vehicle: Vehicle, paint: Color) -> Body:
         "center": _at(0.0, 0.0, 0.0),
         "imu": _at(0.0, 0.0, 0.0),
     }
-    return Body(vehicle.name, vehicle.actor.body, tuple(shapes), mounts)
+    return Body(name, actor.body, tuple(shapes), mounts)
+
+
+def _bus(length: float, width: float, height: float, paint: Color) -> list[Shape]:
+    """One box with a band of windows."""
+    ground = -0.5 * height
+    return [
+        _box((length, width, 0.88 * height), (0.0, 0.0, ground + 0.56 * height), paint),
+        _box((0.9 * length, width + 0.01, 0.28 * height), (0.0, 0.0, ground + 0.68 * height), GLASS),
+        _box((0.02, 0.85 * width, 0.32 * height), (0.5 * length, 0.0, ground + 0.66 * height), GLASS),
+    ]
 
 
 def _car(length: float, width: float, height: float, paint: Color) -> list[Shape]:

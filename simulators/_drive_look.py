@@ -1,0 +1,99 @@
+"""What a run is judged by, taken at every step until the ego is touched: how near, how soon, how hard."""
+
+from __future__ import annotations
+
+from math import cos, hypot, inf, sin
+from typing import Any
+
+from ._drive_boxes import clearance, meeting
+from ._drive_compile import inner
+from ._drive_motion import GRAVITY
+from ._drive_paths import heading_at, project
+
+
+@inner
+def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
+    """Take the state at t into account: between the ego and everybody else.
+
+    Headway and DRAC are those behind somebody in the ego's path (its boxes overlap sideways there). The threat
+    numbers compare what an evasion needs with what grip and brakes can give: braking behind whom the ego is on
+    course to, or steering past it, to either side, within the time to collision.
+
+    Source:
+        Archer, Indicators for traffic safety assessment, KTH 2005 (DRAC); Jansson, Collision avoidance theory,
+        Linkoeping 2005 (brake and steer threat numbers).
+    """
+    e = cars[ego]
+    if -e.a > w.max_brake:
+        if w.max_brake < 1.0 and -e.a >= 1.0:
+            w.t_brake = t
+        w.max_brake = -e.a
+    grip = e.mu * GRAVITY
+    brakes = min(e.brakes * e.brake_left, grip)
+    s, d, piece = project(paths[ego], e.pieces, e.x, e.y)
+    own = e.yaw - heading_at(paths[ego], piece, s)
+    for i in range(len(cars)):
+        if i == ego:
+            continue
+        o = cars[i]
+        dx, dy = o.x - e.x, o.y - e.y
+        reach = hypot(e.half_l, e.half_w) + hypot(o.half_l, o.half_w)
+        vx, vy = o.vx - e.vx, o.vy - e.vy
+        if hypot(dx, dy) - reach < w.min_gap:
+            gap = clearance(dx, dy, e.cosine, e.sine, e.half_l, e.half_w, o.cosine, o.sine, o.half_l, o.half_w)
+            if gap < w.min_gap:
+                w.min_gap, w.t_gap, w.nearest = gap, t, i
+        so, do, found = project(paths[ego], e.pieces, o.x, o.y)
+        heading = heading_at(paths[ego], found, so)
+        turned = o.yaw - heading
+        reach_s = abs(cos(turned)) * o.half_l + abs(sin(turned)) * o.half_w
+        reach_d = abs(sin(turned)) * o.half_l + abs(cos(turned)) * o.half_w
+        pace = o.vx * cos(heading) + o.vy * sin(heading)
+        closing = e.vlon * cos(own) - e.vlat * sin(own) - pace
+        bumper = so - s - e.half_l - reach_s
+        inside = bumper > 1e-6 and abs(do - d) < e.half_w + reach_d  # nearer than that they touch
+        ttc = inf
+        if dx * vx + dy * vy < reach * hypot(vx, vy):  # else they drift apart
+            ttc = meeting(
+                dx, dy, e.cosine, e.sine, e.half_l, e.half_w, o.cosine, o.sine, o.half_l, o.half_w, vx, vy
+            )  # fmt: skip
+            if ttc < w.min_ttc:
+                w.min_ttc, w.t_ttc = ttc, t
+        if inside:
+            if e.speed > 0.0 and bumper / e.speed < w.min_thw:
+                w.min_thw, w.t_thw = bumper / e.speed, t
+            if closing > 0.0 and closing * closing / (2.0 * bumper) > w.max_drac:
+                w.max_drac, w.t_drac = closing * closing / (2.0 * bumper), t
+        if so > s and (inside or 1e-6 < ttc < inf):
+            # on course to somebody beside the path, the way left is what closes until the boxes meet
+            free = bumper if inside else ttc * max(closing, 0.0)
+            _threat(w, e, o, free, closing, pace, ttc, do - d, reach_d, own, brakes, grip, t)
+
+
+@inner
+def _threat(
+    w: Any, e: Any, o: Any, free: float, closing: float, pace: float, ttc: float, across: float, reach: float,
+    own: float, brakes: float, grip: float, t: float,
+) -> None:  # fmt: skip
+    """Compare braking and steering that are needed with those that can be had."""
+    need = 0.0
+    if free > 0.0:
+        slows = max(-o.a, 0.0) if o.hit == 0 else 0.0
+        if slows > 0.0 and pace > 0.0:
+            stops = free + pace * pace / (2.0 * slows)
+            need = e.speed * e.speed / (2.0 * stops)
+            if closing >= 0.0 and need * pace < slows * e.speed:  # it would still be rolling when the ego is down to it
+                need = slows + closing * closing / (2.0 * free)
+        elif closing > 0.0:
+            need = closing * closing / (2.0 * free)
+    if need > w.max_btn * brakes:
+        w.max_btn, w.t_btn = need / brakes, t
+        if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late
+            w.t_late, w.late_need, w.late_had, w.late_mu = t, need, brakes, e.mu
+    if 1e-6 < ttc < inf:
+        drift = o.vy * cos(e.yaw - own) - o.vx * sin(e.yaw - own) - (e.vlon * sin(own) + e.vlat * cos(own))
+        wide = e.half_w + reach
+        left = max(2.0 * (across + drift * ttc + wide) / (ttc * ttc), 0.0)
+        right = max(2.0 * (wide - across - drift * ttc) / (ttc * ttc), 0.0)
+        if min(left, right) > w.max_stn * grip:
+            w.max_stn, w.t_stn = min(left, right) / grip, t

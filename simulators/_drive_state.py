@@ -1,0 +1,86 @@
+"""The columns that the kernels work on: one record an actor, a manoeuvre, a fault, a run.
+
+Everything is SI. Arrays of these records have a leading run axis; a kernel never looks at another run's records.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+SEGMENTS = 8  # pieces of a path
+QUEUE = 64  # commands on their way to the actuators
+TABLE_RATE = 20  # rows of `actors` a second
+
+# how an actor moves in the present segment of time
+RAILS, KINEMATIC, DYNAMIC, SLIDING, FIXED = 0, 1, 2, 3, 4
+WAYS = {"rails": RAILS, "wheels": KINEMATIC, "cycle": 5, "fixed": FIXED}
+# which model its settings ask for
+AUTO, ONLY_KINEMATIC, ONLY_DYNAMIC = 0, 1, 2
+# manoeuvres
+CHANGE_LANE, BRAKE, ACCELERATE, FOLLOW, CROSS, TURN, RED_LIGHT = 0, 1, 2, 3, 4, 5, 6
+# conditions
+AT_TIME, AT_DISTANCE, AT_TTC, AT_HEADWAY, AT_STATION, AT_ARRIVE, AT_AFTER = 0, 1, 2, 3, 4, 5, 6
+# faults
+FADE, FRICTION, STUCK, OFFSET, BLOW_OUT, DELAY = 0, 1, 2, 3, 4, 5
+# events
+MOVE_START, MOVE_END, HARD_BRAKING, CONTACT, RUN_END = 0, 1, 2, 3, 4
+# where a run stands
+GOING, ASKING, ANSWERED = 0, 1, 2
+
+
+def _record(floats: str, whole: str = "") -> np.dtype[np.void]:
+    return np.dtype([(n, np.float64) for n in floats.split()] + [(n, np.int64) for n in whole.split()])
+
+
+CAR = _record(
+    # now
+    "x y yaw cosine sine speed vx vy rate vlon vlat "
+    # in the present segment: acceleration along the path, its slope, when it stops; slope of the pedals
+    "a j stop pedal "
+    # built up by the actuators; wheel: what the front wheels do in this segment; aim: what they turn to
+    "asked steer wheel bend aim lag "
+    # sliding: accelerations; dynamic: where the segment leads to and how long it is
+    "fx fy fw span x1 y1 yaw1 vx1 vy1 rate1 "
+    # what it wants
+    "cruise command_a command_steer pedal_from pedal_a pedal_to cross_stop "
+    # effects of faults and place, for the present step or segment
+    "mu brake_left stuck offset blown late "
+    # what it is
+    "half_l half_w height wheelbase lf lr mass inv_mass inertia inv_inertia yaw_inertia brakes drive jerk most_steer "
+    "steer_rate delay cornering high "
+    "d_home before_a",
+    "way model mode hit commanded pedal_move follow hard turns pieces piece queued",
+)
+
+MOVE = _record(
+    "at value delay armed t_start takes d_to a to headway gap comfort angle radius speed heading stop_after",
+    "actor kind trigger who after started ended lane order",
+)
+
+PIECE = _record("x y heading s length curvature cosine sine")
+
+FAULT = _record("onset end severity ramp", "actor kind")
+
+PATCH = _record("start end right left friction")
+
+RUN = _record(
+    "gone k_start friction settle impact_friction first_contact "
+    # an impact that PyBullet is asked about
+    "nx ny closing "
+    # measures
+    "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
+    "max_jerk lane_width t_late late_need late_had late_mu",
+    "k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts",
+)
+
+EVENT = _record("t v0 v1 v2 v3 v4", "kind actor move hit")
+
+HIT = _record(
+    "t closing nx ny px py jx jy dvax dvay dvbx dvby dwa dwb lost lost_a lost_b speed_a speed_b "
+    "bearing_a bearing_b force_a force_b",
+    "a b again side_a side_b event",
+)
+
+ROW = _record("x y yaw speed acceleration jerk steer vx vy yaw_rate d gap ttc", "lane hit")
+
+SPOT = _record("speed value")  # a row of the restitution table

@@ -1,0 +1,169 @@
+"""What happens in one run, told as events with parents, labels, and a reason in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from math import hypot, inf
+from typing import TYPE_CHECKING, Any
+
+from ._drive_settings import Accelerate, Brake, ChangeLane, Cross, DartOut, Follow, Manoeuvre, RunRedLight, Turn
+from ._drive_state import CONTACT, EVENT, HARD_BRAKING, HIT, MOVE_END, MOVE_START
+
+if TYPE_CHECKING:
+    from mischance.truth import Fault
+
+SIDES = ("front", "rear", "left side", "right side")
+NAMES = {
+    ChangeLane: "lane_change_start", Brake: "brake_start", Accelerate: "accelerate_start", Follow: "follow_start",
+    Turn: "turn_start", Cross: "cross_start", DartOut: "dart_out", RunRedLight: "red_light_run",
+}  # fmt: skip
+E = {name: i for i, name in enumerate(EVENT.names or ())}
+H = {name: i for i, name in enumerate(HIT.names or ())}
+Row = tuple[Any, ...]
+
+
+class Story:
+    """One run's events, in the order in which they happened.
+
+    `cause` holds everybody's last manoeuvre: (t, event id, what it was in words). `hits` are the contacts as tuples
+    of HIT, `contact_ids` the event that each belongs to.
+    """
+
+    def __init__(self, names: Sequence[str], ego: int, plans: Sequence[Manoeuvre], faults: Sequence[Fault]) -> None:
+        self.names, self.ego, self.plans = names, ego, plans
+        self.faults = sorted(
+            (fault for fault in faults if not fault.target.startswith("sensors.")), key=lambda f: (f.onset, f.fault_id)
+        )
+        self.ids = 0
+        self.cause: dict[int, tuple[float, str, str]] = {}
+        self.hits: list[Row] = []
+        self.contact_ids: list[str] = []
+        self._starts: dict[int, str] = {}
+        self._by_hit: dict[int, str] = {}
+
+    def tell(self, events: Sequence[Row], hits: Sequence[Row]) -> list[Row]:
+        """Return rows of EVENTS for what the kernel wrote down since the last time."""
+        self.hits += hits
+        rows = []
+        for event in events:
+            kind, actor, move = event[E["kind"]], event[E["actor"]], event[E["move"]]
+            t, values = event[0], event[1:6]
+            if kind == MOVE_START:
+                row = self._begun(t, actor, move, values)
+            elif kind == MOVE_END:
+                row = self._row(t, "lane_change_end", actor, self._starts[move], {"lane": int(values[0])})
+            elif kind == HARD_BRAKING:
+                others = [cause for who, cause in self.cause.items() if who != actor]
+                cause = self.cause.get(actor) if move >= 0 else max(others, default=None)
+                details = {"acceleration": values[0], "speed": values[1]}
+                row = self._row(t, "hard_braking", actor, cause[1] if cause else "", details)
+            elif kind == CONTACT:
+                row = self._contact(t, event[E["hit"]])
+            else:
+                row = self._row(t, "run_end", actor, "", {"why": "at rest" if move == 1 else "settled"})
+            rows.append(row)
+        for hit in self.hits[len(self.contact_ids) :]:
+            self.contact_ids.append(self._by_hit[hit[H["event"]]])
+        return rows
+
+    def _row(self, t: float, kind: str, actor: int, parent: str, details: dict[str, Any]) -> Row:
+        event_id = f"event:{self.ids}"
+        self.ids += 1
+        return (t, event_id, parent, kind, self.names[actor], json.dumps(details, allow_nan=False))
+
+    def _begun(self, t: float, actor: int, number: int, values: Sequence[float]) -> Row:
+        """Write a manoeuvre down, and how near the ego it begins."""
+        move = self.plans[number]
+        gap, pace, own, lane, ego_lane = values
+        details: dict[str, Any] = {}
+        words = ""
+        if actor != self.ego:
+            closing = pace - own
+            details = {"gap": gap, "closing_speed": closing}
+            words = f" {abs(gap) if abs(gap) < 0.05 else gap:.1f} m {'ahead' if gap >= 0.0 else 'behind'}"
+            if pace > 0.0 and gap >= 0.0:
+                details["thw"] = gap / pace
+                words += f" ({details['thw']:.2f} s headway)"
+            if abs(closing) < 0.05:
+                words += ", at the ego's speed"
+            else:
+                words += f", {'closing' if closing > 0.0 else 'opening'} at {abs(closing):.1f} m/s"
+        name, when = self.names[actor], f"at {t:.2f} s"
+        if isinstance(move, ChangeLane):
+            details |= {"from": int(lane), "to": move.to, "takes": move.takes}
+            into = actor != self.ego and move.to == int(ego_lane)
+            did = "cut in" if into else f"changed to lane {move.to}"
+        elif isinstance(move, Brake):
+            details |= {"deceleration": move.deceleration, "to": move.to}
+            did = f"braked with {move.deceleration:.1f} m/s2"
+        elif isinstance(move, Accelerate):
+            details |= {"acceleration": move.acceleration, "to": move.to}
+            did = f"accelerated with {move.acceleration:.1f} m/s2"
+        elif isinstance(move, Follow):
+            did = "began to follow"
+        elif isinstance(move, Cross | DartOut):
+            details |= {"speed": move.speed, "angle": move.angle}
+            did = "darted out" if isinstance(move, DartOut) else "began to cross"
+        elif isinstance(move, Turn):
+            details |= {"angle": move.angle, "radius": move.radius}
+            did = f"turned {'left' if move.angle >= 0 else 'right'}"
+        else:
+            did = "ran a red light"
+        row = self._row(t, NAMES[type(move)], actor, "", details)
+        self._starts[number] = row[1]
+        self.cause[actor] = (t, row[1], f"{name} {did} {when}{words}")
+        return row
+
+    def _contact(self, t: float, number: int) -> Row:
+        hit = self.hits[number]
+        a, b = hit[H["a"]], hit[H["b"]]
+        blame = self.blame(hit)
+        first = self.contact_ids[0] if self.contact_ids else next(iter(self._by_hit.values()), "")
+        details = {
+            "with": self.names[b],
+            "closing_speed": hit[H["closing"]],
+            "impulse": hypot(hit[H["jx"]], hit[H["jy"]]),
+            "delta_v": {
+                self.names[a]: hypot(hit[H["dvax"]], hit[H["dvay"]]),
+                self.names[b]: hypot(hit[H["dvbx"]], hit[H["dvby"]]),
+            },
+            "energy_lost": hit[H["lost"]],
+            "sides": {self.names[a]: SIDES[hit[H["side_a"]]], self.names[b]: SIDES[hit[H["side_b"]]]},
+            "faults": [fault.fault_id for fault in self.acting(t)],
+        }
+        row = self._row(t, "contact", a, first or (blame[1] if blame else ""), details)
+        self._by_hit[number] = row[1]
+        return row
+
+    # -- who began it -------------------------------------------------------------------------------------------------
+
+    def acting(self, t: float) -> list[Fault]:
+        """Return the faults that have made a difference by t and still do."""
+        return [fault for fault in self.faults if fault.onset < t < fault.end]
+
+    def blame(self, hit: Row | None, when: float = inf) -> tuple[float, str, str] | None:
+        """Return what began it: another's last manoeuvre, else a fault that acted, else the ego's manoeuvre.
+
+        As (t, id, words). A first answer from the order of events; what a fault really did is its twin's to say.
+        """
+        who = range(len(self.names)) if hit is None else (hit[H["a"]], hit[H["b"]])
+        found = [self.cause[i] for i in who if i in self.cause and i != self.ego]
+        if not found:
+            t = when if hit is None else hit[H["t"]]
+            found = [(fault.onset, fault.fault_id, words(fault)) for fault in self.acting(t)]
+        return max(found, default=self.cause.get(self.ego))
+
+    def why(self, hit: Row | None, when: float) -> str:
+        """Return in words what brought the run about: the manoeuvre to blame, and the faults that acted."""
+        blame = self.blame(hit, when)
+        text = blame[2] if blame is not None else "nobody did anything out of the ordinary"
+        active = [words(fault) for fault in self.acting(when)]
+        if active and text not in active:
+            text += f" with {' and '.join(active)}"
+        return text
+
+
+def words(fault: Fault) -> str:
+    """Return what a fault is called in a reason."""
+    return f"{fault.kind} of {fault.target}"
