@@ -226,7 +226,8 @@ def test_oblique_impacts_agree_with_the_planar_impulse(a, b, friction, normal, t
     done = impact(a, b, friction=friction)
     assert done.impulse[0] == pytest.approx(normal, rel=0.001)
     assert abs(done.impulse[1]) == pytest.approx(tangential, rel=0.001, abs=1.0)
-    assert done.yaw_rate == pytest.approx(rates, abs=0.001)
+    # 0.1 % as for the impulse: friction and steps of the engine leave 0.06 %
+    assert done.yaw_rate == pytest.approx(rates, rel=0.001, abs=0.001)
 
 
 def test_an_impact_keeps_momentum_and_its_impulse_is_what_changed_it():
