@@ -17,7 +17,7 @@ from mischance.errors import ExpressionError, UnitError
 from mischance.expressions import MAX_LENGTH, Expression, compile_expression
 from mischance.loading import FIXED, change_path, changeable
 from mischance.scenario import PlannedFault, PlugIn, RareEvent, ScenarioModel, SplitEntry, validate
-from mischance.sockets import Declared
+from mischance.sockets import AGENT_FAULTS, Declared
 from mischance.temporal import WORDS, Requirement, compile_requirement
 
 OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
@@ -251,6 +251,11 @@ class Checks:
                     self.origin.add((*path, "target"), f"there is no sensor {shorten(name)}", hint)
                 return None
             kinds = self.instruments[name].faults
+        elif target == "agent":
+            if self.tree.get("agent") is None:
+                self.origin.add((*path, "target"), "there is no agent that it could befall", "name one under `agent`")
+                return None
+            kinds = AGENT_FAULTS
         else:
             if self.world is None:
                 return None
@@ -260,6 +265,7 @@ class Checks:
                 targets = list(self.world.targets(self.simulator.settings))
             if targets is not None and target not in targets:
                 known = [*targets, *(f"sensors.{key}" for key in self.sensors)]
+                known += ["agent"] if self.tree.get("agent") is not None else []
                 hint = suggest(target, known) or ("known: " + _some(known) if known else "")
                 self.origin.add((*path, "target"), f"nothing in this world is called {shorten(target)}", hint)
                 return None
@@ -306,7 +312,7 @@ class Checks:
         return entry
 
     def names(self) -> None:
-        """Check the names that measure, correlate, exposure and plan use, and that no two columns share one."""
+        """Check the names that measure and exposure use, and that no two columns share one."""
         measures = self.measures()
         given = self.entries("measure")
         for i, name in enumerate(given):
@@ -318,62 +324,9 @@ class Checks:
                 self.origin.add(("measure", i), f"{world} has no measure {shorten(name)}", hint)
         for name in sorted(set(self.specs) & measures):
             self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
-        self.correlate()
-        self.plan()
         rate = self.mapping("exposure").get("rate")
         if rate is not None:
             self.rate = self.law(rate, ("exposure", "rate"), "frequency", "≥ 0")
-
-    def correlate(self) -> None:
-        """Check the pairs of `correlate`."""
-        given = self.mapping("correlate").get("gaussian")
-        pairs: list[Any] = given if isinstance(given, list) else []
-        seen: set[frozenset[str]] = set()
-        for i, pair in enumerate(pairs):
-            path: Path_ = ("correlate", "gaussian", i)
-            if not isinstance(pair, list) or len(pair) != 3 or not all(isinstance(name, str) for name in pair[:2]):
-                continue
-            for j, name in enumerate(pair[:2]):
-                if not self.unknown({name}, (*path, j)) and self.words(name):
-                    self.origin.add((*path, j), f"'{name}' draws words, which cannot be correlated")
-            both = frozenset(pair[:2])
-            if len(both) == 1:
-                self.origin.add(path, "a value cannot be correlated with itself")
-            elif both in seen:
-                self.origin.add(path, "this pair stands twice", "keep one of them")
-            seen.add(both)
-            rho = pair[2]
-            if isinstance(rho, int | float) and not isinstance(rho, bool) and not -1 <= rho <= 1:
-                self.origin.add((*path, 2), f"a correlation is between -1 and 1 (got {shorten(rho)})")
-
-    def plan(self) -> None:
-        """Check the values of a grid."""
-        plan = self.mapping("plan")
-        asked = [key for key in ("grid", "lhs", "sobol") if plan.get(key) is not None]
-        if len(asked) > 1:
-            self.origin.add(("plan",), f"say one of grid, lhs and sobol (got {' and '.join(asked)})")
-        grid = plan.get("grid")
-        for name, values in grid.items() if isinstance(grid, dict) else ():
-            path: Path_ = ("plan", "grid", name)
-            self.unknown({name}, path)
-            for i, value in enumerate(values if isinstance(values, list) else ()):
-                try:
-                    if isinstance(value, str) and value[:1] in "+-.0123456789":
-                        units.parse(value)  # its words are about quantities alone
-                    spec = distributions.parse({"constant": value})
-                except UnitError as error:
-                    self.origin.add((*path, i), error.message, error.hint)
-                    continue
-                except distributions.TreeError as error:
-                    self.origin.add((*path, i), error.problems[0].message, error.problems[0].hint)
-                    continue
-                wanted, words = self.dimension(name), self.words(name)
-                if name in self.specs and spec.words != words:
-                    self.origin.add((*path, i), f"must be {'a word' if words else 'a number'} (got {shorten(value)})")
-                elif spec.dimension and wanted and spec.dimension != wanted:
-                    self.origin.add((*path, i), f"{units.wanted(wanted)} (got {shorten(value)})")
-                elif isinstance(spec, Constant):
-                    self.grid.setdefault(name, []).append(spec.value)
 
 
 def _dimension_of(severity: str) -> str | None:

@@ -165,7 +165,7 @@ def _words(listed: str) -> list[str]:
 
 
 def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float | int) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # -- places -----------------------------------------------------------------------------------------------------------

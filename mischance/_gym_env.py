@@ -17,7 +17,7 @@ from mischance._gym_loop import Loop, Turn
 from mischance._gym_picture import picture
 from mischance._gym_views import Actors, Controls, Instrument, Rows, actor_table
 from mischance.advice import suggest
-from mischance.drawing import draw
+from mischance.drawing import draw, twin
 from mischance.errors import RunError
 from mischance.expressions import Expression, compile_expression
 from mischance.loading import load
@@ -183,8 +183,8 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
         return tuple(dict.fromkeys(("truth", *self._reads)))
 
     def _first_turn(self) -> Turn:
-        """Return run 0 at t = 0: what the spaces are made from."""
-        loop = Loop(self.scenario, draw(self.scenario, [0])[0], self._wanted(), self.rate)
+        """Return run 0 at t = 0, without its faults: what the spaces are made from."""
+        loop = Loop(self.scenario, twin(draw(self.scenario, [0])[0]), self._wanted(), self.rate)
         turn = loop.begin()
         loop.close()
         return turn
@@ -262,7 +262,12 @@ def _with_values(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
         hint = suggest(odd[0], scenario.vary) or f"drawn values: {', '.join(scenario.vary)}"
         raise RunError(f"the scenario draws no {odd[0]!r}", hint)
     fixed = {name: distributions.parse(_tree(value)) for name, value in values.items()}
-    return replace(scenario, vary={name: fixed.get(name, spec) for name, spec in scenario.vary.items()})
+    plan = scenario.plan
+    if plan is not None and plan.axes:  # what is held wins over a grid; its axis keeps its length, so the others stay
+        held = {name: (spec.typical(),) for name, spec in fixed.items()}
+        axes = {name: held[name] * len(axis) if name in held else axis for name, axis in plan.axes.items()}
+        plan = replace(plan, axes=axes)
+    return replace(scenario, vary={name: fixed.get(name, spec) for name, spec in scenario.vary.items()}, plan=plan)
 
 
 def _tree(value: Any) -> Any:

@@ -16,27 +16,12 @@ from mischance.episode import play
 from mischance.errors import RunError
 from mischance.scenario import PlugIn, Scenario
 from mischance.sockets import declares
-from mischance.truth import (
-    Chunk,
-    Column,
-    Commands,
-    Draw,
-    Frames,
-    Reading,
-    Record,
-    Table,
-    join_frames,
-    join_tables,
-    seconds,
-)
+from mischance.truth import Chunk, Column, Commands, Draw, Reading, Table
 
 if TYPE_CHECKING:
     from mischance.observing import Answer
     from mischance.randomness import Streams
     from mischance.truth import BoolArray
-
-TRUTH = "truth/"
-SENSORS = "sensors/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +47,7 @@ class _Line:
     rate: float
     to_caller: SimpleQueue[Turn | BaseException] = field(default_factory=SimpleQueue)
     to_world: SimpleQueue[Any] = field(default_factory=SimpleQueue)
-    t: float = 0.0
+    last: tuple[Mapping[str, Reading], float] = field(default_factory=lambda: ({}, 0.0))
     over: bool = False
 
 
@@ -146,12 +131,15 @@ def _outside(line: _Line) -> type[Any]:
 
         def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> list[Answer]:
             """Hand over what was seen; wait for the answer."""
-            line.t = t
             line.to_caller.put(Turn(t, readings))
             answer = line.to_world.get()
             if isinstance(answer, _Stop):
                 raise answer
             return [answer]
+
+        def finish(self, readings: Mapping[str, Reading], t: float) -> None:
+            """Keep what came after the last turn: it belongs to the turn at the end."""
+            line.last = readings, t
 
     return Outside
 
@@ -172,71 +160,20 @@ def _watched(world: type[Any], line: _Line) -> type[Any]:
 
 def _run(scenario: Scenario, draw: Draw, line: _Line) -> None:
     """Play the run in this thread to its end, to an error or to a stop."""
-    recent: list[Record] = []
     events: list[dict[str, Any]] = []
     said: Turn | BaseException = RunError("the world stopped without a last record")
     try:
         for record in play(scenario, [draw]):
-            # A piece of time may end after the last turn: what it shows belongs to the turn at the end.
-            recent = [*(old for old in recent if old.end > line.t), *([] if record.last else [record])]
             events += _rows(record.tables["events"]) if "events" in record.tables else []
             if record.last:
-                outcome = _row(record.tables["runs"])
-                readings = {name: _since(recent, name, line.t) for name in line.reads}
                 # Given away only when world and renderers are closed, so the generator ends first.
-                said = Turn(record.end, readings, outcome, line.over, tuple(events))
+                readings, t = line.last
+                said = Turn(t, readings, _row(record.tables["runs"]), line.over, tuple(events))
     except _Stop:
         return
     except BaseException as error:  # the caller's thread raises it
         said = error
     line.to_caller.put(said)
-
-
-def _since(records: Sequence[Record], name: str, t: float) -> Reading:
-    """Return what one sensor, or truth, said after a time."""
-    head = TRUTH if name == "truth" else f"{SENSORS}{name}"
-    parts = []
-    for record in records:
-        tables = {key: record.tables[path] for path, key in _paths(record.tables, head)}
-        passes = {key: record.frames[path] for path, key in _paths(record.frames, head)}
-        parts.append(Reading(_later(tables, t), _frames(passes, t)))
-    return Reading(
-        {
-            key: join_tables([part.tables[key] for part in parts if key in part.tables])
-            for part in parts
-            for key in part.tables
-        },
-        join_frames([part.frames for part in parts]) if parts and all(part.frames for part in parts) else (),
-    )
-
-
-def _paths(paths: Mapping[str, Any], head: str) -> list[tuple[str, str]]:
-    """Return (path in the dataset, the reading's own name of it)."""
-    found = []
-    for path in paths:
-        if head == TRUTH and path.startswith(TRUTH) and path != "truth/motion":
-            found.append((path, path.removeprefix(TRUTH)))
-        elif path == head or path.startswith(f"{head}/"):
-            key = path.removeprefix(head).lstrip("/")
-            found.append((path, "rgb" if key == "frames" else key))
-    return found
-
-
-def _later(tables: Mapping[str, Table], t: float) -> dict[str, Table]:
-    return {
-        key: table.take(seconds(table.columns["t"], table.schema) > t) if "t" in table.schema else table
-        for key, table in tables.items()
-    }
-
-
-def _frames(passes: Mapping[str, Sequence[Frames]], t: float) -> tuple[Frames, ...]:
-    """Return the images of one run after a time, all passes together again."""
-    if not passes:
-        return ()
-    first = next(iter(passes.values()))[0]
-    keep = first.t > t
-    images = {key: next(iter(frames[0].passes.values()))[keep] for key, frames in passes.items()}
-    return (Frames(first.t[keep], images, first.index[keep] if len(first.index) else first.index),)
 
 
 def _rows(table: Table) -> list[dict[str, Any]]:

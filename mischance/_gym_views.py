@@ -51,7 +51,11 @@ class Controls:
         """
         schema = scenario.simulator.declared.commands
         kind = scenario.simulator.kind
-        columns = tuple(name for name, column in schema.items() if column.storage.kind in "fiub" and not column.names)
+        columns = tuple(
+            name
+            for name, column in schema.items()
+            if column.storage.kind in "fiub" and not column.names and not column.null  # null: need not be said
+        )
         if not columns:
             raise RunError(f"the world '{kind}' takes no commands: there is nothing to drive")
         _check(bounds, columns, "column", f"the world '{kind}' takes")

@@ -13,15 +13,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mischance import catalog, distributions, units
-from mischance._checks import Checks
 from mischance._findings import Finding, problems_of
 from mischance._origin import Origin, Path_
+from mischance._plan_checks import PlanChecks
 from mischance.advice import shorten
 from mischance.errors import CatalogError, ScenarioError
 from mischance.scenario import REFERENCE, PlugIn, Scenario, ScenarioModel, Split, fill, validate
 from mischance.sockets import declares
-
-UNBUILT = ("correlate", "plan")
 
 
 def build(tree: dict[str, Any], origin: Origin) -> Scenario:
@@ -52,6 +50,8 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
     constraints = builder.constraints()
     require = builder.require()
     builder.names()
+    correlation = builder.correlate()
+    plan = builder.plan(constraints)
     split = builder.split(model)
     origin.raise_if_any()
     if model is None or builder.simulator is None:
@@ -75,7 +75,8 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
         split=Split(split.by, split.train, split.val, split.test),
         writers=tuple(builder.writers.values()),
         tree=resolved,
-        unbuilt=tuple(key for key in UNBUILT if tree.get(key)),
+        correlation=correlation,
+        plan=plan,
         files=files,
     )
 
@@ -97,7 +98,7 @@ def _for_whole(finding: Finding, tree: Mapping[str, Any]) -> Finding:
     return Finding(path, message, hint, at_key)
 
 
-class _Builder(Checks):
+class _Builder(PlanChecks):
     """Adds to the checks what stands first, drawn values and plug-ins, and what comes last, the resolved tree."""
 
     # -- drawn values ---------------------------------------------------------------------------------------------
@@ -345,4 +346,4 @@ def _with_references(plain: Any, written: Any) -> Any:
     return plain
 
 
-__all__ = ["UNBUILT", "build"]
+__all__ = ["build"]

@@ -29,8 +29,9 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         "",
         *([about, ""] if about else []),
         f"Made by mischance {recipe.versions['mischance']} from `scenario.yaml` with seed {recipe.seed}: "
-        f"{recipe.runs - len(missing):,} of {recipe.runs:,} runs (Monte Carlo).",
+        f"{recipe.runs - len(missing):,} of {recipe.runs:,} runs ({_plan(recipe)}).",
         *_events(out, tables.get("runs", [])),
+        *(["They are the points of a grid and no sample: their share is no probability."] * (recipe.plan == "grid")),
         *([f"Runs that could not be finished: {', '.join(map(str, missing))}.", ""] if missing else [""]),
         "## Tables",
         "",
@@ -62,10 +63,23 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         "```",
         "",
         "`weight` in `runs` corrects for runs that were made more frequent than they are: an average over the",
-        "situation as it comes is the average of `weight * value`.",
+        f"{_of(recipe)} is the average of `weight * value`.",
         "",
     ]
     write_whole(out / "README.md", "\n".join(lines).encode())
+
+
+def _plan(recipe: Recipe) -> str:
+    points = f"{recipe.points:,} point{'s' if recipe.points > 1 else ''}"
+    return {
+        "grid": f"a grid of {points}",
+        "lhs": f"Latin hypercube, in blocks of {points}",
+        "sobol": f"scrambled Sobol points, in blocks of {recipe.points:,}",
+    }.get(recipe.plan, "Monte Carlo")
+
+
+def _of(recipe: Recipe) -> str:
+    return "points of the grid" if recipe.plan == "grid" else "situation as it comes"
 
 
 def _events(out: Path, shards: Sequence[Path]) -> list[str]:

@@ -25,6 +25,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 # Looking for pydantic's plug-ins reads the metadata of every installed package; we use none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
+SWEEP_RUNS = 100  # where neither --runs nor a plan says how many
 ROOMS = ["scenarios", "simulators", "sensors", "renderers", "writers", "agents", "generators"]
 
 
@@ -158,11 +159,9 @@ def validate(ctx: click.Context, scenario: str, overrides: tuple[str, ...], seed
     """Check a scenario; print every problem with its place."""
     loaded = _load(scenario, overrides, seed)
     if as_json:
-        _print_json({"valid": True, "name": loaded.name, "not_built_yet": list(loaded.unbuilt)})
+        _print_json({"valid": True, "name": loaded.name})
         return
     click.echo(f"{loaded.name}: valid")
-    for key in loaded.unbuilt:
-        _say(ctx, f"note: `{key}` is read and checked, but it is not built yet: this scenario cannot be run with it")
 
 
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -194,35 +193,36 @@ def run(ctx: click.Context, /, **options: Any) -> None:
 
 @cli.command()
 @click.argument("scenario")
-@click.option("--runs", type=click.IntRange(1), default=100, show_default=True, help="Number of runs.")
+@click.option("--runs", type=click.IntRange(1), help="Number of runs [100, or the points of the scenario's plan].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
 @_run_options
 @click.pass_context
 def sweep(ctx: click.Context, /, **options: Any) -> None:
-    """Play many runs (Monte Carlo) and write a dataset; the same command resumes a stopped one."""
+    """Play many runs, by Monte Carlo or the scenario's plan, into a dataset; the same command resumes a stopped one."""
     _sweep(ctx, **options)
 
 
 def _sweep(
-    ctx: click.Context, scenario: str, runs: int, workers: int, out: Path | None, twin: bool, keep_twins: bool,
+    ctx: click.Context, scenario: str, runs: int | None, workers: int, out: Path | None, twin: bool, keep_twins: bool,
     limit: float, retry_failed: bool, dry_run: bool, preview: bool, overrides: tuple[str, ...], seed: int | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     from mischance.face import show_summary, summary, sweep_with_progress
 
     loaded = _load(scenario, overrides, seed)
+    total = runs or (loaded.plan.size if loaded.plan else SWEEP_RUNS)
     folder = out or Path("outputs") / loaded.name.replace("/", "_").replace(":", "_")
     if dry_run:
         from mischance.face import estimate
 
-        plan = estimate(loaded, runs, workers, folder)
+        plan = estimate(loaded, total, workers, folder)
         if as_json:
             _print_json(plan)
         else:
             click.echo(plan["text"])
         return
     result = sweep_with_progress(
-        loaded, runs, folder, workers=workers, twin=twin, keep_twins=keep_twins, limit=limit,
+        loaded, total, folder, workers=workers, twin=twin, keep_twins=keep_twins, limit=limit,
         retry_failed=retry_failed, quiet=ctx.obj["quiet"] or as_json, color=ctx.obj["color"],
     )  # fmt: skip
     facts = summary(loaded, result, preview=preview)
@@ -232,7 +232,7 @@ def _sweep(
         show_summary(facts, quiet=ctx.obj["quiet"])
     if facts["not_done"]:
         _fail(
-            f"{facts['not_done']} of {runs} runs were not done",
+            f"{facts['not_done']} of {total} runs were not done",
             f"the same command with --retry-failed tries them again; {folder}/ledger.sqlite has the reasons",
             1,
         )
@@ -244,9 +244,14 @@ def _sweep(
     "--agent", metavar="AGENT", help="The system under test: a name, file.py:Class, file.py:function or {kind: …}."
 )
 @click.option(
-    "--reference", default="r157_driver", show_default=True, help="Who failed runs are given to ('' = nobody)."
+    "--reference",
+    "references",
+    multiple=True,
+    default=("r157_driver", "fuzzy_safety"),
+    show_default=True,
+    help="Who failed runs are given to; may be said more than once ('' = nobody).",
 )
-@click.option("--runs", type=click.IntRange(1), default=10, show_default=True, help="Runs of each scenario.")
+@click.option("--runs", type=click.IntRange(1), help="Runs of each scenario [10, or the points of its plan].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the datasets [outputs/test].")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
@@ -257,10 +262,11 @@ def _sweep(
 @_json_option
 @click.pass_context
 def test(
-    ctx: click.Context, suite: str, agent: str | None, reference: str, runs: int, workers: int, out: Path | None,
-    junit: Path | None, baseline: Path | None, overrides: tuple[str, ...], seed: int | None, as_json: bool,
+    ctx: click.Context, suite: str, agent: str | None, references: tuple[str, ...], runs: int | None, workers: int,
+    out: Path | None, junit: Path | None, baseline: Path | None, overrides: tuple[str, ...], seed: int | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Test an agent on a suite: a folder, a file, a tag or a scenario of the library."""
+    """Test an agent on a suite: a folder, a file, a tag or a scenario; a plan is played over all its points."""
     from mischance import testing
 
     names = testing.suite(suite)
@@ -271,8 +277,8 @@ def test(
             click.echo(f"[{place + 1}/{total}] {name}", err=True)
 
     report = testing.run_suite(
-        names, out or Path("outputs") / "test", agent=agent, reference=reference, runs=runs, workers=workers, seed=seed,
-        overrides=_changes(overrides), progress=show,
+        names, out or Path("outputs") / "test", agent=agent, references=[name for name in references if name],
+        runs=runs, workers=workers, seed=seed, overrides=_changes(overrides), progress=show,
     )  # fmt: skip
     if baseline is not None:
         report = testing.compared(report, baseline)

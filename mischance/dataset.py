@@ -57,6 +57,8 @@ def recipe_of(
         twin=twin or keep_twins,
         keep_twins=keep_twins,
         versions={"mischance": __version__, "language": "1"},
+        plan=scenario.plan.kind if scenario.plan else "monte_carlo",
+        points=scenario.plan.size if scenario.plan else 0,
         inputs=inputs,
     )
 

@@ -2,6 +2,7 @@
 
 Every uniform is keyed by (seed, name, run), so a value does not depend on which
 other runs are drawn with it, on their number, or on what else the scenario varies.
+A plan replaces some of the uniforms of `vary`, or the values; it keeps random access.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mischance.errors import RunError
+from mischance.plans import correlated, spread
 from mischance.randomness import run_uniform
 from mischance.truth import AnyArray, Draw, Fault, FloatArray, IntArray
 
@@ -41,7 +43,8 @@ def draw(scenario: Scenario, runs: Sequence[int] | IntArray, seed: int | None = 
 
     A run's log-weight is the sum of log(chance / forced) over forced faults (with the complements where
     they did not happen) and, where there are constraints, the log of their acceptance rate: the weighted
-    share of an event is then its probability in the population without force and constraints.
+    share of an event is then its probability in the population without force and constraints. The runs of a grid
+    are no sample of that population: their weights make up for force alone.
 
     Args:
         scenario: what to draw from.
@@ -55,7 +58,7 @@ def draw(scenario: Scenario, runs: Sequence[int] | IntArray, seed: int | None = 
     root = scenario.seed if seed is None else seed
     values = _values(scenario, numbers, root)
     log_weight = np.zeros(len(numbers))
-    if scenario.constraints:
+    if scenario.constraints and not (scenario.plan and scenario.plan.kind == "grid"):
         log_weight += math.log(acceptance(scenario, root).rate)
     faults: list[list[Fault]] = [[] for _ in numbers]
     serial = np.zeros(len(numbers), np.int64)
@@ -98,7 +101,10 @@ def _plain(value: Any) -> float | str:
 
 
 def _values(scenario: Scenario, runs: IntArray, seed: int) -> dict[str, AnyArray]:
-    """Draw every value of every run; runs that break a constraint are drawn again, each on its own."""
+    """Draw every value of every run; runs that break a constraint are drawn again, each on its own.
+
+    What is drawn again comes by Monte Carlo: it is distributed as what is kept, so that no mean is biased.
+    """
     values = _columns(scenario, runs, seed, "vary", 0)
     if not scenario.constraints:
         return values
@@ -113,24 +119,51 @@ def _values(scenario: Scenario, runs: IntArray, seed: int) -> dict[str, AnyArray
     if not len(waiting):
         return values
     texts = " and ".join(f"'{constraint.text}'" for constraint in scenario.constraints)
+    point = scenario.plan.columns(runs[waiting[:1]]) if scenario.plan else {}
+    where = " with " + ", ".join(f"{name} = {_plain(value[0])}" for name, value in point.items()) if point else ""
     raise RunError(
-        f"run {runs[waiting[0]]}: no draw in {ATTEMPTS:,} keeps {texts}",
+        f"run {runs[waiting[0]]}: no draw in {ATTEMPTS:,} keeps {texts}{where}",
         "loosen the constraints, or narrow the distributions in `vary`",
     )
 
 
 def _columns(scenario: Scenario, runs: IntArray, seed: int, component: str, attempt: int) -> dict[str, AnyArray]:
+    """Draw every value once; a plan speaks at the first attempt of the runs themselves (a grid at every one)."""
+    plan = scenario.plan if component == "vary" else None
+    fixed = plan.columns(runs) if plan else {}
+    uniforms: dict[str, FloatArray] = {}
+    if plan and plan.kind != "grid" and not attempt:
+        names = [f"{component}.{name}{suffix}" for name, spec in scenario.vary.items() for suffix in spec.uniforms]
+        uniforms = spread(plan, names, runs, seed)
+    if scenario.correlation:
+        # A value that is set (a constant, a grid's) keeps its uniform: the others stay what they are.
+        mixed = [f"{component}.{name}" for name in scenario.correlation.names]
+        own = [uniforms[name] if name in uniforms else run_uniform(seed, name, runs, attempt) for name in mixed]
+        uniforms |= dict(zip(mixed, correlated(scenario.correlation, own), strict=True))
     values: dict[str, AnyArray] = {}
     for name, spec in scenario.vary.items():
-        values[name] = _quantile(spec, f"{component}.{name}", runs, seed, values, attempt)
+        if name in fixed:
+            values[name] = fixed[name]
+        else:
+            values[name] = _quantile(spec, f"{component}.{name}", runs, seed, values, attempt, uniforms)
     return values
 
 
 def _quantile(
-    spec: Spec, name: str, runs: IntArray, seed: int, values: Mapping[str, AnyArray], attempt: int = 0
+    spec: Spec,
+    name: str,
+    runs: IntArray,
+    seed: int,
+    values: Mapping[str, AnyArray],
+    attempt: int = 0,
+    given: Mapping[str, FloatArray] | None = None,
 ) -> AnyArray:
-    """Return a value for each run; constants come as full columns too."""
-    uniforms = {suffix: run_uniform(seed, name + suffix, runs, attempt) for suffix in spec.uniforms}
+    """Return a value for each run; constants come as full columns too. `given` are uniforms that are known."""
+    known = given or {}
+    uniforms = {
+        suffix: known[name + suffix] if name + suffix in known else run_uniform(seed, name + suffix, runs, attempt)
+        for suffix in spec.uniforms
+    }
     column = np.asarray(spec.quantile(uniforms, values))
     return np.array(np.broadcast_to(column, (len(runs),)))
 

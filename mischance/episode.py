@@ -1,8 +1,9 @@
 """Plays draws: the one place where all five sockets meet.
 
 The order is: advance, read, act, write, then branch. Where time is cut (agent
-ticks, branch times, the world's longest piece, the caller's own cuts) changes no
-byte of what comes out; neither does the batch that a run is played in.
+ticks, late commands, branch times, the world's longest piece, the caller's own
+cuts) changes no byte of what comes out; neither does the batch that a run is
+played in.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mischance import catalog
+from mischance.channel import TARGET, Channel
 from mischance.errors import RunError, TruthError
 from mischance.monitor import Monitor
 from mischance.observing import Answer, commands_of
@@ -79,10 +81,15 @@ def check_needs(scenario: Scenario) -> None:
 
 
 def batch_size(scenario: Scenario) -> int:
-    """Return how many runs are played together: 1 where a drawn value sits in a setting of a one-run plug-in."""
+    """Return how many runs are played together.
+
+    It is 1 where a drawn value sits in a setting of a one-run plug-in, or where a fault skews the agent's clock.
+    """
     others = [*scenario.sensors.values(), *([scenario.agent] if scenario.agent else [])]
     if any(plugin.drawn for plugin in others):
         return 1
+    if any(fault.target == TARGET and fault.kind == "clock_skew" for fault in scenario.faults):
+        return 1  # an agent has one clock for all the runs that it takes at once
     limits = [int(getattr(plugin.cls, "batch", 2**31)) for plugin in others]
     return max(min([scenario.simulator.declared.batch, *limits]), 1)
 
@@ -139,7 +146,9 @@ class _Cut:
     flush: bool
 
 
-def _timeline(scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float], rate: float) -> list[_Cut]:
+def _timeline(
+    scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float], rate: float, arrivals: set[float]
+) -> list[_Cut]:
     """Return the union of all cuts in (0, duration]; clocks are integers k with t = k / rate."""
     end = scenario.duration
     piece = scenario.simulator.declared.piece
@@ -147,7 +156,7 @@ def _timeline(scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float], 
     pieces = {k * piece for k in range(1, int(end / piece) + 2) if k * piece < end} | {end}
     branches = {t for draw in draws for t, _ in draw.branch if 0 < t < end}
     asked = {float(t) for t in cuts if 0 < t < end}
-    times = sorted(acts | pieces | branches | asked)
+    times = sorted(acts | arrivals | pieces | branches | asked)
     flush = pieces | branches | asked
     return [_Cut(t, t in acts, t in flush) for t in times]
 
@@ -164,24 +173,27 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
     _check_reads(scenario, reads)
     out = _Output(draws)
     monitor = Monitor(scenario.require)
-    chunk: Chunk = world.start(draws, streams)
+    of_world = [draw.of_world() for draw in draws]
+    chunk: Chunk = world.start(of_world, streams)
     _check(chunk, 0.0, len(draws))
     if agent:
         agent.start(draws, streams)
+    rate = float(getattr(agent, "rate", scenario.agent.declared.rate)) if agent and scenario.agent else 0.0
+    channel = Channel(draws if agent else of_world, streams, rate, scenario.duration)
     fresh = _read(cast, sensors, sensors, chunk)
-    record = out.record(chunk, fresh)
+    record = out.record(channel.events(chunk), fresh)
     monitor.add(record)
     yield record
-    commands = _act(scenario, agent, [_Seen(chunk.tables, fresh)], 0.0, chunk, draws) if agent else None
+    if agent:
+        _act(scenario, agent, channel, [_Seen(chunk.tables, fresh)], 0.0, chunk, draws)
+    commands = channel.down(0.0, ~chunk.over)
     waiting: list[Chunk] = []
     read_early: dict[str, list[Reading]] = {name: [] for name in reads if name in sensors}
     seen: list[_Seen] = []
-    rate = float(getattr(agent, "rate", scenario.agent.declared.rate)) if agent and scenario.agent else 0.0
     done = False
-    for cut in _timeline(scenario, draws, cuts, rate):
+    for cut in _timeline(scenario, draws, cuts, rate, channel.cuts()):
         start = chunk.end
         chunk = world.advance(cut.t, commands)
-        commands = None  # a command holds until the next one; handing it over twice would tie it to the cuts
         _check(chunk, start, len(draws))
         done = bool(chunk.over.all())
         waiting.append(chunk)
@@ -190,13 +202,15 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
             read_early[name].append(reading)
         seen.append(_Seen(chunk.tables, early))
         if cut.act and agent and not done:
-            commands = _act(scenario, agent, seen, cut.t, chunk, draws)
+            _act(scenario, agent, channel, seen, cut.t, chunk, draws)
             seen = []
+        # A command holds until the next one: it is handed over once, whatever the cuts are.
+        commands = channel.down(cut.t, ~chunk.over)
         if cut.flush or done:
             joined = join_chunks(waiting)
             late = _read(cast, sensors, sensors.keys() - read_early.keys(), joined)
             readings = {**late, **{name: join_readings(parts) for name, parts in read_early.items()}}
-            record = out.record(joined, {name: readings[name] for name in sensors})
+            record = out.record(channel.events(joined), {name: readings[name] for name in sensors})
             monitor.add(record)
             yield record
             waiting, read_early = [], {name: [] for name in read_early}
@@ -206,9 +220,11 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
             for t, key in draw.branch:
                 if t == cut.t:
                     stream.rekey(key)
+    if agent and hasattr(agent, "finish"):
+        agent.finish(channel.up(_gathered(agent, seen), chunk.end), channel.clock(chunk.end))
     trouble = agent.trouble() if agent and hasattr(agent, "trouble") else [None] * len(draws)
     measures, labels = world.outcome()
-    parts = [labels, *(sensor.labels() for sensor in sensors.values())]
+    parts = [labels, *(sensor.labels() for sensor in sensors.values()), channel.labels()]
     yield last_record(scenario, draws, chunk, measures, parts, trouble, monitor)
 
 
@@ -233,9 +249,8 @@ def _read(cast: _Cast, sensors: Mapping[str, Any], names: Any, chunk: Chunk) -> 
     return {name: sensors[name].read(chunk, cast.renderer(name)) for name in sensors if name in names}
 
 
-def _act(
-    scenario: Scenario, agent: Any, seen: Sequence[_Seen], t: float, chunk: Chunk, draws: Sequence[Draw]
-) -> Commands:
+def _gathered(agent: Any, seen: Sequence[_Seen]) -> dict[str, Reading]:
+    """Return all that was read since the agent's last turn."""
     readings: dict[str, Reading] = {}
     for name in agent.reads:
         if name == "truth":
@@ -243,12 +258,26 @@ def _act(
             readings[name] = Reading(tables)
         else:
             readings[name] = join_readings([part.readings[name] for part in seen])
-    live = ~chunk.over
-    answer = agent.act(readings, t, live)
+    return readings
+
+
+def _act(
+    scenario: Scenario,
+    agent: Any,
+    channel: Channel,
+    seen: Sequence[_Seen],
+    t: float,
+    chunk: Chunk,
+    draws: Sequence[Draw],
+) -> None:
+    """Let the agent see what has reached it, and send what it says."""
+    live = ~chunk.over & channel.awake(t)
+    answer = agent.act(channel.up(_gathered(agent, seen), t), channel.clock(t), live)
     if isinstance(answer, (list, tuple)) and len(answer) == len(draws):
         answer = _in_columns(scenario, answer, t, live, draws)
     _check_commands(scenario, answer, t, draws)
-    return answer  # type: ignore[no-any-return]
+    assert isinstance(answer, Commands)
+    channel.send(answer, t)
 
 
 def _in_columns(
@@ -257,7 +286,8 @@ def _in_columns(
     """Turn one answer a run into columns; a row that names no actor means the world's first."""
     defaults = {"actor": getattr(scenario.simulator.cls, "default_actor", "ego")}
     try:
-        return commands_of(answers, scenario.simulator.declared.commands, live, defaults)
+        complete = getattr(scenario.simulator.cls, "complete", dict)
+        return commands_of(answers, scenario.simulator.declared.commands, live, defaults, complete)
     except RunError as error:
         raise RunError(f"run {draws[0].run}, t = {t:g} s: {error.message}", error.hint) from error
 
@@ -273,7 +303,8 @@ def _check_commands(scenario: Scenario, commands: Any, t: float, draws: Sequence
             f"it must return Commands with a table of {len(draws)} run(s)",
         )
     wanted = scenario.simulator.declared.commands
-    odd = sorted(set(table.schema) ^ set(wanted)) if wanted else []
+    may_miss = {name for name, column in wanted.items() if column.null}
+    odd = sorted((set(table.schema) ^ set(wanted)) - may_miss) if wanted else []
     if odd:
         raise RunError(
             f"run {draws[0].run}: the agent '{kind}' answered at t = {t:g} s with columns {sorted(table.schema)}",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mischance.errors import MischanceError
+from mischance.probability import event_probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from mischance.scenario import Scenario
 
 EVERY = 10.0  # seconds between plain lines where there is no terminal
-LEVEL = 0.95
 
 
 def sweep_with_progress(
@@ -27,11 +27,6 @@ def sweep_with_progress(
     from mischance.episode import check_needs
     from mischance.jobs import sweep
 
-    if scenario.unbuilt:
-        keys = ", ".join(f"`{key}`" for key in scenario.unbuilt)
-        raise MischanceError(
-            f"{scenario.name} uses {keys}, which is read and checked but not built yet", "take it out to play the rest"
-        )
     check_needs(scenario)
     if quiet:
         return sweep(scenario, runs, out, **options)
@@ -111,8 +106,11 @@ def summary(scenario: Scenario, result: SweepResult, *, preview: bool) -> dict[s
         "failures": {str(run): reason for run, reason in result.failures.items()},
     }
     if totals.done:
-        facts["event"] = {"name": scenario.event.name if scenario.event else "event", **event_probability(result.path)}
-        if scenario.constraints:
+        name = scenario.event.name if scenario.event else "event"
+        facts["event"] = {"name": name, **event_probability(result.path, scenario.plan)}
+        if scenario.plan is not None:
+            facts["plan"] = {"kind": scenario.plan.kind, "points": scenario.plan.size}
+        if scenario.constraints and not (scenario.plan and scenario.plan.kind == "grid"):
             from mischance.drawing import acceptance
 
             kept = acceptance(scenario, scenario.seed)
@@ -134,34 +132,6 @@ def _preview(dataset: Path) -> str | None:
         return None
 
 
-def event_probability(dataset: Path) -> dict[str, Any]:
-    """Return how often the event happened, and its probability with a 95 % interval.
-
-    With equal weights the interval is exact (Clopper and Pearson, Biometrika 26, 1934); with unequal ones it
-    is the normal approximation of the weighted mean, said to be approximate.
-    """
-    import numpy as np
-    import pyarrow.parquet as pq
-    from scipy.special import betaincinv
-
-    files = sorted((dataset / "runs").glob("*.parquet"))
-    columns = [pq.read_table(file, columns=["event", "weight"]) for file in files]
-    hit = np.concatenate([table["event"].to_numpy() for table in columns]).astype(np.bool_)
-    weight = np.concatenate([table["weight"].to_numpy() for table in columns])
-    n, k = len(hit), int(hit.sum())
-    if n and np.ptp(weight) == 0:
-        share = float(weight[0])
-        low = float(betaincinv(k, n - k + 1, (1 - LEVEL) / 2)) if k else 0.0
-        high = float(betaincinv(k + 1, n - k, (1 + LEVEL) / 2)) if k < n else 1.0
-        return {"count": k, "runs": n, "probability": share * k / n, "low": share * low, "high": share * high,
-                "interval": "exact"}  # fmt: skip
-    value = weight * hit
-    error = float(value.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    mean = float(value.mean())
-    return {"count": k, "runs": n, "probability": mean, "low": max(mean - 1.96 * error, 0.0) if n > 1 else None,
-            "high": mean + 1.96 * error if n > 1 else None, "interval": "approximate (weighted)"}  # fmt: skip
-
-
 def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
     """Print the dataset's folder on stdout and everything else on stderr."""
     if not quiet:
@@ -170,15 +140,12 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
             lines[0] += " (nothing was left to do)"
         else:
             lines[0] += f", {facts['fresh']} of them now in {_time(facts['seconds'])}"
-        event = facts.get("event")
-        if event:
-            interval = f" [{event['low']:.4g}, {event['high']:.4g}]" if event["low"] is not None else ""
-            lines.append(
-                f"{event['name']}: in {event['count']} of {event['runs']} runs; probability {event['probability']:.4g}"
-                f"{interval} (95 %, {event['interval']})"
-            )
+        if facts.get("event"):
+            lines.append(_event_line(facts["event"], facts.get("plan")))
         if facts.get("acceptance", {}).get("rate", 1) < 0.9995:
-            lines.append(f"constraints keep {facts['acceptance']['rate']:.2%} of all draws; that is in the weights")
+            again = "; the other points are drawn again by Monte Carlo" if facts.get("plan") else ""
+            kept = f"constraints keep {facts['acceptance']['rate']:.2%} of all draws; that is in the weights"
+            lines.append(kept + again)
         lines += [f"run {run}: {reason}" for run, reason in list(facts["failures"].items())[:5]]
         if len(facts["failures"]) > 5:
             lines.append(f"… and {len(facts['failures']) - 5} more")
@@ -186,6 +153,18 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
             lines.append(f"preview: {facts['preview']}")
         print("\n".join(lines), file=sys.stderr)  # noqa: T201
     print(facts["dataset"])  # noqa: T201
+
+
+def _event_line(event: dict[str, Any], plan: dict[str, Any] | None) -> str:
+    """Say how often the event happened, and what is known of its probability."""
+    line = f"{event['name']}: in {event['count']} of {event['runs']} runs"
+    if event["probability"] is None:
+        points = plan["points"] if plan else event["runs"]
+        return f"{line} over the {points} points of a grid, a share of {event['share']:.4g}; that is no probability"
+    if event["low"] is None:
+        return f"{line}; probability {event['probability']:.4g} ({event['interval'].replace('none', 'no interval')})"
+    interval = f"[{event['low']:.4g}, {event['high']:.4g}] (95 %, {event['interval']})"
+    return f"{line}; probability {event['probability']:.4g} {interval}"
 
 
 def estimate(scenario: Scenario, runs: int, workers: int, out: Path) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class Recipe:
     keep_twins: bool
     versions: Mapping[str, str]
     plan: str = "monte_carlo"
+    points: int = 0  # of the plan; 0 where it is Monte Carlo
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     def shards(self) -> list[Shard]:
@@ -78,7 +79,7 @@ def write_manifest(out: Path, recipe: Recipe, missing: Sequence[int]) -> None:
         "versions": dict(recipe.versions),
         "scenario": {"name": recipe.name, "identity": recipe.identity},
         "seed": recipe.seed,
-        "plan": {"kind": recipe.plan, "runs": recipe.runs},
+        "plan": {"kind": recipe.plan, "runs": recipe.runs, **({"points": recipe.points} if recipe.points else {})},
         "shard": recipe.shard,
         "twin": recipe.twin,
         "keep_twins": recipe.keep_twins,

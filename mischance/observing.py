@@ -6,7 +6,7 @@ words and numbers. Inside, everything stays in columns over runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,13 @@ def _plain(column: Column, values: AnyArray) -> AnyArray:
     return words
 
 
-def commands_of(answers: Sequence[Answer], schema: Schema, live: BoolArray, defaults: Mapping[str, Any]) -> Commands:
+def commands_of(
+    answers: Sequence[Answer],
+    schema: Schema,
+    live: BoolArray,
+    defaults: Mapping[str, Any],
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> Commands:
     """Return commands in columns from one answer a run: nothing, one row, or several rows.
 
     Args:
@@ -55,6 +61,7 @@ def commands_of(answers: Sequence[Answer], schema: Schema, live: BoolArray, defa
         schema: the columns that the world takes.
         live: which runs still go on; (runs,).
         defaults: values of columns that an agent need not say, such as the only actor.
+        complete: adds to a row what follows from what it leaves out.
 
     Raises:
         RunError: an answer is no mapping, names a column that the world does not take, or has no number in it.
@@ -68,6 +75,7 @@ def commands_of(answers: Sequence[Answer], schema: Schema, live: BoolArray, defa
             odd = sorted(set(map(str, row)) - set(schema))
             if odd:
                 raise RunError(f"an agent commands {odd[0]!r}", f"the world takes {', '.join(schema)}")
+        said = [complete(row) for row in said]
         rows.append({name: [_value(row, name, column, defaults) for row in said] for name, column in schema.items()})
     return Commands(Table.of(schema, [row if row and next(iter(row.values())) else {} for row in rows]), live)
 

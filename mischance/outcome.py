@@ -44,7 +44,7 @@ def last_record(
     n = len(draws)
     if measures.runs != n or len(measures) != n:
         raise TruthError(f"the outcome of {n} runs has {len(measures)} rows")
-    parts = [*labels, _trouble_labels(trouble)] if any(trouble) else labels
+    parts = [*labels, _trouble_labels(trouble, labels)] if any(trouble) else labels
     drawn = _drawn(scenario, draws)
     known = {**{name: values for name, (_, values) in drawn.items()}, **measures.columns}
     judged = monitor.judge({name: v for name, v in known.items() if v.dtype != object and name not in OWN}, n)
@@ -124,16 +124,17 @@ def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:
     return result
 
 
-def _trouble_labels(trouble: Sequence[Trouble | None]) -> Table:
-    """Label what stopped an agent: it is a fault of the system under test."""
-    words = {"label_id": "agent:0", "target": "agent", "causes": "[]", "role": "fault", "twin": ""}
+def _trouble_labels(trouble: Sequence[Trouble | None], labels: Sequence[Table]) -> Table:
+    """Label what stopped an agent: it is a fault of the system under test. The planned ones have the first numbers."""
+    words = {"target": "agent", "causes": "[]", "role": "fault", "twin": ""}
     unknown = dict.fromkeys(("t_effect", "t_observable", "t_end", "t_reported"), np.nan)
     rows = [
         {name: [value] for name, value in words.items()}
         | {name: [value] for name, value in unknown.items()}
         | {"class": [f"fault/agent/{what.kind}"], "t_cause": [what.t], "severity": [1.0]}
+        | {"label_id": [f"agent:{sum(int((part.run(i)['target'] == 'agent').sum()) for part in labels)}"]}
         if what is not None
         else {}
-        for what in trouble
+        for i, what in enumerate(trouble)
     ]
     return Table.of(LABELS, rows)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mischance.expressions import Expression
     from mischance.sockets import Declared
     from mischance.temporal import Requirement
+    from mischance.truth import AnyArray, IntArray
 
 LANGUAGE = 1
 NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$"
@@ -26,6 +27,7 @@ REFERENCE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")  # a drawn value, in a setti
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 MAX_DRAWN = 1000
+MAX_POINTS = 2**20  # of a plan; more runs are further blocks
 LAW_MARK = "x-mischance-distribution"
 Law = Annotated[Any, WithJsonSchema({LAW_MARK: True})]
 Condition = Annotated[str, Field(pattern=r"\S", max_length=400)]  # as long as an expression may be
@@ -48,7 +50,7 @@ class EventEntry(_Part):
 class FaultEntry(_Part):
     """A planned change of one parameter, or an event: what, where, when, how strong, how often."""
 
-    target: str = Field(description="what is changed: sensors.<name>, or a part of the simulated world")
+    target: str = Field(description="what is changed: sensors.<name>, agent, or a part of the simulated world")
     kind: str = Field(description="kind of fault, as the target declares it")
     at: Law = Field(0, description="onset [s]")
     lasts: Law | None = Field(None, description="duration [s]; to the end of the run where not given")
@@ -76,15 +78,19 @@ class ExposureEntry(_Part):
 class CorrelateEntry(_Part):
     """Dependence between drawn values."""
 
-    gaussian: list[tuple[str, str, Number]] = Field(description="pairs of names with their rank-normal correlation")
+    gaussian: list[tuple[str, str, Number]] = Field(
+        description="pairs of names with the correlation of their normal scores (a Gaussian copula); 0 where not listed"
+    )
 
 
 class PlanEntry(_Part):
     """Which values a sweep takes; Monte Carlo where nothing is said."""
 
     grid: dict[str, list[Any]] | None = Field(None, description="all combinations of these values")
-    lhs: int | None = Field(None, gt=0, description="Latin hypercube of that many points")
-    sobol: int | None = Field(None, gt=0, description="Sobol sequence of that many points")
+    lhs: int | None = Field(None, gt=0, le=MAX_POINTS, description="Latin hypercube, in blocks of that many runs")
+    sobol: int | None = Field(
+        None, gt=0, le=MAX_POINTS, description="scrambled Sobol points, in blocks of that many runs; a power of two"
+    )
 
 
 class SplitEntry(_Part):
@@ -210,6 +216,39 @@ class RareEvent(NamedTuple):
     margin: Expression | None
 
 
+class Correlation(NamedTuple):
+    """A Gaussian copula over some drawn values: the lower triangle of their correlation matrix, row by row."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which values a sweep takes: `size` points, which further runs go through again (or a fresh block of them).
+
+    `axes` are the values of a grid, `kept` the row-major numbers of its points where some were left out.
+    """
+
+    kind: Literal["grid", "lhs", "sobol"]
+    size: int
+    axes: Mapping[str, tuple[float | str, ...]] = field(default_factory=dict)
+    kept: tuple[int, ...] = ()
+
+    def columns(self, runs: IntArray) -> dict[str, AnyArray]:
+        """Return the grid's values for each run, by name; shape (n,). Row-major: the last name goes fastest."""
+        import numpy as np
+
+        place = np.asarray(runs, np.int64) % self.size
+        rest = np.array(self.kept, np.int64)[place] if self.kept else place
+        found: dict[str, AnyArray] = {}
+        for name, values in reversed(list(self.axes.items())):
+            axis = np.array(values, object if isinstance(values[0], str) else np.float64)
+            found[name] = axis[rest % len(values)]
+            rest = rest // len(values)
+        return found
+
+
 class Split(NamedTuple):
     """Shares of the parts of a dataset."""
 
@@ -223,7 +262,6 @@ class Split(NamedTuple):
 class Scenario:
     """One scenario, checked. `vary` is in order of dependence; `tree` is the resolved file as a plain tree.
 
-    `unbuilt` names keys that are read and checked but whose working is not built yet.
     `files` are the user's own files that it needs: name inside a dataset's `inputs` folder -> path.
     """
 
@@ -244,7 +282,8 @@ class Scenario:
     writers: tuple[PlugIn, ...]
     tree: Mapping[str, Any]
     require: Mapping[str, Requirement] = field(default_factory=dict)
-    unbuilt: tuple[str, ...] = ()
+    correlation: Correlation | None = None
+    plan: Plan | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
 
     def text(self) -> str:
@@ -264,6 +303,7 @@ class Scenario:
 
 
 __all__ = [
-    "LANGUAGE", "CorrelateEntry", "EventEntry", "ExposureEntry", "FaultEntry", "Frequency", "PlanEntry", "PlannedFault",
-    "PlugIn", "RareEvent", "Scenario", "ScenarioModel", "Split", "SplitEntry", "fill", "validate",
+    "LANGUAGE", "MAX_POINTS", "CorrelateEntry", "Correlation", "EventEntry", "ExposureEntry", "FaultEntry", "Frequency",
+    "Plan", "PlanEntry", "PlannedFault", "PlugIn", "RareEvent", "Scenario", "ScenarioModel", "Split", "SplitEntry",
+    "fill", "validate",
 ]  # fmt: skip

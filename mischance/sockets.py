@@ -9,7 +9,10 @@ built anew for each run, unless it is a simulator that holds many runs at once
 What a class may declare beside its methods (all optional, see `declares`):
 `Settings`, `batch`, `piece` (the longest time in one chunk [s], so that a chunk
 stays at a few MB), `measures`, `faults`, `commands`, `targets`, `reads`, `rate`,
-`signals` (what `require` may speak of), `needs` (modules without which it cannot play).
+`signals` (what `require` may speak of), `needs` (modules without which it cannot play);
+a simulator also `default_actor` (whom a command means that names nobody), `complete(row)`
+(adds to an agent's answer what follows from what it leaves out). A command's column with
+`null` may be left out.
 """
 
 from __future__ import annotations
@@ -51,6 +54,16 @@ class FaultKind:
     severity: str = "ratio"
     default: float = 1.0
     innocent: bool = False
+
+
+# What may go wrong between any agent and any world: the kinds of fault of the target `agent`.
+AGENT_FAULTS: Mapping[str, FaultKind] = {
+    "latency": FaultKind("commands reach the world later by the severity, in their order", "s", 0.2),
+    "message_loss": FaultKind("each command is lost with this probability; the last that arrived holds", "ratio", 1.0),
+    "observation_latency": FaultKind("readings reach the agent later by the severity, in their order", "s", 0.2),
+    "clock_skew": FaultKind("the agent's clock is ahead of true time by the severity; negative = behind", "s", 0.2),
+    "timeout": FaultKind("the agent hangs: it reads nothing and commands nothing; the last command holds", "", 1.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +144,8 @@ class Agent(Protocol):
     sequence with one answer a run: None, one mapping of a row, or several. It is called at t = 0 and then at
     every tick of its `rate` (20 Hz where it declares none). `batch`, where a class has it, is the most runs
     that it takes at once; `trouble()`, where it has it, returns one Trouble or None a run at the end; it is
-    labelled, and becomes the run's verdict. `close()` is called where it has it.
+    labelled, and becomes the run's verdict. `finish(readings, t)`, where it has it, gets what came after its last
+    turn. `close()` is called where it has it.
     """
 
     reads: tuple[str, ...]

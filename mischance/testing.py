@@ -1,8 +1,9 @@
-"""A suite of scenarios as a test run of one agent: what failed, and what a reference driver would have avoided.
+"""A suite of scenarios as a test run of one agent: what failed, and what reference drivers would have avoided.
 
 A case is one run of one scenario. It passes if the agent kept every requirement of the scenario and answered
 throughout; a scenario without `require` asks that its event does not happen. A failed case is played again,
-on the same draw, with a reference agent at the wheel: what that one avoids was avoidable.
+on the same draw, with each of the reference agents at the wheel. They are models and differ: none of them is the
+truth about what a careful driver does, so each one's answer stands by itself, with what it was that avoided it.
 """
 
 from __future__ import annotations
@@ -25,10 +26,20 @@ from mischance.monitor import PREFIX
 from mischance.scenario import Scenario
 from mischance.truth import Record
 
+RUNS = 10  # of a scenario without a plan
+
+
+REFERENCES = ("r157_driver", "fuzzy_safety")  # the two models of UN Regulation No. 157
+NOT_AVOIDED = "not avoided"
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One run of one scenario: how it ended, and what the reference agent would have done (None: not asked)."""
+    """One run of one scenario: how it ended, and what reference agents would have made of it.
+
+    `references`: agent -> 'not avoided', or what avoided it: braking, steering, passing ahead, rule (it saw no
+    danger), or 'avoided' in a world that does not tell. Empty where nobody was asked or nobody could answer.
+    """
 
     scenario: str
     run: int
@@ -37,8 +48,13 @@ class Case:
     reason: str
     margin: float
     broken: tuple[str, ...] = ()
-    avoidable: bool | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
     replay: str = ""
+
+    @property
+    def avoidable(self) -> bool | None:
+        """Whether any reference agent avoided it; None where nobody could be asked."""
+        return any(how != NOT_AVOIDED for how in self.references.values()) if self.references else None
 
     @property
     def name(self) -> str:
@@ -51,7 +67,7 @@ class Report:
     """What a suite came to. `newly_failing` and `newly_passing` compare it with a baseline, where one was given."""
 
     agent: str
-    reference: str
+    references: tuple[str, ...]
     cases: tuple[Case, ...]
     errors: Mapping[str, str] = field(default_factory=dict)
     newly_failing: tuple[str, ...] = ()
@@ -71,17 +87,29 @@ class Report:
         """Return the report as plain values."""
         return {
             "agent": self.agent,
-            "reference": self.reference,
+            "references": list(self.references),
             "cases": [
-                {**asdict(case), "broken": list(case.broken), "margin": _plain(case.margin)} for case in self.cases
+                {
+                    **asdict(case),
+                    "broken": list(case.broken),
+                    "avoidable": case.avoidable,
+                    "margin": _plain(case.margin),
+                }
+                for case in self.cases
             ],
             "passed": len(self.cases) - len(self.failed),
             "failed": len(self.failed),
             "avoidable": sum(case.avoidable is True for case in self.failed),
+            "avoided": {name: _avoided_by(name, self.failed) for name in self.references},
             "errors": dict(self.errors),
             "newly_failing": list(self.newly_failing),
             "newly_passing": list(self.newly_passing),
         }
+
+
+def _avoided_by(reference: str, cases: Sequence[Case]) -> int:
+    """Return how many of those cases a reference agent avoids."""
+    return sum(case.references.get(reference, NOT_AVOIDED) != NOT_AVOIDED for case in cases)
 
 
 def _plain(number: float) -> float | None:
@@ -118,8 +146,8 @@ def run_suite(
     out: Path,
     *,
     agent: str | None = None,
-    reference: str = "r157_driver",
-    runs: int = 10,
+    references: Sequence[str] = REFERENCES,
+    runs: int | None = None,
     workers: int = 1,
     seed: int | None = None,
     overrides: Mapping[str, str] | None = None,
@@ -131,8 +159,8 @@ def run_suite(
         scenarios: files or names, variants included.
         out: folder for the datasets; the same call goes on where a stopped one ended.
         agent: the system under test, as `kind` names it; each scenario's own where not given.
-        reference: the agent that failed runs are played again with; '' asks nobody.
-        runs: runs a scenario.
+        references: the agents that failed runs are played again with.
+        runs: runs a scenario; where not given the points of its plan, or 10 where it has none.
         workers: worker processes.
         seed: replaces the scenarios' seeds.
         overrides: changes as `--set` makes them.
@@ -146,9 +174,12 @@ def run_suite(
         try:
             scenario = _driven_by(name, agent, overrides, seed)
             folder = out / scenario.name.replace("/", "_").replace(":", "_")
-            result = sweep(scenario, runs, folder, workers=workers)
+            number = runs or (scenario.plan.size if scenario.plan else RUNS)
+            result = sweep(scenario, number, folder, workers=workers)
             found = _cases(scenario, folder)
-            cases += _judged_against(name, found, reference, overrides, seed) if reference else found
+            for reference in references:
+                found = _judged_against(name, found, reference, overrides, seed)
+            cases += found
             for run, reason in result.failures.items():
                 replay = f"mischance replay {folder} {run}"
                 cases.append(Case(scenario.name, run, False, "not played", reason, float("nan"), replay=replay))
@@ -156,7 +187,7 @@ def run_suite(
             raise
         except MischanceError as error:
             errors[name] = error.message
-    return Report(agent or "(each scenario's own)", reference, tuple(cases), errors)
+    return Report(agent or "(each scenario's own)", tuple(references), tuple(cases), errors)
 
 
 def _driven_by(name: str, agent: str | None, overrides: Mapping[str, str] | None, seed: int | None) -> Scenario:
@@ -200,28 +231,35 @@ def _passed(scenario: Scenario, broken: Sequence[str], event: bool, verdict: str
 def _judged_against(
     name: str, cases: Sequence[Case], reference: str, overrides: Mapping[str, str] | None, seed: int | None
 ) -> list[Case]:
-    """Play the failed cases again with the reference agent, on the same draws; say which it avoids."""
+    """Play the failed cases again with a reference agent, on the same draws; say what it makes of them."""
     failed = [case.run for case in cases if not case.passed]
     if not failed:
         return list(cases)
     try:
         scenario = _driven_by(name, reference, overrides, seed)
-        avoided: dict[int, bool] = {}
+        found: dict[int, str] = {}
         for record in play(scenario, draw(scenario, failed)):
             if record.last:
-                avoided.update(_outcomes(scenario, record))
+                found.update(_outcomes(scenario, record))
     except MischanceError:  # a world that the reference agent cannot steer: then nobody knows
         return list(cases)
-    return [case if case.passed else replace(case, avoidable=avoided.get(case.run)) for case in cases]
+    return [
+        replace(case, references={**case.references, reference: found[case.run]}) if case.run in found else case
+        for case in cases
+    ]
 
 
-def _outcomes(scenario: Scenario, record: Record) -> dict[int, bool]:
+def _outcomes(scenario: Scenario, record: Record) -> dict[int, str]:
+    """Return run -> what avoided its failure."""
     table = record.tables["runs"]
+    ways = table.schema["avoided_by"].names if "avoided_by" in table.schema else ()
     found = {}
     for i, run in enumerate(record.runs):
         row = table.run(i)
         broken = [name for name in scenario.require if not row[f"{PREFIX}{name}"][0]]
-        found[int(run)] = _passed(scenario, broken, bool(row["event"][0]), str(row["verdict"][0]))
+        passed = _passed(scenario, broken, bool(row["event"][0]), str(row["verdict"][0]))
+        way = ways[int(row["avoided_by"][0])] if ways else "none"
+        found[int(run)] = NOT_AVOIDED if not passed else "avoided" if way == "none" else way
     return found
 
 
@@ -241,7 +279,7 @@ def compared(report: Report, baseline: Path) -> Report:
         ) from error
     failing = tuple(case.name for case in report.cases if not case.passed and before.get(case.name) is True)
     passing = tuple(case.name for case in report.cases if case.passed and before.get(case.name) is False)
-    return Report(report.agent, report.reference, report.cases, report.errors, failing, passing)
+    return Report(report.agent, report.references, report.cases, report.errors, failing, passing)
 
 
 def text(report: Report) -> str:
@@ -251,16 +289,17 @@ def text(report: Report) -> str:
     for scenario in dict.fromkeys(case.scenario for case in report.cases):
         own = [case for case in report.cases if case.scenario == scenario]
         failed = [case for case in own if not case.passed]
-        avoidable = sum(case.avoidable is True for case in failed)
-        more = f"   {len(failed)} failed, {avoidable} of them avoided by {report.reference}" if failed else ""
+        asked = [name for name in report.references if any(name in case.references for case in failed)]
+        counts = " and ".join(f"{_avoided_by(name, failed)} by {name}" for name in asked)
+        more = f"   {len(failed)} failed" + (f"; avoided {counts}" if asked else "") if failed else ""
         lines.append(
             f"{'ok  ' if not failed else 'FAIL'} {scenario:<{width}} {len(own) - len(failed)}/{len(own)}{more}"
         )
     lines += [f"ERR  {scenario}: {message}" for scenario, message in report.errors.items()]
     for case in report.failed:
         lines += ["", f"{case.name}: {_kind(case)}", f"  {case.reason}"]
-        if case.avoidable is not None:
-            lines.append(f"  {_avoided(case)} ({report.reference})")
+        if case.references:
+            lines.append(f"  {_avoided(case)}")
         lines.append(f"  {case.replay}")
     if report.newly_failing or report.newly_passing:
         lines += ["", f"newly failing: {', '.join(report.newly_failing) or 'none'}"]
@@ -304,5 +343,6 @@ def _kind(case: Case) -> str:
 
 
 def _avoided(case: Case) -> str:
-    words = {True: "the reference driver avoids it", False: "the reference driver does not avoid it either", None: ""}
-    return words[case.avoidable]
+    """Return in words what the reference agents make of a case."""
+    words = [f"{name}: {how if how == NOT_AVOIDED else f'avoided ({how})'}" for name, how in case.references.items()]
+    return "; ".join(words)

@@ -7,7 +7,7 @@ i of a table are `offsets[i]:offsets[i + 1]`, sorted by `t`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -77,13 +77,24 @@ class Table:
 
     @staticmethod
     def of(schema: Schema, runs: Sequence[Mapping[str, Any]]) -> Table:
-        """Build a table from one mapping (column -> values) a run; a missing or empty mapping is no rows."""
+        """Build a table from one mapping (column -> values) a run; a missing or empty mapping is no rows.
+
+        A column with `null` may be missing from all mappings: then it is NaN, -1, False, 0 or ''.
+        """
+        filled = {"f": np.nan, "i": -1}
         sizes = [len(next(iter(rows.values()))) if rows else 0 for rows in runs]
         offsets = np.zeros(len(runs) + 1, np.int64)
         np.cumsum(sizes, out=offsets[1:])
         columns = {
             name: np.concatenate(
-                [np.zeros(0, column.storage)] + [np.asarray(rows[name], column.storage) for rows in runs if rows]
+                [np.zeros(0, column.storage)]
+                + [
+                    np.full(n, filled.get(column.storage.kind, 0), column.storage)
+                    if column.null and name not in rows
+                    else np.asarray(rows[name], column.storage)
+                    for rows, n in zip(runs, sizes, strict=True)
+                    if rows
+                ]
             )
             for name, column in schema.items()
         }
@@ -401,6 +412,11 @@ class Draw:
     def faults_of(self, target: str) -> tuple[Fault, ...]:
         """Return the faults planned for that target, in order of onset."""
         return tuple(fault for fault in self.faults if fault.target == target)
+
+    def of_world(self) -> Draw:
+        """Return the draw as a world gets it: the faults of sensors and of the agent's channel are not its own."""
+        own = tuple(f for f in self.faults if f.target != "agent" and not f.target.startswith("sensors."))
+        return self if len(own) == len(self.faults) else replace(self, faults=own)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

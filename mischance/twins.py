@@ -8,6 +8,7 @@ the band of healthy runs of other seeds while its twin stays inside.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -25,6 +26,7 @@ from mischance.truth import (
     Draw,
     FloatArray,
     Frames,
+    IntArray,
     Record,
     Schema,
     Table,
@@ -262,11 +264,20 @@ class _Profile:
 Band = Mapping[str, tuple[FloatArray, FloatArray]]
 
 
+def _spread_out(scenario: Scenario) -> IntArray:
+    """Return the numbers of the healthy runs; under a grid they step through all of it, not its first corner alone."""
+    step = 1
+    if scenario.plan is not None and scenario.plan.kind == "grid":
+        size = scenario.plan.size
+        step = next(n for n in range(max(1, round(0.618 * size)), 2 * size + 1) if math.gcd(n, size) == 1)
+    return np.arange(HEALTHY, dtype=np.int64) * step
+
+
 @lru_cache(maxsize=8)
 def healthy_band(scenario: Scenario) -> Band:
     """Return feature -> (mean, standard deviation) over healthy runs of other seeds; shapes (BINS,)."""
     other = int(run_uniform(scenario.seed, "healthy", [0])[0] * 2**62)
-    draws = [twin(draw) for draw in draw(scenario, np.arange(HEALTHY), seed=other)]
+    draws = [twin(draw) for draw in draw(scenario, _spread_out(scenario), seed=other)]
     profiles = [_Profile(scenario.duration) for _ in draws]
     size = batch_size(scenario)
     for first in range(0, len(draws), size):

@@ -39,10 +39,7 @@ class Faults:
     """
 
     def __init__(self, draw: Draw) -> None:
-        self.all = sorted(
-            (fault for fault in draw.faults if not fault.target.startswith("sensors.")),
-            key=lambda fault: (fault.onset, fault.fault_id),
-        )
+        self.all = sorted(draw.of_world().faults, key=lambda fault: (fault.onset, fault.fault_id))
         for fault in self.all:
             known = OF.get(fault.target, ())
             if fault.kind not in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import atan2, cos, inf, nan, pi, sin
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ def cast(draws: Sequence[Draw], settings: Sequence[Settings]) -> Cast:
     names = tuple(settings[0].actors)
     n, actors = len(draws), len(names)
     plans = [[move for actor in one.actors.values() for move in actor.behaviour] for one in settings]
-    own = [[fault for fault in draw.faults if not fault.target.startswith("sensors.")] for draw in draws]
+    own = [draw.of_world().faults for draw in draws]
     most = max(map(len, plans))
     found = Cast(
         names, names.index("ego"),
@@ -118,7 +118,7 @@ def cast(draws: Sequence[Draw], settings: Sequence[Settings]) -> Cast:
         paths=np.zeros((n, actors, SEGMENTS), PIECE),
         moves=np.zeros((n, most), MOVE),
         faults=np.zeros((n, max(map(len, own))), FAULT),
-        queue=np.zeros((n, actors, QUEUE, 3)),
+        queue=np.zeros((n, actors, QUEUE, 4)),
         road=np.zeros((n, SEGMENTS), PIECE),
         pieces=len(settings[0].road.line) + 1,
         patches=np.zeros((n, len(settings[0].road.patches)), PATCH),
@@ -193,9 +193,15 @@ def _actor(
     sign = -1.0 if actor.oncoming else 1.0
     x, y_world, heading = _place(own_line, s, y)
     road_heading = heading
+    total = own_line[-1][3] + BEYOND
     if actor.oncoming:
         heading += pi
         own_line = _reversed(own_line)
+    rear = (1.0 - actor.balance) * wheelbase * (-1.0 if actor.reverse else 1.0)  # the axle that does not steer
+    sign_y = sign * y
+    planned = _planned_turn(actor, own_line, rear, sign_y)
+    if planned is not None:
+        own_line, sign_y = planned, 0.0
     path = found.paths[r, i]
     _write(path, own_line)
     fixed = kind.way == "fixed"
@@ -208,21 +214,49 @@ def _actor(
         "vy": actor.speed * sin(yaw), "vlon": actor.speed, "cruise": actor.speed, "stop": inf,
         "mu": settings.friction, "brake_left": 1.0, "late": actor.delay, "delay": actor.delay,
         "half_l": 0.5 * length, "half_w": 0.5 * width, "height": height, "wheelbase": wheelbase,
-        "lf": actor.balance * wheelbase, "lr": (1.0 - actor.balance) * wheelbase, "mass": mass,
+        "lf": wheelbase - rear, "lr": rear, "mass": mass,
         "inv_mass": 0.0 if fixed else 1.0 / mass, "inertia": inertia, "inv_inertia": 0.0 if fixed else 1.0 / inertia,
         "yaw_inertia": actor.inertia or inertia, "brakes": actor.brakes or kind.brakes,
         "drive": actor.drive or kind.drive, "jerk": jerk, "most_steer": kind.steer,
         "steer_rate": actor.steer_rate, "cornering": actor.cornering, "high": actor.mass_height or kind.gravity_centre,
-        "d_home": sign * y, "way": WAYS[kind.way], "model": MODELS[actor.model],
+        "d_home": sign_y, "way": WAYS[kind.way], "face": -1 if actor.reverse else 1,
+        "model": ONLY_KINEMATIC if actor.reverse else MODELS[actor.model],
         "mode": FIXED if fixed else WAYS["rails"], "pedal_move": -1, "follow": -1, "pieces": len(own_line),
     }  # fmt: skip
     found.cars[r, i] = tuple(values.get(field, 0) for field in CAR.names or ())
     for move in actor.behaviour:
-        found.moves[r, number] = _move(
-            move, i, number, sign, lanes_width, road_heading + side * _angle(move), found, r, settings
-        )
+        values = _move(move, i, sign, lanes_width, road_heading + side * _angle(move), found.names, settings)
+        if actor.oncoming and values.get("trigger") == AT_STATION:
+            values["value"] = total - values["value"]  # its path begins at the far end
+        if planned is not None and isinstance(move, Turn):
+            values["planned"], planned = 1, None
+        found.moves[r, number] = tuple(values.get(field, 0) for field in MOVE.names or ())
         number += 1
     return number
+
+
+def _planned_turn(actor: Actor, line: Line, rear: float, y: float) -> Line | None:
+    """Return the way with the turn in it, where it is known from the start: whoever goes there can look round it.
+
+    That is so for the first turn of somebody who keeps its lane until a station on a straight piece.
+    """
+    if any(isinstance(move, ChangeLane | Cross | DartOut) for move in actor.behaviour) or actor.oncoming:
+        return None
+    turn = next((move for move in actor.behaviour if isinstance(move, Turn)), None)
+    when = turn.when if turn is not None else None
+    if turn is None or when is None or when.station is None or when.delay > 0.0 or len(line) > 1:
+        return None
+    x, yy, heading, _, _, _ = line[0]
+    x, yy = x - y * sin(heading), yy + y * cos(heading)
+    way = when.station - rear
+    bend = (1.0 if turn.angle >= 0.0 else -1.0) / turn.radius
+    long = abs(turn.angle) * turn.radius
+    return [
+        (x, yy, heading, 0.0, way, 0.0),
+        (x + way * cos(heading), yy + way * sin(heading), heading, way, long, bend),
+        (*_place([(x + way * cos(heading), yy + way * sin(heading), heading, way, long, bend)], way + long, 0.0),
+         way + long, 1e9, 0.0),
+    ]  # fmt: skip
 
 
 def _angle(move: Manoeuvre) -> float:
@@ -230,12 +264,13 @@ def _angle(move: Manoeuvre) -> float:
 
 
 def _move(
-    move: Manoeuvre, actor: int, number: int, sign: float, lane_width: float, heading: float, found: Cast, r: int,
+    move: Manoeuvre, actor: int, sign: float, lane_width: float, heading: float, names: tuple[str, ...],
     settings: Settings,
-) -> tuple[Any, ...]:  # fmt: skip
+) -> dict[str, float]:  # fmt: skip
+    """Return the fields of a manoeuvre's record."""
     values: dict[str, float] = {"at": move.at, "armed": nan, "actor": actor, "after": -1, "who": -1}
     if move.when is not None:
-        values |= _when(move.when, found.names, settings)
+        values |= _when(move.when, names, settings)
     if isinstance(move, ChangeLane):
         lane = (move.to - 0.5) * lane_width + move.offset
         values |= {"kind": CHANGE_LANE, "takes": move.takes, "d_to": sign * lane, "lane": move.to}
@@ -254,7 +289,7 @@ def _move(
         values |= {"kind": TURN, "angle": move.angle, "radius": move.radius, "speed": move.speed or 0.0}
     elif isinstance(move, RunRedLight):
         values["kind"] = RED_LIGHT
-    return tuple(values.get(field, 0) for field in MOVE.names or ())
+    return values
 
 
 def _when(when: When, names: tuple[str, ...], settings: Settings) -> dict[str, float]:

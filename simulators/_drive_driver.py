@@ -170,7 +170,7 @@ def _turn_wheel(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
         c.aim = c.wheel = c.steer
         c.lag = 0.0
         return
-    if c.commanded == 1:
+    if c.commanded == 1 and c.keeps == 0:
         c.aim, c.lag = min(max(c.command_steer, -c.most_steer), c.most_steer), STEER_LAG
     else:
         c.aim, c.lag = _lane_steer(c, path, moves, i, t, h, sideways), 0.0
@@ -271,7 +271,7 @@ def begin(m: Any, number: int, c: Any, path: Any, t: float) -> None:
         c.pieces = 1
         set_piece(path[0], c.x, c.y, m.heading, 0.0, 1e9, 0.0)
         c.d_home = 0.0
-    elif m.kind == TURN:
+    elif m.kind == TURN and m.planned == 0:
         # an arc from the rear axle on, since that is what follows the path
         x, y = c.x - c.lr * c.cosine, c.y - c.lr * c.sine
         bend = (1.0 if m.angle >= 0.0 else -1.0) / m.radius

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from math import atan2, cos, hypot, inf, sin
+from math import atan2, cos, hypot, inf, pi, sin
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def _tell(w: Any, events: Any, t: float, kind: int, actor: int, number: int, hit
     e = events[w.events]
     w.events += 1
     e.t, e.kind, e.actor, e.move, e.hit = t, kind, actor, number, hit
-    e.v0 = e.v1 = e.v2 = e.v3 = e.v4 = 0.0
+    e.v0 = e.v1 = e.v2 = e.v3 = e.v4 = e.x = e.y = e.yaw = 0.0
     return e
 
 
@@ -81,11 +81,14 @@ def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
     for i in range(len(cars)):
         c, row = cars[i], rows[w.table_rows, i]
         _, d, _ = project(road, pieces, c.x, c.y)
-        row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(c.sine, c.cosine), c.speed
+        row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(c.face * c.sine, c.face * c.cosine), c.face * c.speed
         row.acceleration, row.steer = c.a, c.steer
         row.jerk = (c.a - c.before_a) * 20.0  # over one row
         c.before_a = c.a
         row.gap, row.ttc = _nearest(cars, i)
+        if c.touched == 1:  # between two rows bodies touch and part again
+            row.gap = row.ttc = 0.0
+            c.touched = 0
         row.vx, row.vy, row.yaw_rate, row.d = c.vx, c.vy, c.rate, d
         row.lane = int(min(max(d // w.lane_width + 1.0, 0.0), w.lanes + 1.0))
         row.hit = c.hit
@@ -116,7 +119,7 @@ def _pose(cars: Any, poses: Any) -> None:
     """Write pose and velocity of everybody: xyz, quaternion xyzw, linear and angular velocity."""
     for i in range(len(cars)):
         c, p = cars[i], poses[i]
-        half = 0.5 * c.yaw
+        half = 0.5 * c.yaw if c.face > 0 else 0.5 * (c.yaw + pi)
         p[0], p[1], p[2], p[3], p[4], p[5], p[6] = c.x, c.y, 0.5 * c.height, 0.0, 0.0, sin(half), cos(half)
         p[7], p[8], p[9], p[10], p[11], p[12] = c.vx, c.vy, 0.0, 0.0, 0.0, c.rate
 
@@ -184,7 +187,9 @@ def _ground(w: Any, cars: Any, road: Any, pieces: int, patches: Any, faults: Any
 
 
 @inner
-def command(w: Any, cars: Any, queue: Any, faults: Any, t: float, i: int, a: float, steer: float) -> None:
+def command(
+    w: Any, cars: Any, queue: Any, faults: Any, t: float, i: int, a: float, steer: float, keep: bool
+) -> None:  # fmt: skip
     """Take an agent's command at t: it reaches the actuators after their dead time."""
     c = cars[i]
     if c.hit == 1:
@@ -199,10 +204,11 @@ def command(w: Any, cars: Any, queue: Any, faults: Any, t: float, i: int, a: flo
         c.queued -= 1  # overtaken by a later one
     if c.queued == QUEUE:
         for n in range(QUEUE - 1):
-            for v in range(3):
+            for v in range(4):
                 queue[i, n, v] = queue[i, n + 1, v]
         c.queued -= 1
-    queue[i, c.queued, 0], queue[i, c.queued, 1], queue[i, c.queued, 2] = when, a, steer
+    q = queue[i, c.queued]
+    q[0], q[1], q[2], q[3] = when, a, steer, 1.0 if keep else 0.0
     c.queued += 1
 
 
@@ -215,10 +221,11 @@ def _arrived(cars: Any, queue: Any, t: float) -> float:
         done = 0
         while done < c.queued and queue[i, done, 0] <= t + 1e-9:
             c.commanded, c.command_a, c.command_steer = 1, queue[i, done, 1], queue[i, done, 2]
+            c.keeps = 1 if queue[i, done, 3] > 0.0 else 0
             done += 1
         if done > 0:
             for n in range(done, c.queued):
-                for v in range(3):
+                for v in range(4):
                     queue[i, n - done, v] = queue[i, n, v]
             c.queued -= done
         if c.queued > 0:
@@ -297,6 +304,7 @@ def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pie
             e.v2 = c.vlon * cos(turned) - c.vlat * sin(turned) if m.actor != ego else g.speed
             e.v3 = lane_of(road, pieces, w.lanes, w.lane_width, c.x, c.y)
             e.v4 = lane_of(road, pieces, w.lanes, w.lane_width, g.x, g.y)
+            e.x, e.y, e.yaw = c.x, c.y, c.yaw
             m.order = w.order
             w.order += 1
             begin(m, n, c, paths[m.actor], t)
@@ -410,7 +418,7 @@ def _restitution(spots: Any, closing: float) -> float:
 @inner
 def _side(c: Any, nx: float, ny: float) -> int:
     """Return the side by which a direction leaves a body: 0 front, 1 rear, 2 left, 3 right."""
-    along, across = nx * c.cosine + ny * c.sine, ny * c.cosine - nx * c.sine
+    along, across = c.face * (nx * c.cosine + ny * c.sine), c.face * (ny * c.cosine - nx * c.sine)
     if abs(along) >= abs(across):
         return 0 if along >= 0.0 else 1
     return 2 if across >= 0.0 else 3
@@ -427,7 +435,7 @@ def energy(c: Any) -> float:
 @inner
 def _bearing(c: Any, x: float, y: float) -> float:
     """Return a direction in a body's own frame: 0 = ahead, positive = to its left [rad]."""
-    return atan2(y * c.cosine - x * c.sine, x * c.cosine + y * c.sine)
+    return atan2(c.face * (y * c.cosine - x * c.sine), c.face * (x * c.cosine + y * c.sine))
 
 
 @inner
@@ -477,7 +485,7 @@ def _impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float, ans
                 h.again, h.event = 1, hits[n].event
             break
     for c in (a, b):
-        c.hit = 1
+        c.hit = c.touched = 1
         c.commanded, c.queued, c.pedal_move, c.follow = 0, 0, -1, -1
         c.speed = hypot(c.vx, c.vy)
         c.asked = c.pedal = c.j = 0.0
@@ -574,7 +582,7 @@ def _end_step(
     if len(moves) > 0:
         _fire(w, cars, paths, moves, events, road, pieces, ego, now)
     if e.hit == 0:
-        look(w, cars, paths, ego, now)
+        look(w, cars, paths, moves, ego, now)
     if motion:
         _pose(cars, poses[w.k - k_start])
     if w.k % every == 0:
@@ -602,7 +610,7 @@ def begin_run(
     w.k_start = 0.0
     _ground(w, cars, road, pieces, patches, faults, 0.0)
     _fire(w, cars, paths, moves, events, road, pieces, ego, 0.0)
-    look(w, cars, paths, ego, 0.0)
+    look(w, cars, paths, moves, ego, 0.0)
     _rows(w, cars, road, pieces, rows)
     if motion:
         _pose(cars, poses[0])
@@ -672,13 +680,13 @@ def _compiled(source: str) -> tuple[Callable[..., Any], Callable[..., Any], Call
         return waiting
 
     @entry
-    def order(runs, cars, queue, faults, t, which, who, acceleration, steer):  # type: ignore[no-untyped-def]
+    def order(runs, cars, queue, faults, t, which, who, acceleration, steer, keep):  # type: ignore[no-untyped-def]
         if source == "":
             return
         for n in range(len(which)):
             r = which[n]
             if runs[r].over == 0:
-                command(runs[r], cars[r], queue[r], faults[r], t, who[n], acceleration[n], steer[n])
+                command(runs[r], cars[r], queue[r], faults[r], t, who[n], acceleration[n], steer[n], keep[n])
 
     return start, advance, order
 

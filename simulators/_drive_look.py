@@ -7,17 +7,22 @@ from typing import Any
 
 from ._drive_boxes import clearance, meeting
 from ._drive_compile import inner
+from ._drive_driver import reference
 from ._drive_motion import GRAVITY
 from ._drive_paths import heading_at, project
+from ._drive_state import FIXED
 
 
 @inner
-def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
+def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
     """Take the state at t into account: between the ego and everybody else.
 
     Headway and DRAC are those behind somebody in the ego's path (its boxes overlap sideways there). The threat
     numbers compare what an evasion needs with what grip and brakes can give: braking behind whom the ego is on
     course to, or steering past it, to either side, within the time to collision.
+
+    `passed` notes that somebody who had been ahead came into the ego's path behind it: then the ego went first,
+    whatever its brakes did. `max_aside` is how far its agent has steered it off its own path.
 
     Source:
         Archer, Indicators for traffic safety assessment, KTH 2005 (DRAC); Jansson, Collision avoidance theory,
@@ -32,6 +37,8 @@ def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
     brakes = min(e.brakes * e.brake_left, grip)
     s, d, piece = project(paths[ego], e.pieces, e.x, e.y)
     own = e.yaw - heading_at(paths[ego], piece, s)
+    if e.commanded == 1 and e.keeps == 0:
+        w.max_aside = max(w.max_aside, abs(d - reference(e, moves, ego, t)[0]))
     for i in range(len(cars)):
         if i == ego:
             continue
@@ -59,6 +66,10 @@ def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
             )  # fmt: skip
             if ttc < w.min_ttc:
                 w.min_ttc, w.t_ttc = ttc, t
+        if so > s:
+            o.was_ahead = 1
+        elif o.was_ahead == 1 and o.mode != FIXED and abs(do - d) < e.half_w + reach_d:
+            w.passed = 1  # came into the ego's path behind it
         if inside:
             if e.speed > 0.0 and bumper / e.speed < w.min_thw:
                 w.min_thw, w.t_thw = bumper / e.speed, t
@@ -67,19 +78,19 @@ def look(w: Any, cars: Any, paths: Any, ego: int, t: float) -> None:
         if so > s and (inside or 1e-6 < ttc < inf):
             # on course to somebody beside the path, the way left is what closes until the boxes meet
             free = bumper if inside else ttc * max(closing, 0.0)
-            _threat(w, e, o, free, closing, pace, ttc, do - d, reach_d, own, brakes, grip, t)
+            slows = max(-o.a * cos(turned), 0.0) if o.hit == 0 else 0.0
+            _threat(w, e, o, free, closing, pace, slows, ttc, do - d, reach_d, own, brakes, grip, t)
 
 
 @inner
 def _threat(
-    w: Any, e: Any, o: Any, free: float, closing: float, pace: float, ttc: float, across: float, reach: float,
-    own: float, brakes: float, grip: float, t: float,
+    w: Any, e: Any, o: Any, free: float, closing: float, pace: float, slows: float, ttc: float, across: float,
+    reach: float, own: float, brakes: float, grip: float, t: float,
 ) -> None:  # fmt: skip
     """Compare braking and steering that are needed with those that can be had."""
     need = 0.0
     if free > 0.0:
-        slows = max(-o.a, 0.0) if o.hit == 0 else 0.0
-        if slows > 0.0 and pace > 0.0:
+        if slows > 0.0 and pace > 0.1:
             stops = free + pace * pace / (2.0 * slows)
             need = e.speed * e.speed / (2.0 * stops)
             if closing >= 0.0 and need * pace < slows * e.speed:  # it would still be rolling when the ego is down to it

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mischance.truth import LABELS, Column, FloatArray, Schema, Table
+from mischance.truth import LABELS, AnyArray, BoolArray, Column, FloatArray, Schema, Table
 
 from ._drive_story import SIDES, H, Row, Story
 
 if TYPE_CHECKING:
     from ._drive_cast import Cast, Records
+
+WAYS_OUT = ("braking", "steering", "passing ahead", "rule", "none")
+STEERED = 0.5  # off its path [m]
 
 MEASURES: Schema = {
     "ego.contacts": Column("int64", about="how many times the ego touched somebody"),
@@ -47,6 +50,12 @@ MEASURES: Schema = {
     "energy_lost": Column(unit="J", about="kinetic energy lost in that contact"),
     "pdof": Column(
         unit="rad", null=True, about="where the force on the ego came from: 0 = ahead, positive = from the left"
+    ),
+    "avoided_by": Column(
+        "category",
+        names=WAYS_OUT,
+        about="what kept the ego out of a contact: it braked with 1 m/s2 or more, its agent steered it 0.5 m off its"
+        " path, it passed ahead of who then came into its path, or nothing of these: it saw no danger; none = contact",
     ),
     "impact_side": Column("category", names=SIDES, about="side of the ego that was touched first"),
 }
@@ -92,6 +101,7 @@ def outcome(cast: Cast, stories: Sequence[Story], ends: FloatArray) -> Table:
         "impulse": mine[:, 2],
         "energy_lost": mine[:, 3],
         "pdof": mine[:, 4],
+        "avoided_by": _way_out(runs, hit),
         "impact_side": mine[:, 5].astype(np.int32),
         "event": hit,
         "margin": gap,
@@ -106,6 +116,16 @@ def outcome(cast: Cast, stories: Sequence[Story], ends: FloatArray) -> Table:
     }  # fmt: skip
     columns = {name: np.ascontiguousarray(columns[name]) for name in OUTCOME}
     return Table(OUTCOME, columns, np.arange(n + 1, dtype=np.int64))
+
+
+def _way_out(runs: Records, hit: BoolArray) -> AnyArray:
+    """Return the code of what kept each ego out of a contact; (runs,).
+
+    Passing ahead comes first: who brakes and yet goes first has not been saved by its brakes.
+    """
+    ways = [hit, runs["passed"] == 1, runs["max_brake"] >= 1.0, runs["max_aside"] >= STEERED]
+    codes = [WAYS_OUT.index(way) for way in ("none", "passing ahead", "braking", "steering")]
+    return np.select(ways, codes, WAYS_OUT.index("rule")).astype(np.int32)
 
 
 def _mine(hit: Row, ego: int) -> bool:

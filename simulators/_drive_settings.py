@@ -90,7 +90,9 @@ class When(_Part):
     headway: Time | None = Field(
         None, gt=0, description="gap along the road / speed of the one behind falls below this [s]"
     )
-    station: Length | None = Field(None, description="its own centre has come so far along its own road [m]")
+    station: Length | None = Field(
+        None, description="its own centre has come to that place of its own road; 0 = start or crossing [m]"
+    )
     arrive: Ratio | None = Field(
         None,
         ge=0,
@@ -216,6 +218,7 @@ class Actor(_Part):
     lane: int = Field(1, ge=1, description="lane at the start, counted from the right")
     offset: Length = Field(0.0, ge=-100, le=100, description="to the left of the lane's middle [m]")
     oncoming: bool = Field(False, description="drives against the road's direction")
+    reverse: bool = Field(False, description="goes backwards: its rear is ahead, in its direction of travel")
     heading: Angle = Field(
         0.0, description="heading against its direction of travel at the start; positive = left [rad]"
     )

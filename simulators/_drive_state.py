@@ -49,12 +49,14 @@ CAR = _record(
     "half_l half_w height wheelbase lf lr mass inv_mass inertia inv_inertia yaw_inertia brakes drive jerk most_steer "
     "steer_rate delay cornering high "
     "d_home before_a",
-    "way model mode hit commanded pedal_move follow hard turns pieces piece queued",
+    # face: -1 = drives backwards; keeps: steers along its path although it is commanded; was_ahead: of the ego;
+    # touched: since the last row
+    "way model mode hit commanded keeps pedal_move follow hard turns pieces piece queued face was_ahead touched",
 )
 
 MOVE = _record(
     "at value delay armed t_start takes d_to a to headway gap comfort angle radius speed heading stop_after",
-    "actor kind trigger who after started ended lane order",
+    "actor kind trigger who after started ended lane order planned",
 )
 
 PIECE = _record("x y heading s length curvature cosine sine")
@@ -69,11 +71,11 @@ RUN = _record(
     "nx ny closing "
     # measures
     "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
-    "max_jerk lane_width t_late late_need late_had late_mu",
-    "k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts",
+    "max_jerk lane_width t_late late_need late_had late_mu max_aside",
+    "passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts",
 )
 
-EVENT = _record("t v0 v1 v2 v3 v4", "kind actor move hit")
+EVENT = _record("t v0 v1 v2 v3 v4 x y yaw", "kind actor move hit")
 
 HIT = _record(
     "t closing nx ny px py jx jy dvax dvay dvbx dvby dwa dwb lost lost_a lost_b speed_a speed_b "

@@ -32,9 +32,7 @@ class Story:
 
     def __init__(self, names: Sequence[str], ego: int, plans: Sequence[Manoeuvre], faults: Sequence[Fault]) -> None:
         self.names, self.ego, self.plans = names, ego, plans
-        self.faults = sorted(
-            (fault for fault in faults if not fault.target.startswith("sensors.")), key=lambda f: (f.onset, f.fault_id)
-        )
+        self.faults = sorted(faults, key=lambda f: (f.onset, f.fault_id))
         self.ids = 0
         self.cause: dict[int, tuple[float, str, str]] = {}
         self.hits: list[Row] = []
@@ -81,7 +79,7 @@ class Story:
         if actor != self.ego:
             closing = pace - own
             details = {"gap": gap, "closing_speed": closing}
-            words = f" {abs(gap) if abs(gap) < 0.05 else gap:.1f} m {'ahead' if gap >= 0.0 else 'behind'}"
+            words = f" {abs(gap):.1f} m {'ahead' if gap >= 0.0 else 'behind'}"
             if pace > 0.0 and gap >= 0.0:
                 details["thw"] = gap / pace
                 words += f" ({details['thw']:.2f} s headway)"
@@ -112,7 +110,10 @@ class Story:
             did = "ran a red light"
         row = self._row(t, NAMES[type(move)], actor, "", details)
         self._starts[number] = row[1]
-        self.cause[actor] = (t, row[1], f"{name} {did} {when}{words}")
+        # nobody is run into because it began to follow, or because it went faster after what it had done before
+        later = isinstance(move, Accelerate) and actor in self.cause
+        if not isinstance(move, Follow) and not later:
+            self.cause[actor] = (t, row[1], f"{name} {did} {when}{words}")
         return row
 
     def _contact(self, t: float, number: int) -> Row:
@@ -143,14 +144,16 @@ class Story:
         return [fault for fault in self.faults if fault.onset < t < fault.end]
 
     def blame(self, hit: Row | None, when: float = inf) -> tuple[float, str, str] | None:
-        """Return what began it: another's last manoeuvre, else a fault that acted, else the ego's manoeuvre.
+        """Return what began it: the other one's last manoeuvre, a third one's, a fault that acted, the ego's manoeuvre.
 
         As (t, id, words). A first answer from the order of events; what a fault really did is its twin's to say.
         """
         who = range(len(self.names)) if hit is None else (hit[H["a"]], hit[H["b"]])
+        t = when if hit is None else hit[H["t"]]
         found = [self.cause[i] for i in who if i in self.cause and i != self.ego]
+        if not found:  # it stood or followed: who left it in the way, or braked before it
+            found = [cause for i, cause in self.cause.items() if i != self.ego and cause[0] < t]
         if not found:
-            t = when if hit is None else hit[H["t"]]
             found = [(fault.onset, fault.fault_id, words(fault)) for fault in self.acting(t)]
         return max(found, default=self.cause.get(self.ego))
 

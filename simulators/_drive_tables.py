@@ -35,8 +35,14 @@ def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
         "yaw_rate": Column(unit="rad/s", floor=1e-9),
         "acceleration": Column(unit="m/s2", floor=1e-9, about="along the path, as realised"),
         "jerk": Column(unit="m/s3", floor=1e-9, about="change of acceleration since the row before"),
-        "gap": Column(unit="m", floor=1e-9, about="smallest distance to anybody else; inf = nobody is there"),
-        "ttc": Column(unit="s", floor=1e-9, about="shortest 2-D time to collision with anybody; inf = never"),
+        "gap": Column(
+            unit="m",
+            floor=1e-9,
+            about="smallest distance to anybody else; 0 = touched since the row before; inf = nobody is there",
+        ),
+        "ttc": Column(
+            unit="s", floor=1e-9, about="shortest 2-D time to collision with anybody; 0 likewise; inf = never"
+        ),
         "steer": Column(unit="rad", floor=1e-9, about="angle of the front wheels, before a fault's offset"),
         "lane": Column("int64", about="lane of the centre; 0 or one more than there are = off the road"),
         "d": Column(unit="m", floor=1e-9, about="offset to the left of the main road's right edge"),

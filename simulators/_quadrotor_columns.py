@@ -101,7 +101,7 @@ def planned(draws: Sequence[Draw], names: Sequence[str], targets: Sequence[str])
     """
     found = []
     for draw in draws:
-        own = [fault for fault in draw.faults if not fault.target.startswith("sensors.")]
+        own = draw.of_world().faults
         for fault in own:
             if fault.target not in targets or KINDS.get(fault.kind) != part_of(fault.target):
                 kinds = [kind for kind, part in KINDS.items() if part == part_of(fault.target)]

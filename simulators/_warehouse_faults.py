@@ -49,10 +49,7 @@ class Faults:
 
     def __init__(self, draw: Draw, count: int) -> None:
         known = targets(count)
-        self.all = sorted(
-            (fault for fault in draw.faults if not fault.target.startswith("sensors.")),
-            key=lambda fault: (fault.onset, fault.fault_id),
-        )
+        self.all = sorted(draw.of_world().faults, key=lambda fault: (fault.onset, fault.fault_id))
         for fault in self.all:
             if fault.target not in known or fault.kind not in OF[fault.target.split(".")[-1]]:
                 raise RunError(

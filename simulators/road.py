@@ -13,6 +13,7 @@ from mischance.truth import EVENTS, Chunk, Column, Motion, Table
 
 from ._drive_kinds import KINDS
 from ._drive_measures import MEASURES, labels, new_records, outcome, text_table
+from ._drive_routes import Paths
 from ._drive_scene import scene
 from ._drive_settings import Settings as RoadSettings
 from ._drive_state import ANSWERED, ASKING, EVENT, HIT, ROW, TABLE_RATE
@@ -45,6 +46,7 @@ class Road:
         "actor": Column("text", about="who is driven; a category is faster"),
         "acceleration": Column(unit="m/s2", about="asked of drive and brakes; held until the next command"),
         "steer": Column(unit="rad", about="angle of the front wheels, left is positive; held likewise"),
+        "keep_path": Column("bool", null=True, about="it steers along its own path instead; so where no steer is said"),
     }
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "fade": FaultKind("brakes lose force: it is multiplied by 1 - severity", severity="ratio", default=0.5),
@@ -71,6 +73,11 @@ class Road:
         columns = actors_schema(tuple(settings.actors), tuple(KINDS))
         numbers = [name for name, column in columns.items() if name != "t" and column.dtype not in ("category", "text")]
         return [f"{actor}.{name}" for actor in settings.actors for name in numbers]
+
+    @staticmethod
+    def complete(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Let who says nothing of steering go on along its path."""
+        return {"keep_path": "steer" not in row, **row}
 
     def __init__(self, settings: RoadSettings) -> None:
         self.settings = settings
@@ -99,7 +106,7 @@ class Road:
         self._impact = [(one.impact.table(), one.impact.friction) for one in settings]
         self._cast = c = cast(draws, settings)
         self._stories = [
-            Story(c.names, c.ego, plan, draw.faults) for plan, draw in zip(c.plans, draws, strict=True)
+            Story(c.names, c.ego, plan, draw.of_world().faults) for plan, draw in zip(c.plans, draws, strict=True)
         ]  # fmt: skip
         self._scenes = _scenes(settings)
         self._size = np.stack([2.0 * c.cars["half_l"], 2.0 * c.cars["half_w"]], axis=-1)
@@ -108,6 +115,7 @@ class Road:
             [[bodies.index(actor.body) for actor in one.actors.values()] for one in settings], np.int32
         )
         self._actors, self._hits = actors_schema(c.names, bodies), contacts_schema(c.names)
+        self._paths = Paths(c)
         self._events = np.zeros((n, 96 + 4 * (c.moves.shape[1] + len(c.names))), EVENT)
         self._books = np.zeros((n, 160), HIT)
         self._answers = np.zeros((n, 10))
@@ -119,7 +127,7 @@ class Road:
             c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
             c.ego, self._motion,
         )  # fmt: skip
-        return self._chunk(0, 0, rows, poses)
+        return self._chunk(0, 0, rows, poses, self._paths.first())
 
     def advance(self, until: float, commands: Commands | None) -> Chunk:
         """Return truth in (last end, end]; without a command, the last one holds.
@@ -145,7 +153,9 @@ class Road:
         if bool(c.runs["over"].all()):
             last = max(int(c.runs["k"].max()), start)
         self._k = last
-        return self._chunk(start, last, rows, poses)
+        counts = c.runs["events"]
+        begun = {int(r): self._events[r, : counts[r]] for r in np.flatnonzero(counts > 0)}
+        return self._chunk(start, last, rows, poses, self._paths.table(begun))
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the runs' measures with verdict and reason, and the labels of plant and collisions."""
@@ -178,6 +188,7 @@ class Road:
             return
         which, t = table.run_index(), self._k / self._rate
         who, acceleration, steer = (table.columns[name] for name in ("actor", "acceleration", "steer"))
+        keep = np.asarray(table.columns.get("keep_path", np.zeros(len(table), np.bool_)), np.bool_)
         if who.dtype == object:
             place = {name: i for i, name in enumerate(names)}
             codes = np.array([place.get(name, -1) for name in who.tolist()], np.int64)
@@ -201,6 +212,7 @@ class Road:
         order_runs(
             c.runs, c.cars, c.queue, c.faults, t, which[live], codes[live],
             np.ascontiguousarray(acceleration[live], np.float64), np.ascontiguousarray(steer[live], np.float64),
+            np.ascontiguousarray(keep[live]),
         )  # fmt: skip
 
     def _answer(self) -> None:
@@ -237,7 +249,7 @@ class Road:
         (ax, ay, _), (bx, by, _) = done.velocity
         return (ax, ay, done.yaw_rate[0], bx, by, done.yaw_rate[1], *done.impulse[:2], *done.point[:2])
 
-    def _chunk(self, start: int, end: int, rows: Any, poses: FloatArray) -> Chunk:
+    def _chunk(self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table) -> Chunk:
         """Turn what the kernels wrote into columns."""
         c, rate = self._cast, self._rate
         runs = c.runs
@@ -253,6 +265,7 @@ class Road:
         tables = {
             "actors": actor_rows(self._actors, rows, runs["table_rows"], k / rate, self._size, self._category),
             "contacts": contact_rows(self._hits, self._books, self._known, fresh, self._stories),
+            "paths": paths,
         }
         self._known = fresh
         over = runs["over"] != 0

@@ -61,6 +61,7 @@ class FakeScenario:
     tags: tuple[str, ...] = ()
     seed: int = 7
     comment: str = ""
+    plan: None = None
     files: dict[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:

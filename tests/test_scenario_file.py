@@ -74,7 +74,10 @@ def test_every_key_arrives_where_it_belongs():
     assert scenario.measure == ("min_ttc", "min_thw", "max_drac", "min_gap")
     assert scenario.split.train == pytest.approx(0.8)
     assert [writer.kind for writer in scenario.writers] == ["parquet", "coco"]
-    assert set(scenario.unbuilt) <= {"require", "correlate", "plan"}
+    assert scenario.plan is not None
+    assert scenario.plan.size == 6
+    assert scenario.correlation is not None
+    assert scenario.correlation.names == ("gap", "closing")
     assert set(scenario.files) == {"inputs/figures.csv"}
     assert scenario.tree["exposure"] == {"rate": pytest.approx(0.3 / 3600), "source": "made up"} or "Hz" in str(
         scenario.tree["exposure"]["rate"]

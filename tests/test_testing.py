@@ -36,7 +36,7 @@ def pusher(tmp_path_factory):
 def report(tmp_path_factory, pusher):
     damper = f"{PLUGINS / 'damper.py'}:Damper"
     out = tmp_path_factory.mktemp("suite")
-    return run_suite([WANDER], out, agent=pusher, reference=damper, runs=12, overrides=CHANGES)
+    return run_suite([WANDER], out, agent=pusher, references=[damper], runs=12, overrides=CHANGES)
 
 
 def outcomes(agent):
@@ -103,7 +103,7 @@ def test_a_suite_is_a_folder_a_tag_or_a_scenario(tmp_path):
 def test_a_scenario_that_cannot_be_played_is_an_error_of_the_report_and_not_of_the_others(tmp_path, pusher):
     bad = tmp_path / "bad.yaml"
     bad.write_text("mischance: 1\nname: bad\n")
-    found = run_suite([str(bad), WANDER], tmp_path / "out", agent=pusher, reference="", runs=2, overrides=CHANGES)
+    found = run_suite([str(bad), WANDER], tmp_path / "out", agent=pusher, references=[], runs=2, overrides=CHANGES)
     assert list(found.errors) == [str(bad)]
     assert len(found.cases) == 2
     assert ElementTree.fromstring(junit(found)).get("errors") == "1"

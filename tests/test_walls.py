@@ -25,11 +25,12 @@ FLOORS: dict[int, str] = {
     " _elementwise _rectangles _braking _driver_rules _stays criticality",
     2: "document _scalars _writing _findings distributions _laws _formulas _samples _specs"
     " sockets observing catalog scenario loading building schema _distribution_schema _kinds _origin _checks"
-    " starter arrow"
+    " _plan_checks starter arrow"
     " temporal _temporal_text _temporal_robustness _temporal_reason",
-    3: "drawing episode monitor outcome twins disk digest splits parts shards ledger manifest card dataset",
-    4: "gym _gym_env _gym_loop _gym_picture _gym_views plans workers runners replaying jobs testing",
-    5: "opening doctor preview _canvas _sheet _sheet_cameras _sheet_payments _sheet_signals"
+    3: "plans drawing episode channel monitor outcome twins disk digest splits parts shards ledger manifest card"
+    " dataset",
+    4: "gym _gym_env _gym_loop _gym_picture _gym_views workers runners replaying jobs testing",
+    5: "opening probability doctor preview _canvas _sheet _sheet_cameras _sheet_payments _sheet_signals"
     " animation _animation_film _animation_ground _animation_parts _animation_story _animation_strip"
     " _animation_tables _animation_words",
     6: "face cli __main__",

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, Field
 
-from mischance.truth import Commands, Table
+from mischance.truth import Column, Commands, Table
 from mischance.units import Frequency, Time
 
-from ._lane import COMMANDS, DAMPING, STIFFNESS, WHEELBASE
 from ._traffic import Eyes, Traffic
 
 if TYPE_CHECKING:
     from mischance.randomness import Streams
-    from mischance.truth import BoolArray, Draw, FloatArray, Reading
+    from mischance.truth import BoolArray, Draw, FloatArray, Reading, Schema
+
+COMMANDS: Schema = {
+    "actor": Column("text"),
+    "acceleration": Column(unit="m/s2"),
+    "steer": Column(unit="rad"),
+    "keep_path": Column("bool", null=True),
+}
 
 
 class DriverSettings(BaseModel, extra="forbid", frozen=True):
@@ -30,7 +36,7 @@ class DriverSettings(BaseModel, extra="forbid", frozen=True):
 
 
 class Driver:
-    """Keeps the lane it starts in, and leaves the rest to `_begin` and `_accelerate` of a model."""
+    """Leaves steering along the ego's path to the world, and the pedals to `_begin` and `_accelerate` of a model."""
 
     reads: tuple[str, ...] = ("truth",)
     rate: float = 20.0
@@ -50,7 +56,7 @@ class Driver:
         self._begin(len(draws))
 
     def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> Commands:
-        """Return acceleration and steering of every live run.
+        """Return the acceleration of every live run.
 
         Raises:
             RunError: there is no table of actors, or no list of objects.
@@ -59,11 +65,13 @@ class Driver:
         fresh = np.isnan(self._cruise) & traffic.known
         self._cruise = np.where(fresh, traffic.speed, self._cruise)
         wanted = self._accelerate(traffic, t)
-        steer = keep_lane(traffic)
         driven = np.asarray(live & traffic.known)
-        who = np.empty(int(driven.sum()), object)
+        n = int(driven.sum())
+        who = np.empty(n, object)
         who[:] = "ego"
-        columns = {"actor": who, "acceleration": wanted[driven], "steer": steer[driven]}
+        columns = {
+            "actor": who, "acceleration": wanted[driven], "steer": np.zeros(n), "keep_path": np.ones(n, np.bool_),
+        }  # fmt: skip
         offsets = np.concatenate([[0], np.cumsum(driven)]).astype(np.int64)
         return Commands(Table(COMMANDS, columns, offsets), np.asarray(live, np.bool_))
 
@@ -138,16 +146,6 @@ class Reaction:
         self.active = self.active | (danger & (begin < t + self._tick - 1e-9))
         acting: FloatArray = np.where(self.active, begin, np.inf)
         return acting
-
-
-def keep_lane(traffic: Traffic) -> FloatArray:
-    """Return the steering angle that brings the rear axle to the middle it keeps, round bends too [rad]; (runs,)."""
-    across = np.sin(traffic.turned)
-    rear = traffic.offset - 0.5 * WHEELBASE * across
-    speed = np.maximum(traffic.speed, 5.0)  # below that the law would ask for any angle at all
-    bend = (-STIFFNESS * rear - DAMPING * traffic.speed * across) / (speed * speed) + traffic.curvature
-    steer: FloatArray = np.clip(np.arctan(WHEELBASE * bend), -0.3, 0.3)
-    return steer
 
 
 def _slow_actuator(draw: Draw) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from mischance.truth import BoolArray, Draw, FloatArray
+    from mischance.truth import AnyArray, BoolArray, Draw, FloatArray, IntArray
 
 LANE_WIDTH = 3.5  # where the world says nothing [m]
 
@@ -40,6 +40,16 @@ class RoadMap:
         pieces[where] = np.nan
         line = np.stack([x, y, heading, np.zeros_like(x), np.full_like(x, 1e9), np.zeros_like(x)], axis=-1)
         pieces[where, 0] = line[where]
+        return RoadMap(pieces, self.lane_width)
+
+    def along(self, run: IntArray, rows: Mapping[str, AnyArray]) -> RoadMap:
+        """Return maps that, in some runs, are the way that was told: rows of the table `paths`, with their runs."""
+        wide = max(self.pieces.shape[1], int(rows["piece"].max(initial=0)) + 1)
+        pieces = np.full((len(self.pieces), wide, 6), np.nan)
+        pieces[:, : self.pieces.shape[1]] = self.pieces
+        pieces[run] = np.nan
+        for i, name in enumerate(("x", "y", "heading", "way", "length", "curvature")):
+            pieces[run, rows["piece"], i] = rows[name]
         return RoadMap(pieces, self.lane_width)
 
     def project(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _STATE = ("t", "x", "y", "yaw", "vx", "vy", "acceleration", "length", "width")
 _PEOPLE = ("pedestrian", "child")
+_TALL = ("car", "van", "truck", "bus", "occluder")  # nobody is seen through these
 _TURNED = 0.5  # an ego that stands at more than this against the map's road is on another one [rad]
 
 
@@ -37,7 +38,7 @@ class Traffic:
     length: FloatArray
     width: FloatArray
     lane_width: FloatArray
-    there: BoolArray  # somebody ahead is in this slot: its centre is ahead of the ego's; (runs, n)
+    there: BoolArray  # somebody ahead is in this slot and can be seen: its centre is ahead of the ego's; (runs, n)
     key: IntArray  # who it is; -1 = nobody
     person: BoolArray  # on foot
     gap: FloatArray  # bumper to bumper, along the road; negative while the two overlap along it
@@ -46,7 +47,8 @@ class Traffic:
     inward: FloatArray  # speed at which the side gap shrinks
     aside: FloatArray  # its centre's distance from the middle of the lane that the ego keeps, to either side
     along: FloatArray  # its speed in the road's direction
-    braking: FloatArray  # its acceleration along its own axis
+    crossing: BoolArray  # it goes more across the road than along it
+    braking: FloatArray  # its acceleration in the road's direction
     lengths: FloatArray  # its own extent along the road
     widths: FloatArray  # its own extent across the road
 
@@ -125,7 +127,9 @@ class Notes:
 class Eyes:
     """Reads the table `actors`, or the ego from it and the others from a sensor's list of objects.
 
-    Objects that are not reported again are carried on at constant velocity for `memory` [s].
+    Objects that are not reported again are carried on at constant velocity for `memory` [s]. Who stands in the
+    table `actors` behind a car, a van, a truck, a bus or an occluder is not seen, unless it is in the ego's path:
+    models of following say themselves what they make of somebody behind the one ahead.
     """
 
     def __init__(self, sensor: str, memory: float) -> None:
@@ -136,11 +140,12 @@ class Eyes:
         runs = len(draws)
         self.map = RoadMap.of(draws)
         self._known = np.zeros(runs, np.bool_)
+        self._told = np.zeros(runs, np.bool_)  # the world has said which way the ego goes
         self._ego = {name: np.zeros(runs) for name in _STATE}
-        self._kept = np.zeros(runs)  # the offset that the ego keeps to
+        self._kept = np.zeros(runs)  # the offset from the map's line that the ego keeps to
         self._others: dict[str, AnyArray] = {
             "run": np.zeros(0, np.int64), "key": np.zeros(0, np.int64), "person": np.zeros(0, np.bool_),
-            **{name: np.zeros(0) for name in _STATE},
+            "tall": np.zeros(0, np.bool_), **{name: np.zeros(0) for name in _STATE},
         }  # fmt: skip
 
     def look(self, readings: Mapping[str, Reading], t: float) -> Traffic:
@@ -152,6 +157,8 @@ class Eyes:
         table = _table(readings, "truth", "actors")
         rows, codes = _rows(table, table.columns["actor"]), table.schema["actor"].names
         mine = rows["key"] == (codes.index("ego") if "ego" in codes else -1)
+        if "paths" in readings["truth"].tables:
+            self._see_path(readings["truth"].tables["paths"])
         self._see_ego({name: values[mine] for name, values in rows.items()})
         if self._sensor == "truth":
             new = {name: values[~mine] for name, values in rows.items()}
@@ -168,13 +175,31 @@ class Eyes:
         self._others = {name: values[order[last]] for name, values in joined.items()}
         return self._traffic(t)
 
+    def _see_path(self, table: Table) -> None:
+        """Take over the way that the ego is to go, where a new one was told."""
+        names = table.schema["actor"].names
+        mine = table.columns["actor"] == (names.index("ego") if "ego" in names else -1)
+        if not mine.any():
+            return
+        run = table.run_index()[mine]
+        rows = {name: values[mine] for name, values in table.columns.items()}
+        newest = np.ones(len(run), np.bool_)
+        newest[:-1] = run[1:] != run[:-1]  # rows of a run are in order of time
+        last = np.zeros(len(self._told), np.int64)
+        last[run[newest]] = rows["path"][newest]
+        now = rows["path"] == last[run]
+        run, rows = run[now], {name: values[now] for name, values in rows.items()}
+        self.map = self.map.along(run, rows)
+        self._kept[run] = rows["offset"]
+        self._told[run] = True
+
     def _see_ego(self, rows: Mapping[str, AnyArray]) -> None:
         run = rows["run"]
         newest = np.ones(len(run), np.bool_)
         newest[:-1] = run[1:] != run[:-1]  # rows of a run are in order of time
         who = run[newest]
         first = np.zeros(len(self._known), np.bool_)
-        first[who] = ~self._known[who]
+        first[who] = ~self._known[who] & ~self._told[who]
         for name, values in self._ego.items():
             values[who] = rows[name][newest]
         self._known[who] = True
@@ -216,14 +241,19 @@ class Eyes:
         lengths, widths = dense("length") * c + dense("width") * s_, dense("length") * s_ + dense("width") * c
         apart = offset_o - offset[:, None]
         inward = np.where(apart >= 0.0, -1.0, 1.0) * (across - leftward[:, None])
+        there = (key >= 0) & self._known[:, None] & (s_o > s[:, None])
+        side = np.abs(apart) - 0.5 * (ego["width"][:, None] + widths)
+        if self._sensor == "truth" and slots > 1:
+            boxes = (dense("x") + vx * age, dense("y") + vy * age, dense("yaw"), dense("length"), dense("width"))
+            there &= ~_hidden(x, y, boxes, there & (side > 0.0), (key >= 0) & dense("tall", 0))
         return Traffic(
             known=self._known.copy(), speed=np.hypot(ego["vx"], ego["vy"]), acceleration=ego["acceleration"].copy(),
             turned=turned, offset=offset - self._kept, curvature=bend, length=ego["length"].copy(),
             width=ego["width"].copy(), lane_width=self.map.lane_width, key=key, person=dense("person", 0),
-            there=(key >= 0) & self._known[:, None] & (s_o > s[:, None]),
+            there=there, crossing=np.abs(across) > np.abs(along),
             gap=s_o - s[:, None] - 0.5 * (ego["length"][:, None] + lengths), closing=forward[:, None] - along,
-            side=np.abs(apart) - 0.5 * (ego["width"][:, None] + widths), inward=inward,
-            aside=np.abs(offset_o - self._kept[:, None]), along=along, braking=dense("acceleration"),
+            side=side, inward=inward,
+            aside=np.abs(offset_o - self._kept[:, None]), along=along, braking=dense("acceleration") * np.cos(tilt),
             lengths=lengths, widths=widths,
         )  # fmt: skip
 
@@ -254,9 +284,50 @@ def _rows(table: Table, key: AnyArray) -> dict[str, AnyArray]:
         rows["t"] = given["t_measured"]
     if "vx" not in given:
         rows["vx"], rows["vy"] = given["speed"] * np.cos(given["yaw"]), given["speed"] * np.sin(given["yaw"])
-    people = [name in _PEOPLE for name in table.schema["category"].names] if "category" in given else []
-    rows["person"] = np.array([*people, False])[given["category"]] if people else np.zeros(n, np.bool_)
+    names = table.schema["category"].names if "category" in given else ()
+    for kind, members in (("person", _PEOPLE), ("tall", _TALL)):
+        is_one = np.array([*(name in members for name in names), False])
+        rows[kind] = is_one[given["category"]] if names else np.zeros(n, np.bool_)
     return rows
+
+
+def _hidden(
+    x: FloatArray, y: FloatArray, boxes: tuple[FloatArray, ...], asked: BoolArray, tall: BoolArray
+) -> BoolArray:
+    """Return who cannot be seen from (x, y) because one tall box stands before its centre and all of its corners.
+
+    Args:
+        x, y: the eye [m]; (runs,).
+        boxes: x, y, yaw, length, width of everybody; (runs, n).
+        asked: whom the question is about; (runs, n).
+        tall: who hides others; (runs, n).
+    """
+    run, target, blocker = np.nonzero(asked[:, :, None] & tall[:, None, :])
+    other = target != blocker
+    run, target, blocker = run[other], target[other], blocker[other]
+    bx, by, yaw, length, width = (part[run, blocker] for part in boxes)
+    tx, ty, turned, long, wide = (part[run, target] for part in boxes)
+    c, s, ct, st = np.cos(yaw), np.sin(yaw), np.cos(turned), np.sin(turned)
+    ex, ey = x[run] - bx, y[run] - by
+    eye = ex * c + ey * s, ey * c - ex * s  # in the frame of who stands before it
+    blocked = np.ones(len(run), np.bool_)
+    for i, j in ((0.0, 0.0), (0.5, 0.5), (0.5, -0.5), (-0.5, 0.5), (-0.5, -0.5)):
+        px = tx + i * long * ct - j * wide * st - bx
+        py = ty + i * long * st + j * wide * ct - by
+        point = px * c + py * s, py * c - px * s
+        enter, leave = np.zeros(len(run)), np.ones(len(run))
+        for a, b, half in ((eye[0], point[0], 0.5 * length), (eye[1], point[1], 0.5 * width)):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                first, last = (-half - a) / (b - a), (half - a) / (b - a)
+            still = b == a
+            inside = np.abs(a) <= half
+            first = np.where(still, np.where(inside, -np.inf, np.inf), first)
+            last = np.where(still, np.where(inside, np.inf, -np.inf), last)
+            enter, leave = np.maximum(enter, np.minimum(first, last)), np.minimum(leave, np.maximum(first, last))
+        blocked &= enter < leave
+    hidden = np.zeros(asked.shape, np.bool_)
+    hidden[run[blocked], target[blocked]] = True
+    return hidden
 
 
 def _wrapped(angle: FloatArray) -> FloatArray:

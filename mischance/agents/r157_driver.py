@@ -30,6 +30,13 @@ class Settings(DriverSettings, frozen=True):
     )
     evaluation_time: Time = Field(0.4, ge=0, description="risk evaluation as a time [s]")
     evaluation_distance: Length = Field(0.72, ge=0, description="risk evaluation as a distance, 1.8 m/s x 0.4 s [m]")
+    crossing_horizon: Time = Field(
+        4.0,
+        ge=0,
+        description="time to meeting below which somebody who goes across the road is perceived, however far aside;"
+        " the regulation speaks of lane changes only, unverified [s]",
+    )
+    margin: Length = Field(0.3, ge=0, description="room on either side that belongs to its path, for who crosses [m]")
     evaluate_people: bool = Field(default=True, description="whether risk evaluation also comes before people on foot")
     delay: Time = Field(0.75, ge=0, description="time from the end of risk evaluation to the beginning of braking [s]")
     coast: Acceleration = Field(
@@ -63,11 +70,13 @@ class Settings(DriverSettings, frozen=True):
 class R157Driver(Driver):
     """Keeps speed and lane, and brakes as the regulation's competent and careful human driver does.
 
-    Three cases. Cut-in: somebody comes over, is perceived `deviation` out of the middle of its lane, evaluated, and a
+    Four cases. Cut-in: somebody comes over, is perceived `deviation` out of the middle of its lane, evaluated, and a
     danger if TTC < 2 s. Deceleration: somebody ahead is perceived below 2 s time gap, and a danger if it brakes
     above 5 m/s2 or TTC < 2 s. Cut-out: who is hidden behind the one ahead is perceived when that one is `deviation`
-    out of the lane's middle. Then `delay`, then a ramp to full deceleration, held until the danger no longer comes
-    closer; the speed that is left is kept. It does not steer round anything.
+    out of the lane's middle. Crossing: who goes across the road is perceived as soon as it is on course to be met
+    within `crossing_horizon`, and a danger if TTC < 2 s, until it is out of the way. Then `delay`, then a ramp to full
+    deceleration, held until the danger no longer comes closer; the speed that is left is kept. It does not steer
+    round anything.
 
     Lanes are as wide as the world says, counted from the middle that the ego keeps.
 
@@ -84,27 +93,32 @@ class R157Driver(Driver):
         self._brakes = Brakes(runs, self.tick, self.slow)
         self._reaction = Reaction(runs, self.tick)
         self._noticed, self._noticed_aside = Notes(np.inf), Notes(np.nan)
-        self._came_in, self._hidden, self._faced = Notes(0.0), Notes(0.0), Notes(0.0)
+        self._came_in, self._crossed, self._hidden, self._faced = (Notes(0.0) for _ in range(4))
 
     def _accelerate(self, traffic: Traffic, t: float) -> FloatArray:
         s, key, ttc = self.settings, traffic.key, traffic.time_to_collision()
-        entering = self._entering(traffic)
+        crossing = self._crossing(traffic)
+        entering = self._entering(traffic) | crossing
         lane = traffic.in_path
         hidden, lead = self._behind_the_lead(traffic, lane)
         revealed = (self._hidden.recall(key) > 0.0) & ~hidden & lane
         self._hidden.keep(key, np.maximum(self._hidden.recall(key), hidden))
-        came = np.maximum(self._came_in.recall(key), entering & ~lane)
+        came = np.maximum(self._came_in.recall(key), entering & ~crossing & ~lane)
         self._came_in.keep(key, came)
 
         with np.errstate(divide="ignore", invalid="ignore"):
             headway = np.maximum(traffic.gap, 0.0) / traffic.speed[:, None]
-        hard = lead & (traffic.braking < -s.lead_braking) & (headway < s.headway)
+        hard = lead & (traffic.along > 0.0) & (traffic.braking < -s.lead_braking) & (headway < s.headway)
         close = lead & (headway < s.headway)
-        evaluated = self._evaluate(traffic, entering | close | revealed | (lane & (came > 0.0) & ~hidden), t)
+        crossed = np.maximum(self._crossed.recall(key), crossing)
+        self._crossed.keep(key, crossed)
+        inside = lane & ((came > 0.0) | (crossed > 0.0)) & ~hidden
+        evaluated = self._evaluate(traffic, entering | close | revealed | inside, t)
         danger = evaluated & ((ttc < s.ttc) | hard | (revealed & (ttc < (s.revealed_ttc or np.inf))))
         if s.headway_trigger:
             danger |= evaluated & close & (traffic.closing > 0.0)
-        still = (self._faced.recall(key) > 0.0) & (traffic.closing > 0.0) & (lane | entering)
+        nearing = traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.inward > s.moving)
+        still = (self._faced.recall(key) > 0.0) & (traffic.closing > 0.0) & (lane | entering | nearing)
         faced = danger | still
         self._faced.keep(key, faced.astype(np.float64))
 
@@ -122,6 +136,11 @@ class R157Driver(Driver):
         left = traffic.aside < traffic.lane_width[:, None] - self.settings.deviation
         coming = (traffic.inward > self.settings.moving) & (traffic.side > 0.0)
         return np.asarray(traffic.there & left & coming)
+
+    def _crossing(self, traffic: Traffic) -> BoolArray:
+        """Return who goes across the road and would be met if nobody changed speed; (runs, n)."""
+        soon = traffic.time_to_meet(self.settings.margin) < self.settings.crossing_horizon
+        return np.asarray(traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.inward > 0.0) & soon)
 
     def _behind_the_lead(self, traffic: Traffic, lane: BoolArray) -> tuple[BoolArray, BoolArray]:
         """Return who in the lane cannot be seen, and the one ahead that hides them; (runs, n)."""
