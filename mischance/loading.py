@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from copy import copy
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,9 +153,22 @@ def apply_changes(target: dict[str, Any], tree: Mapping[str, Any], changes: Mapp
     """Set changes, written as a variant of `tree` writes them, in another tree; return that one."""
     for key, value in changes.items():
         path = change_path(tree, key)
-        if path is not None:
-            _set(target, path, value)
+        if path is None:
+            continue
+        entry = next((i for i, part in enumerate(path) if isinstance(part, int)), None)
+        if entry is not None and _at(target, path[:entry]) is None:
+            _set(target, path[:entry], deepcopy(_at(tree, path[:entry])))  # an entry of a list needs the whole list
+        _set(target, path, value)
     return target
+
+
+def _at(tree: Any, path: Path_) -> Any:
+    """Return what stands at a path; None where nothing does."""
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return None
+        tree = tree[part]
+    return tree
 
 
 def _apply_variant(tree: dict[str, Any], variant: str, file: str, origin: Origin) -> None:

@@ -45,6 +45,7 @@ class Traffic:
     closing: FloatArray  # speed at which the gap shrinks
     side: FloatArray  # between the flanks, across the road; negative while they overlap across it
     inward: FloatArray  # speed at which the side gap shrinks
+    toward: FloatArray  # what of that is the other one's own
     aside: FloatArray  # its centre's distance from the middle of the lane that the ego keeps, to either side
     along: FloatArray  # its speed in the road's direction
     crossing: BoolArray  # it goes more across the road than along it
@@ -74,14 +75,16 @@ class Traffic:
             ttc = np.maximum(self.gap, 0.0) / self.closing
         return np.where(self.there & (self.closing > 0.0), ttc, np.inf)
 
-    def time_to_meet(self, margin: float = 0.0) -> FloatArray:
+    def time_to_meet(self, margin: float = 0.0, *, on_path: bool = False) -> FloatArray:
         """Return when the two outlines meet if nobody changes speed or direction [s]; inf if never; (runs, n).
 
         Outlines are boxes along the road, `margin` [m] wider on either side: they meet when the time in which
-        they overlap along the road and the time in which they overlap across it have a moment in common.
+        they overlap along the road and the time in which they overlap across it have a moment in common. With
+        `on_path` the ego goes on along its path, whatever it does sideways at the moment.
         """
         long = _overlap(self.gap, self.closing, self.length[:, None] + self.lengths)
-        wide = _overlap(self.side - margin, self.inward, self.width[:, None] + self.widths + 2.0 * margin)
+        inward = self.toward if on_path else self.inward
+        wide = _overlap(self.side - margin, inward, self.width[:, None] + self.widths + 2.0 * margin)
         begin = np.maximum(np.maximum(long[0], wide[0]), 0.0)
         return np.where(self.there & (begin <= np.minimum(long[1], wide[1])), begin, np.inf)
 
@@ -240,7 +243,7 @@ class Eyes:
         c, s_ = np.abs(np.cos(tilt)), np.abs(np.sin(tilt))
         lengths, widths = dense("length") * c + dense("width") * s_, dense("length") * s_ + dense("width") * c
         apart = offset_o - offset[:, None]
-        inward = np.where(apart >= 0.0, -1.0, 1.0) * (across - leftward[:, None])
+        way = np.where(apart >= 0.0, -1.0, 1.0)
         there = (key >= 0) & self._known[:, None] & (s_o > s[:, None])
         side = np.abs(apart) - 0.5 * (ego["width"][:, None] + widths)
         if self._sensor == "truth" and slots > 1:
@@ -252,7 +255,7 @@ class Eyes:
             width=ego["width"].copy(), lane_width=self.map.lane_width, key=key, person=dense("person", 0),
             there=there, crossing=np.abs(across) > np.abs(along),
             gap=s_o - s[:, None] - 0.5 * (ego["length"][:, None] + lengths), closing=forward[:, None] - along,
-            side=side, inward=inward,
+            side=side, inward=way * (across - leftward[:, None]), toward=way * across,
             aside=np.abs(offset_o - self._kept[:, None]), along=along, braking=dense("acceleration") * np.cos(tilt),
             lengths=lengths, widths=widths,
         )  # fmt: skip

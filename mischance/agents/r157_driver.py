@@ -117,7 +117,7 @@ class R157Driver(Driver):
         danger = evaluated & ((ttc < s.ttc) | hard | (revealed & (ttc < (s.revealed_ttc or np.inf))))
         if s.headway_trigger:
             danger |= evaluated & close & (traffic.closing > 0.0)
-        nearing = traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.inward > s.moving)
+        nearing = traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.toward > s.moving)
         still = (self._faced.recall(key) > 0.0) & (traffic.closing > 0.0) & (lane | entering | nearing)
         faced = danger | still
         self._faced.keep(key, faced.astype(np.float64))
@@ -139,8 +139,8 @@ class R157Driver(Driver):
 
     def _crossing(self, traffic: Traffic) -> BoolArray:
         """Return who goes across the road and would be met if nobody changed speed; (runs, n)."""
-        soon = traffic.time_to_meet(self.settings.margin) < self.settings.crossing_horizon
-        return np.asarray(traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.inward > 0.0) & soon)
+        soon = traffic.time_to_meet(self.settings.margin, on_path=True) < self.settings.crossing_horizon
+        return np.asarray(traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.toward > 0.0) & soon)
 
     def _behind_the_lead(self, traffic: Traffic, lane: BoolArray) -> tuple[BoolArray, BoolArray]:
         """Return who in the lane cannot be seen, and the one ahead that hides them; (runs, n)."""
