@@ -91,6 +91,9 @@ def batch_size(scenario: Scenario) -> int:
     if any(fault.target == TARGET and fault.kind == "clock_skew" for fault in scenario.faults):
         return 1  # an agent has one clock for all the runs that it takes at once
     limits = [int(getattr(plugin.cls, "batch", 2**31)) for plugin in others]
+    most = getattr(scenario.simulator.cls, "most", None)
+    if most is not None:
+        limits.append(int(most(scenario.simulator.settings)))
     return max(min([scenario.simulator.declared.batch, *limits]), 1)
 
 

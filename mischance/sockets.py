@@ -11,7 +11,8 @@ What a class may declare beside its methods (all optional, see `declares`):
 stays at a few MB), `measures`, `faults`, `commands`, `targets`, `reads`, `rate`,
 `signals` (what `require` may speak of), `needs` (modules without which it cannot play);
 a simulator also `default_actor` (whom a command means that names nobody), `complete(row)`
-(adds to an agent's answer what follows from what it leaves out). A command's column with
+(adds to an agent's answer what follows from what it leaves out), `most(settings)` (how many runs
+it can hold with those settings, where that is less than `batch`). A command's column with
 `null` may be left out.
 """
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 ROUND = 6.283185307179586
 BODIES = (
-    "car", "van", "truck", "bus", "motorcycle", "cyclist", "pedestrian", "child", "debris", "occluder", "unknown",
+    "car", "van", "truck", "bus", "motorcycle", "cyclist", "pedestrian", "child", "animal", "debris", "occluder",
+    "unknown",
 )  # fmt: skip
 TABLE: Schema = {
     "t": Column(unit="s", about="when the list became available"),

@@ -167,7 +167,8 @@ def _run(found: Cast, r: int, settings: Settings) -> None:
     run["t_ttc"] = run["t_thw"] = run["t_drac"] = run["t_btn"] = run["t_stn"] = run["t_brake"] = nan
     run["t_late"] = nan
     run["lanes"], run["lane_width"] = settings.road.lanes, settings.road.lane_width
-    run["nearest"], run["fresh"], run["bullet"] = -1, 1, settings.impact.model == "bullet"
+    run["nearest"], run["fresh"], run["bullet"] = -1, 1, settings.impact.model != "analytic"
+    run["window"] = settings.impact.model == "window"
     ego = settings.actors["ego"]
     ego_y = settings.road.centre(ego.lane) + ego.offset
     number = 0
@@ -221,6 +222,7 @@ def _actor(
         "steer_rate": actor.steer_rate, "cornering": actor.cornering, "high": actor.mass_height or kind.gravity_centre,
         "d_home": sign_y, "way": WAYS[kind.way], "face": -1 if actor.reverse else 1,
         "model": ONLY_KINEMATIC if actor.reverse else MODELS[actor.model],
+        "z": 0.5 * height, "qz": sin(0.5 * yaw), "qw": cos(0.5 * yaw),
         "mode": FIXED if fixed else WAYS["rails"], "pedal_move": -1, "follow": -1, "pieces": len(own_line),
     }  # fmt: skip
     found.cars[r, i] = tuple(values.get(field, 0) for field in CAR.names or ())

@@ -24,6 +24,7 @@ from ._drive_state import (
     DYNAMIC,
     FIXED,
     FOLLOW,
+    HELD,
     KINEMATIC,
     ONLY_DYNAMIC,
     RAILS,
@@ -32,6 +33,7 @@ from ._drive_state import (
 )
 
 PATH_STIFFNESS, PATH_DAMPING = 4.0, 4.0  # [1/s2], [1/s]: critically damped at 2 rad/s
+ROLLING = 5.0  # below this speed a lane change goes by the way [m/s]
 SPEED_GAIN = 0.5  # [1/s]
 STEER_LAG = 0.1  # of an agent's steering [s]
 SIDEWAYS = 0.5  # share of the grip from which slip counts: there the tyres stop being linear
@@ -47,7 +49,7 @@ def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float
     """Plan an actor's segment that starts at t and lasts at most h; return when the plan changes by itself [s]."""
     c = cars[i]
     grip = c.mu * GRAVITY
-    if c.mode == FIXED:
+    if c.mode in (FIXED, HELD):
         return inf
     if c.hit == 1:
         c.mode = SLIDING
@@ -222,6 +224,12 @@ def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
 
 
 @inner
+def pace(c: Any) -> float:
+    """Return how fast a lane change goes on, 1 = by the clock: whoever hardly rolls cannot go sideways."""
+    return float(min(c.speed / ROLLING, 1.0))
+
+
+@inner
 def reference(c: Any, moves: Any, i: int, t: float) -> tuple[float, float, float]:
     """Return where the lane (or the change between lanes) is: offset [m], its rate and its acceleration.
 
@@ -240,9 +248,10 @@ def reference(c: Any, moves: Any, i: int, t: float) -> tuple[float, float, float
             return y, rate, bend
         order = moves[found].order + 1
         takes = moves[found].takes
-        s = min(max((t - moves[found].t_start) / takes, 0.0), 1.0)
+        s = min(max((t - moves[found].t_start - moves[found].lost) / takes, 0.0), 1.0)
         far = moves[found].d_to - y
         share = s * s * s * (10.0 + s * (6.0 * s - 15.0))
+        takes /= max(pace(c), 1e-3)
         slope = 30.0 * s * s * (1.0 - s) * (1.0 - s) / takes
         curve = 60.0 * s * (1.0 - s) * (1.0 - 2.0 * s) / (takes * takes)
         bend = bend * (1.0 - share) - 2.0 * rate * slope + far * curve

@@ -15,12 +15,13 @@ from typing import Any
 
 from ._drive_boxes import axes, clearance, meeting, separation, touching_point
 from ._drive_compile import entry, inner
-from ._drive_driver import begin, due, margin, plan, steered
+from ._drive_driver import begin, due, margin, pace, plan, steered
 from ._drive_impact import planar_impulse
 from ._drive_look import look
 from ._drive_motion import ahead, integrate, move
 from ._drive_paths import heading_at, project
 from ._drive_state import (
+    AGAIN,
     ANSWERED,
     ASKING,
     AT_AFTER,
@@ -29,28 +30,31 @@ from ._drive_state import (
     CHANGE_LANE,
     CONTACT,
     DELAY,
+    DUE,
     DYNAMIC,
     FADE,
     FIXED,
     FRICTION,
     GOING,
     HARD_BRAKING,
+    HELD,
     MOVE_END,
     MOVE_START,
     OFFSET,
     QUEUE,
     RUN_END,
     SLIDING,
+    STEPPED,
     STUCK,
 )
 
 LONGEST = 0.01  # of a segment [s]: the drivers look again
 CREEP = 0.1  # closing speed below which two bodies lean on each other without an impact [m/s]
 DEEP = 0.015  # overlap from which leaning is watched more closely [m]
-AGAIN = 0.5  # a pair that touches again sooner than this leans: the same contact goes on [s]
 MANY = 20  # more impacts than that in one step are a pile that leans: let it
 MOST_CUTS = 200  # in one step; never reached but by a plan that changes at once again and again
 HARD = 4.0  # deceleration that is an event [m/s2]
+TREMBLE = 0.02  # speed that counts as rest [m/s] and [rad/s]
 SLACK = 1.0  # more than what accelerations can add to a closing speed within a segment [m/s]
 ROOM = 24  # events and contacts that one step may bring
 
@@ -82,7 +86,7 @@ def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
         c, row = cars[i], rows[w.table_rows, i]
         _, d, _ = project(road, pieces, c.x, c.y)
         row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(c.face * c.sine, c.face * c.cosine), c.face * c.speed
-        row.acceleration, row.steer = c.a, c.steer
+        row.acceleration, row.steer, row.roll, row.pitch = c.a, c.steer, c.roll, c.pitch
         row.jerk = (c.a - c.before_a) * 20.0  # over one row
         c.before_a = c.a
         row.gap, row.ttc = _nearest(cars, i)
@@ -122,6 +126,9 @@ def _pose(cars: Any, poses: Any) -> None:
         half = 0.5 * c.yaw if c.face > 0 else 0.5 * (c.yaw + pi)
         p[0], p[1], p[2], p[3], p[4], p[5], p[6] = c.x, c.y, 0.5 * c.height, 0.0, 0.0, sin(half), cos(half)
         p[7], p[8], p[9], p[10], p[11], p[12] = c.vx, c.vy, 0.0, 0.0, 0.0, c.rate
+        if c.mode == HELD:
+            p[2], p[3], p[4], p[5], p[6] = c.z, c.qx, c.qy, c.qz, c.qw
+            p[9], p[10], p[11] = c.vz, c.wx, c.wy
 
 
 # -- faults, places, commands ------------------------------------------------------------------------------------------
@@ -245,8 +252,9 @@ def _next_due(cars: Any, paths: Any, moves: Any, t: float, span: float) -> float
     for n in range(len(moves)):
         m = moves[n]
         if m.started == 1:
-            if m.kind == CHANGE_LANE and m.started == 1 and t < m.t_start + m.takes <= t + span:
-                span = min(span, max(m.t_start + m.takes - t, 1e-7))
+            end = m.t_start + m.takes + m.lost
+            if m.kind == CHANGE_LANE and m.ended == 0 and t < end <= t + span and pace(cars[m.actor]) == 1.0:
+                span = min(span, max(end - t, 1e-7))
             continue
         if cars[m.actor].hit == 1:
             continue
@@ -273,7 +281,7 @@ def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pie
     """End what has ended, start what is due at t, and write both down."""
     for n in range(len(moves)):
         m = moves[n]
-        if m.started == 1 and m.ended == 0 and m.kind == CHANGE_LANE and m.t_start + m.takes <= t + 1e-9:
+        if m.started == 1 and m.ended == 0 and m.kind == CHANGE_LANE and m.t_start + m.takes + m.lost <= t + 1e-9:
             m.ended = 1
             c = cars[m.actor]
             if c.hit == 0:
@@ -364,6 +372,8 @@ def _closing(a: Any, b: Any, pa: Any, pb: Any, tau: float) -> tuple[float, float
 
 @inner
 def _resting(c: Any) -> bool:
+    if c.mode == HELD:  # what lies on the ground in PyBullet trembles
+        return hypot(c.vx, c.vy) < TREMBLE and hypot(c.wx, c.wy) < TREMBLE and abs(c.rate) < TREMBLE
     return c.hit == 1 and hypot(c.vx, c.vy) < 1e-3 and abs(c.rate) < 1e-3
 
 
@@ -471,6 +481,7 @@ def _impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float, ans
         b.vy += h.jy * b.inv_mass
         b.rate += (rbx * h.jy - rby * h.jx) * b.inv_inertia
     h.t, h.a, h.b, h.closing, h.nx, h.ny = t, w.a, w.b, w.closing, nx, ny
+    h.vax, h.vay, h.vbx, h.vby, h.yaw_a, h.yaw_b = avx, avy, bvx, bvy, a.yaw, b.yaw
     h.dvax, h.dvay, h.dwa = a.vx - avx, a.vy - avy, a.rate - aw
     h.dvbx, h.dvby, h.dwb = b.vx - bvx, b.vy - bvy, b.rate - bw
     h.lost_a, h.lost_b = energy_a - energy(a), energy_b - energy(b)
@@ -490,7 +501,9 @@ def _impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float, ans
         c.speed = hypot(c.vx, c.vy)
         c.asked = c.pedal = c.j = 0.0
         if c.mode != FIXED:
-            c.mode = SLIDING
+            c.mode = HELD if w.window == 1 else SLIDING
+    if w.window == 1:
+        w.held, w.state = 1, DUE
     if h.again == 0:
         _tell(w, events, t, CONTACT, w.a, -1, w.hits)
     w.first_contact = min(w.first_contact, t)
@@ -533,10 +546,13 @@ def _segment(
     if len(moves) > 0:
         span = _next_due(cars, paths, moves, t, span)
     when, a, b = inf, -1, -1
-    if w.impacts < MANY:
+    if w.impacts < MANY and w.held == 0:
         when, a, b, closing, nx, ny = _next_contact(cars, paths, span)
         w.closing, w.nx, w.ny = closing, nx, ny
     tau = min(span, when)
+    for n in range(len(moves)):
+        if moves[n].kind == CHANGE_LANE and moves[n].started == 1 and moves[n].ended == 0:
+            moves[n].lost += tau * (1.0 - pace(cars[moves[n].actor]))
     for i in range(len(cars)):
         c = cars[i]
         if c.hit == 0 and c.stuck == 0.0:
@@ -566,6 +582,8 @@ def _end_step(
 ) -> None:  # fmt: skip
     """Close a step: what is due at its end, measures, rows, poses, and whether the run is over."""
     w.k += 1
+    if w.state == STEPPED:
+        w.state = GOING
     w.gone, w.impacts, w.cuts, w.fresh = 0.0, 0, 0, 1
     now = w.k / rate
     e = cars[ego]
@@ -622,9 +640,16 @@ def play_run(
     spots: Any, events: Any, hits: Any, answer: Any, rows: Any, poses: Any, ego: int, rate: float, k_start: int,
     k_end: int, every: int, motion: bool,
 ) -> bool:  # fmt: skip
-    """Play one run up to step k_end; return whether it got there (else PyBullet must answer, or a book is full)."""
+    """Play one run up to step k_end; return whether it got there.
+
+    If it did not, PyBullet must answer or bring what it moves to the end of the step, or a book is full.
+    """
     duration = 1.0 / rate
     while w.over == 0 and (w.k < k_end or not w.fresh):
+        if w.held == 1 and w.state == GOING:
+            w.state = DUE
+        if w.state == DUE:
+            return False
         if w.fresh:
             if w.events + ROOM + 2 * len(moves) + 2 * len(cars) > len(events) or w.hits + MANY + 1 > len(hits):
                 return False
@@ -634,6 +659,8 @@ def play_run(
         if _segment(
             w, cars, paths, moves, queue, faults, road, pieces, patches, spots, events, hits, answer, ego, rate
         ):
+            return False
+        if w.state == DUE:
             return False
         if w.gone >= duration:
             _end_step(w, cars, paths, moves, events, road, pieces, ego, rate, rows, poses, k_start, every, motion)

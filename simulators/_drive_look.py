@@ -10,7 +10,6 @@ from ._drive_compile import inner
 from ._drive_driver import reference
 from ._drive_motion import GRAVITY
 from ._drive_paths import heading_at, project
-from ._drive_state import FIXED
 
 
 @inner
@@ -66,10 +65,13 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             )  # fmt: skip
             if ttc < w.min_ttc:
                 w.min_ttc, w.t_ttc = ttc, t
+        drift = o.vy * cos(heading) - o.vx * sin(heading)
         if so > s:
             o.was_ahead = 1
-        elif o.was_ahead == 1 and o.mode != FIXED and abs(do - d) < e.half_w + reach_d:
-            w.passed = 1  # came into the ego's path behind it
+        elif o.was_ahead == 1 and abs(do - d) < e.half_w + reach_d and drift * (do - d) < -0.05 * abs(do - d):
+            w.passed = 1  # it comes into the ego's path behind it, of its own motion
+        if inside and pace < 0.0:  # who comes towards the ego counts where it is still in the way when they meet
+            inside = closing > 0.0 and abs(do - d + drift * bumper / closing) < e.half_w + reach_d
         if inside:
             if e.speed > 0.0 and bumper / e.speed < w.min_thw:
                 w.min_thw, w.t_thw = bumper / e.speed, t
@@ -79,13 +81,13 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             # on course to somebody beside the path, the way left is what closes until the boxes meet
             free = bumper if inside else ttc * max(closing, 0.0)
             slows = max(-o.a * cos(turned), 0.0) if o.hit == 0 else 0.0
-            _threat(w, e, o, free, closing, pace, slows, ttc, do - d, reach_d, own, brakes, grip, t)
+            _threat(w, e, o, free, closing, pace, slows, ttc, brakes, grip, t)
 
 
 @inner
 def _threat(
-    w: Any, e: Any, o: Any, free: float, closing: float, pace: float, slows: float, ttc: float, across: float,
-    reach: float, own: float, brakes: float, grip: float, t: float,
+    w: Any, e: Any, o: Any, free: float, closing: float, pace: float, slows: float, ttc: float, brakes: float,
+    grip: float, t: float,
 ) -> None:  # fmt: skip
     """Compare braking and steering that are needed with those that can be had."""
     need = 0.0
@@ -96,14 +98,19 @@ def _threat(
             if closing >= 0.0 and need * pace < slows * e.speed:  # it would still be rolling when the ego is down to it
                 need = slows + closing * closing / (2.0 * free)
         elif closing > 0.0:
-            need = closing * closing / (2.0 * free)
+            # behind whom it follows the ego loses the closing speed; before who comes towards it, it stands short of
+            # where they would meet: that is on a way of free * speed / closing
+            need = closing * closing / (2.0 * free) if pace >= 0.0 else e.speed * closing / (2.0 * free)
     if need > w.max_btn * brakes:
         w.max_btn, w.t_btn = need / brakes, t
         if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late
             w.t_late, w.late_need, w.late_had, w.late_mu = t, need, brakes, e.mu
     if 1e-6 < ttc < inf:
-        drift = o.vy * cos(e.yaw - own) - o.vx * sin(e.yaw - own) - (e.vlon * sin(own) + e.vlat * cos(own))
-        wide = e.half_w + reach
+        # in the ego's own frame, as the time to collision is: round a bend the path would be another one
+        across = (o.y - e.y) * e.cosine - (o.x - e.x) * e.sine
+        drift = (o.vy - e.vy) * e.cosine - (o.vx - e.vx) * e.sine
+        turned = o.yaw - e.yaw
+        wide = e.half_w + abs(sin(turned)) * o.half_l + abs(cos(turned)) * o.half_w
         left = max(2.0 * (across + drift * ttc + wide) / (ttc * ttc), 0.0)
         right = max(2.0 * (wide - across - drift * ttc) / (ttc * ttc), 0.0)
         if min(left, right) > w.max_stn * grip:

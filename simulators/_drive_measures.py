@@ -51,6 +51,9 @@ MEASURES: Schema = {
     "pdof": Column(
         unit="rad", null=True, about="where the force on the ego came from: 0 = ahead, positive = from the left"
     ),
+    "max_tilt": Column(
+        unit="rad", about="farthest that anybody leaned against upright, in a window of three dimensions; else 0"
+    ),
     "avoided_by": Column(
         "category",
         names=WAYS_OUT,
@@ -101,6 +104,7 @@ def outcome(cast: Cast, stories: Sequence[Story], ends: FloatArray) -> Table:
         "impulse": mine[:, 2],
         "energy_lost": mine[:, 3],
         "pdof": mine[:, 4],
+        "max_tilt": runs["max_tilt"],
         "avoided_by": _way_out(runs, hit),
         "impact_side": mine[:, 5].astype(np.int32),
         "event": hit,
@@ -167,7 +171,8 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
         delta = hypot(hit[H[f"dv{own}x"]], hit[H[f"dv{own}y"]])
         how = f"closing at {hit[H['closing']]:.1f} m/s, delta-v {delta:.1f} m/s"
         where = f"{sides[0]} of {ego} met {sides[1]} of {other} at {hit[H['t']]:.3f} s"
-        return f"collision: {why}; {braked}; {where}, {how}{short}"
+        rolled = "".join(f"; {cast.names[i]} rolled over" for i in story.rolled)
+        return f"collision: {why}; {braked}; {where}, {how}{short}{rolled}"
     if run["nearest"] < 0:
         return "no contact: nobody else was there"
     ttc = "never on a collision course"

@@ -12,7 +12,7 @@ from typing import Any
 
 from ._drive_compile import inner
 from ._drive_paths import place, project
-from ._drive_state import DYNAMIC, FIXED, KINEMATIC, RAILS, SLIDING
+from ._drive_state import DYNAMIC, FIXED, HELD, KINEMATIC, RAILS, SLIDING
 
 GRAVITY = 9.81  # [m/s2]
 FINEST = 0.005  # step of the dynamic single-track [s]
@@ -79,6 +79,8 @@ def ahead(c: Any, path: Any, tau: float) -> tuple[float, float, float, float, fl
         s, d, _ = project(path, c.pieces, c.x, c.y)
         x, y, heading = place(path, c.pieces, s + way, d)
         return x, y, heading, speed * cos(heading), speed * sin(heading), 0.0, speed
+    if c.mode == HELD:
+        return c.x + tau * c.vx, c.y + tau * c.vy, c.yaw + tau * c.rate, c.vx, c.vy, c.rate, c.speed
     return c.x, c.y, c.yaw, 0.0, 0.0, 0.0, 0.0
 
 
@@ -289,7 +291,7 @@ def integrate(c: Any, span: float) -> None:
 @inner
 def move(c: Any, path: Any, tau: float, t: float) -> None:
     """Go `tau` seconds along the segment that began at t."""
-    if c.mode == FIXED:
+    if c.mode in (FIXED, HELD):
         return
     x, y, yaw, vx, vy, rate, speed = ahead(c, path, tau)
     if c.mode == RAILS and c.speed == 0.0 and speed == 0.0:

@@ -10,6 +10,8 @@ from typing import Any
 
 from ._drive_compile import inner
 
+LONG = 2.5  # angle of an arc that is a long one [rad]
+
 
 @inner
 def along_piece(p: Any, x: float, y: float) -> tuple[float, float]:
@@ -22,8 +24,10 @@ def along_piece(p: Any, x: float, y: float) -> tuple[float, float]:
     sign = 1.0 if radius > 0.0 else -1.0
     rx, ry = dx + radius * s, dy - radius * c  # from the arc's centre
     turned = atan2(sign * rx, -sign * ry) - p.heading
-    if abs(turned) > pi:
-        turned -= 2.0 * pi * round(turned / (2.0 * pi))
+    # a long arc is unwrapped against its own middle: behind a half circle the way would jump back to its beginning
+    middle = 0.5 * p.length * p.curvature if p.length * abs(p.curvature) > LONG else 0.0
+    if abs(turned - middle) > pi:
+        turned -= 2.0 * pi * round((turned - middle) / (2.0 * pi))
     return turned * radius, sign * (abs(radius) - hypot(rx, ry))
 
 

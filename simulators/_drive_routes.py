@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Piece = tuple[float, ...]  # x, y, heading, way, length, curvature
 PIECE = ("x", "y", "heading", "way", "length", "curvature")
-FIELDS = ("x", "y", "heading", "s", "length", "curvature")  # what the records call them
+FIELDS: tuple[str, ...] = ("x", "y", "heading", "s", "length", "curvature")  # what the records call them
 
 
 def paths_schema(names: tuple[str, ...]) -> Schema:
@@ -48,7 +48,7 @@ class Paths:
         self._lines: dict[tuple[int, int], list[Piece]] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         # as they are at the start: the kernels change the records
-        self._first = cast.paths[list(FIELDS)].copy()
+        self._first = cast.paths[[*FIELDS]].copy()
         self._pieces = cast.cars["pieces"].copy()
 
     def first(self) -> Table:

@@ -211,7 +211,17 @@ class Actor(_Part):
     """Somebody or something on the road. What is left out comes from its `body`."""
 
     body: Literal[
-        "car", "van", "truck", "bus", "motorcycle", "cyclist", "pedestrian", "child", "debris", "occluder"
+        "car",
+        "van",
+        "truck",
+        "bus",
+        "motorcycle",
+        "cyclist",
+        "pedestrian",
+        "child",
+        "animal",
+        "debris",
+        "occluder",
     ] = Field("car", description="what it is; the category of its labels")
     speed: Speed = Field(ge=0, le=100, description="speed at the start [m/s]")
     road: Word | None = Field(None, description="the crossing road that it is on; the main road where not given")
@@ -271,8 +281,10 @@ class Actor(_Part):
 class Impact(_Part):
     """What bodies do to each other when they touch. Rigid bodies: no crush, and no claim about injury."""
 
-    model: Literal["analytic", "bullet"] = Field(
-        "analytic", description="planar impulse with Coulomb's limit, or a window in PyBullet"
+    model: Literal["analytic", "bullet", "window"] = Field(
+        "analytic",
+        description="planar impulse with Coulomb's limit; or PyBullet, for each impact by itself, in the plane; or a"
+        " window in PyBullet from the first contact on, in three dimensions: roll-over, riding up, piles",
     )
     restitution: Ratio | tuple[tuple[Speed, Ratio], ...] = Field(
         default=0.1,

@@ -10,9 +10,10 @@ import numpy as np
 SEGMENTS = 8  # pieces of a path
 QUEUE = 64  # commands on their way to the actuators
 TABLE_RATE = 20  # rows of `actors` a second
+AGAIN = 0.5  # a pair that touches again sooner than this leans: the same contact goes on [s]
 
 # how an actor moves in the present segment of time
-RAILS, KINEMATIC, DYNAMIC, SLIDING, FIXED = 0, 1, 2, 3, 4
+RAILS, KINEMATIC, DYNAMIC, SLIDING, FIXED, HELD = 0, 1, 2, 3, 4, 5  # held: PyBullet moves it
 WAYS = {"rails": RAILS, "wheels": KINEMATIC, "cycle": 5, "fixed": FIXED}
 # which model its settings ask for
 AUTO, ONLY_KINEMATIC, ONLY_DYNAMIC = 0, 1, 2
@@ -23,9 +24,9 @@ AT_TIME, AT_DISTANCE, AT_TTC, AT_HEADWAY, AT_STATION, AT_ARRIVE, AT_AFTER = 0, 1
 # faults
 FADE, FRICTION, STUCK, OFFSET, BLOW_OUT, DELAY = 0, 1, 2, 3, 4, 5
 # events
-MOVE_START, MOVE_END, HARD_BRAKING, CONTACT, RUN_END = 0, 1, 2, 3, 4
-# where a run stands
-GOING, ASKING, ANSWERED = 0, 1, 2
+MOVE_START, MOVE_END, HARD_BRAKING, CONTACT, RUN_END, ROLLOVER = 0, 1, 2, 3, 4, 5
+# where a run stands; due: whom PyBullet moves has to be brought to the end of the step, stepped: it has been
+GOING, ASKING, ANSWERED, DUE, STEPPED = 0, 1, 2, 3, 4
 
 
 def _record(floats: str, whole: str = "") -> np.dtype[np.void]:
@@ -48,14 +49,16 @@ CAR = _record(
     # what it is
     "half_l half_w height wheelbase lf lr mass inv_mass inertia inv_inertia yaw_inertia brakes drive jerk most_steer "
     "steer_rate delay cornering high "
-    "d_home before_a",
+    "d_home before_a "
+    # held: height of the centre, attitude, the velocities that a plane does not have
+    "z qx qy qz qw vz wx wy roll pitch",
     # face: -1 = drives backwards; keeps: steers along its path although it is commanded; was_ahead: of the ego;
     # touched: since the last row
-    "way model mode hit commanded keeps pedal_move follow hard turns pieces piece queued face was_ahead touched",
+    "way model mode hit commanded keeps pedal_move follow hard turns pieces piece queued face was_ahead touched rolled",
 )
 
 MOVE = _record(
-    "at value delay armed t_start takes d_to a to headway gap comfort angle radius speed heading stop_after",
+    "at value delay armed t_start takes lost d_to a to headway gap comfort angle radius speed heading stop_after",
     "actor kind trigger who after started ended lane order planned",
 )
 
@@ -71,18 +74,19 @@ RUN = _record(
     "nx ny closing "
     # measures
     "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
-    "max_jerk lane_width t_late late_need late_had late_mu max_aside",
-    "passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts",
+    "max_jerk lane_width t_late late_need late_had late_mu max_aside max_tilt",
+    "passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts window held",
 )
 
 EVENT = _record("t v0 v1 v2 v3 v4 x y yaw", "kind actor move hit")
 
 HIT = _record(
     "t closing nx ny px py jx jy dvax dvay dvbx dvby dwa dwb lost lost_a lost_b speed_a speed_b "
-    "bearing_a bearing_b force_a force_b",
+    "bearing_a bearing_b force_a force_b "
+    "vax vay vbx vby yaw_a yaw_b",  # before
     "a b again side_a side_b event",
 )
 
-ROW = _record("x y yaw speed acceleration jerk steer vx vy yaw_rate d gap ttc", "lane hit")
+ROW = _record("x y yaw roll pitch speed acceleration jerk steer vx vy yaw_rate d gap ttc", "lane hit")
 
 SPOT = _record("speed value")  # a row of the restitution table

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from math import hypot, inf
+from math import cos, hypot, inf, sin
 from typing import TYPE_CHECKING, Any
 
 from ._drive_settings import Accelerate, Brake, ChangeLane, Cross, DartOut, Follow, Manoeuvre, RunRedLight, Turn
-from ._drive_state import CONTACT, EVENT, HARD_BRAKING, HIT, MOVE_END, MOVE_START
+from ._drive_state import CONTACT, EVENT, HARD_BRAKING, HIT, MOVE_END, MOVE_START, ROLLOVER
 
 if TYPE_CHECKING:
     from mischance.truth import Fault
 
+LINGERS = 3.0  # what a car takes to come to rest or back into its lane after a fault is over [s]
 SIDES = ("front", "rear", "left side", "right side")
 NAMES = {
     ChangeLane: "lane_change_start", Brake: "brake_start", Accelerate: "accelerate_start", Follow: "follow_start",
@@ -37,6 +38,7 @@ class Story:
         self.cause: dict[int, tuple[float, str, str]] = {}
         self.hits: list[Row] = []
         self.contact_ids: list[str] = []
+        self.rolled: list[int] = []
         self._starts: dict[int, str] = {}
         self._by_hit: dict[int, str] = {}
 
@@ -58,6 +60,9 @@ class Story:
                 row = self._row(t, "hard_braking", actor, cause[1] if cause else "", details)
             elif kind == CONTACT:
                 row = self._contact(t, event[E["hit"]])
+            elif kind == ROLLOVER:
+                self.rolled.append(actor)
+                row = self._row(t, "rollover", actor, next(iter(self._by_hit.values()), ""), {"tilt": values[0]})
             else:
                 row = self._row(t, "run_end", actor, "", {"why": "at rest" if move == 1 else "settled"})
             rows.append(row)
@@ -140,8 +145,8 @@ class Story:
     # -- who began it -------------------------------------------------------------------------------------------------
 
     def acting(self, t: float) -> list[Fault]:
-        """Return the faults that have made a difference by t and still do."""
-        return [fault for fault in self.faults if fault.onset < t < fault.end]
+        """Return the faults that have made a difference by t, or did until shortly before."""
+        return [fault for fault in self.faults if fault.onset < t < fault.end + LINGERS]
 
     def blame(self, hit: Row | None, when: float = inf) -> tuple[float, str, str] | None:
         """Return what began it: the other one's last manoeuvre, a third one's, a fault that acted, the ego's manoeuvre.
@@ -154,19 +159,36 @@ class Story:
         if not found:  # it stood or followed: who left it in the way, or braked before it
             found = [cause for i, cause in self.cause.items() if i != self.ego and cause[0] < t]
         if not found:
-            found = [(fault.onset, fault.fault_id, words(fault)) for fault in self.acting(t)]
+            found = [(fault.onset, fault.fault_id, words(fault, t)) for fault in self.acting(t)]
         return max(found, default=self.cause.get(self.ego))
+
+    def _came(self, hit: Row | None) -> str:
+        """Return in words how the other one of a contact came there, where it made no manoeuvre."""
+        if hit is None or self.ego not in (hit[H["a"]], hit[H["b"]]):
+            return "nobody did anything out of the ordinary"
+        own, other = ("a", "b") if hit[H["a"]] == self.ego else ("b", "a")
+        name = self.names[hit[H[other]]]
+        vx, vy, yaw = hit[H[f"v{other}x"]], hit[H[f"v{other}y"]], hit[H[f"yaw_{own}"]]
+        along, across = vx * cos(yaw) + vy * sin(yaw), vy * cos(yaw) - vx * sin(yaw)
+        if hypot(vx, vy) < 0.1:
+            return f"{name} stood in the way"
+        if abs(across) > abs(along):
+            return f"{name} crossed from the {'right' if across > 0.0 else 'left'} at {abs(across):.1f} m/s"
+        if along > 0.0:
+            return f"{name} went ahead at {along:.1f} m/s"
+        return f"{name} came towards the ego at {-along:.1f} m/s"
 
     def why(self, hit: Row | None, when: float) -> str:
         """Return in words what brought the run about: the manoeuvre to blame, and the faults that acted."""
         blame = self.blame(hit, when)
-        text = blame[2] if blame is not None else "nobody did anything out of the ordinary"
-        active = [words(fault) for fault in self.acting(when)]
+        text = blame[2] if blame is not None else self._came(hit)
+        active = [words(fault, when) for fault in self.acting(when)]
         if active and text not in active:
             text += f" with {' and '.join(active)}"
         return text
 
 
-def words(fault: Fault) -> str:
-    """Return what a fault is called in a reason."""
-    return f"{fault.kind} of {fault.target}"
+def words(fault: Fault, t: float) -> str:
+    """Return what a fault is called in a reason, at t [s]."""
+    over = f" until {fault.end:.2f} s" if fault.end < t else ""
+    return f"{fault.kind} of {fault.target}{over}"

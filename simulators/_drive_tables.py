@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import atan2, hypot, pi
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mischance.truth import Column, Table
 
+from ._drive_state import HIT
 from ._drive_story import SIDES
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
         "x": Column(unit="m", floor=1e-9, about="centre, along the road's start"),
         "y": Column(unit="m", floor=1e-9, about="centre, from the right edge of the road's start"),
         "yaw": Column(unit="rad", floor=1e-9),
+        "roll": Column(
+            unit="rad", floor=1e-9, about="in a window of three dimensions, else 0; positive = to the right"
+        ),
+        "pitch": Column(unit="rad", floor=1e-9, about="likewise; positive = nose down"),
         "speed": Column(unit="m/s", floor=1e-9, about="along its own axis; of the centre once it was hit"),
         "vx": Column(unit="m/s", floor=1e-9, about="of the centre, world frame"),
         "vy": Column(unit="m/s", floor=1e-9, about="of the centre, world frame"),
@@ -150,3 +156,45 @@ def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArra
         }
     columns = {name: np.ascontiguousarray(values[name]) for name in schema}
     return Table(schema, columns, np.concatenate([[0], np.cumsum(n)]).astype(np.int64))
+
+
+def entry(
+    cars: Records, push: Any, energy: tuple[FloatArray, FloatArray], speeds: FloatArray, turned: FloatArray
+) -> Any:
+    """Return the record of HIT of a push inside a window, as the kernels write one for an impact.
+
+    Args:
+        cars: everybody after the step.
+        push: who pushed whom, with what.
+        energy: everybody's kinetic energy before and after the step; shapes (actors,) [J].
+        speeds: everybody's velocity before the step; shape (actors, 2) [m/s].
+        turned: by how much their yaw rates changed in it; shape (actors,) [rad/s].
+    """
+    record: Any = np.zeros((), HIT)
+    nx, ny = push.normal
+    jx, jy = push.impulse
+    record["t"], record["a"], record["b"], record["nx"], record["ny"] = push.t, push.a, push.b, nx, ny
+    record["px"], record["py"] = push.point
+    record["jx"], record["jy"] = jx, jy
+    for one, i, sign in (("a", push.a, -1.0), ("b", push.b, 1.0)):
+        car = cars[i]
+        record[f"dv{one}x"], record[f"dv{one}y"] = sign * jx * car["inv_mass"], sign * jy * car["inv_mass"]
+        record[f"v{one}x"], record[f"v{one}y"] = speeds[i]
+        record[f"yaw_{one}"] = car["yaw"]
+        record[f"dw{one}"] = turned[i]
+        record[f"lost_{one}"] = energy[0][i] - energy[1][i]
+        record[f"speed_{one}"] = hypot(*speeds[i])
+        record[f"bearing_{one}"] = _bearing(car, push.point[0] - car["x"], push.point[1] - car["y"])
+        record[f"force_{one}"] = _bearing(car, -sign * jx, -sign * jy)
+        way = _bearing(car, -sign * nx, -sign * ny)
+        record[f"side_{one}"] = 0 if abs(way) <= pi / 4 else 1 if abs(way) >= 3 * pi / 4 else 2 if way > 0 else 3
+    across = speeds[push.a] - speeds[push.b]
+    record["closing"] = max(across[0] * nx + across[1] * ny, 0.0)
+    record["lost"] = record["lost_a"] + record["lost_b"]
+    return record
+
+
+def _bearing(car: Any, x: float, y: float) -> float:
+    """Return a direction in a body's own frame: 0 = ahead, positive = to its left [rad]."""
+    c, s = float(car["cosine"] * car["face"]), float(car["sine"] * car["face"])
+    return atan2(y * c - x * s, x * c + y * s)

@@ -1,4 +1,4 @@
-"""People on foot: how they cross an aisle, and where somebody meets a certain AGV."""
+"""People on foot and loads that fell off: how people cross an aisle, where somebody meets a certain AGV."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from ._warehouse_motion import NOWHERE, Body, Piece
 
 if TYPE_CHECKING:
     from ._warehouse_dispatch import Route
-    from ._warehouse_settings import Grid
+    from ._warehouse_settings import Grid, Loads
 
 
 @dataclass(slots=True, eq=False)
 class Person(Body):
-    """Somebody crossing an aisle at `line`, the coordinate along it.
+    """Somebody crossing an aisle at `line`, the coordinate along it; or a load that lies there.
 
     `ahead`: name of an AGV in that aisle -> distance from its front when the person stepped out [m].
+    `low`: no scanner sees it; `faults`: those that brought it there.
     """
 
     aisle: tuple[int, int] = NOWHERE
     line: float = 0.0
     ahead: dict[str, float] = field(default_factory=dict)
+    load: bool = False
+    low: bool = False
+    faults: tuple[str, ...] = ()
 
 
 def crossing(
@@ -43,6 +47,19 @@ def crossing(
             pieces.append(Piece(t, t + lasts, x, y, yaw, u, v=v, kind="walk" if v > 0 else "stand", aisle=aisle))
             t += lasts
     return pieces
+
+
+def fallen(t: float, name: str, loads: Loads, plane: float, behind: Piece, radius: float, fault: str) -> Person:
+    """Return the load that at t fell off an AGV of that radius on its way along an aisle, and lies behind it."""
+    (x, y), (ux, uy) = behind.at(t), behind.u
+    far = radius + loads.radius + 0.05
+    x, y = x - far * ux, y - far * uy
+    rest = Piece(t, t + loads.lies, x, y, behind.yaw, kind="stand", aisle=behind.aisle)
+    line = (x, y)[behind.aisle[0]]
+    return Person(
+        name, loads.radius, [rest], t, out=True, aisle=behind.aisle, line=line, load=True, low=loads.height < plane,
+        faults=(fault,),
+    )  # fmt: skip
 
 
 def meeting(route: Route, spacing: float, front: float) -> tuple[tuple[int, int], float, float]:

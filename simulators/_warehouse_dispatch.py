@@ -47,6 +47,7 @@ class Job:
     origin: Node
     destination: Node
     event_id: str = ""
+    lost: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +71,7 @@ class Agv(Body):
     asked: float = -1.0
     clearing: int = 0
     waits: bool = False
+    blocked: float = inf
     held: set[Node] = field(default_factory=set)
 
 

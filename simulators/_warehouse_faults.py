@@ -19,6 +19,8 @@ KINDS: Mapping[str, FaultKind] = {
     "late": FaultKind("a scanner's stop signal comes later by the severity", "s", 0.5),
     "latency": FaultKind("all brakes answer a stop signal later by the severity", "s", 0.5),
     "friction": FaultKind("friction of the floor is multiplied by 1 - severity (wet, oily)", "ratio", 0.8),
+    "drop": FaultKind("an AGV's load falls off behind it, on an aisle, once; from a severity of 0.5 on", "ratio", 1.0),
+    "jam": FaultKind("conveyors bring nothing away, from a severity of 0.5 on", "ratio", 1.0),
     "clock_skew": FaultKind("crossings are let go earlier than they are left, by the severity", "s", 3.0),
     "message_loss": FaultKind(
         "a trip's reservation is lost: the AGV sets off and its crossings are free for others; severity is the"
@@ -30,14 +32,16 @@ OF: Mapping[str, tuple[str, ...]] = {
     "scanner": ("blind", "late"),
     "estop": ("latency",),
     "floor": ("friction",),
+    "load": ("drop",),
+    "conveyor": ("jam",),
     "dispatch": ("clock_skew", "message_loss"),
 }
 
 
 def targets(count: int) -> Sequence[str]:
     """Return what faults of a fleet of that size can be aimed at."""
-    own = [f"agv{k}.{part}" for k in range(1, count + 1) for part in ("brakes", "scanner")]
-    return (*own, "estop", "floor", "dispatch")
+    own = [f"agv{k}.{part}" for k in range(1, count + 1) for part in ("brakes", "scanner", "load")]
+    return (*own, "estop", "floor", "dispatch", "conveyor")
 
 
 class Faults:
@@ -69,6 +73,15 @@ class Faults:
     def acting(self, t: float, wanted: Sequence[str]) -> list[Fault]:
         """Return the faults of those targets that act at t."""
         return [fault for fault in self.all if fault.target in wanted and _severity(fault, t) > 0.0]
+
+    def jammed(self, t: float) -> float:
+        """Return until when conveyors stand still at t; t itself where they run."""
+        return max([t, *(f.end for f in self.all if f.kind == "jam" and _severity(f, t) >= 0.5)])
+
+    def breaks(self, agv: str) -> list[float]:
+        """Return the times at which what an AGV's brakes can give begins or ceases to change."""
+        own = [fault for fault in self.all if fault.target in (f"{agv}.brakes", "floor")]
+        return sorted({t for fault in own for t in (fault.onset, fault.onset + fault.ramp, fault.end)})
 
     def changes(self) -> Iterator[float]:
         """Yield the times at which scanners have to look anew."""

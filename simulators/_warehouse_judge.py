@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mischance.truth import LABELS
 
 from ._warehouse_dispatch import Agv
-from ._warehouse_motion import nearest
+from ._warehouse_motion import demands, nearest
 from ._warehouse_tables import columns, label
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._warehouse_motion import Body
 
 FAR = 10.0  # largest margin [m]
+MOST = 10.0  # largest brake threat number
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,16 @@ class Contact:
 
 @dataclass(slots=True)
 class Judge:
-    """Keeps the books of one run. `pairs`: least separation of each encounter, an AGV's trips told apart."""
+    """Keeps the books of one run.
 
+    `available`: what an emergency stop of an AGV reaches at a time [m/s2]; `breaks`: when that changes. `pairs`: least
+    separation of each encounter, an AGV's trips told apart. `waiting`: number of an order that is not done -> when it
+    came. `late`: (time, number, event, faults) of orders that were not done when they were due.
+    """
+
+    available: Callable[[Agv, float], float]
+    breaks: Callable[[str], Sequence[float]]
+    due: float | None
     pairs: dict[tuple[str, str], float] = field(default_factory=dict)
     contact: Contact | None = None
     arrived: int = 0
@@ -45,6 +54,12 @@ class Judge:
     stops: int = 0
     crossed: int = 0
     delay: float = 0.0
+    threat: float = 0.0
+    waiting: dict[int, float] = field(default_factory=dict)
+    slowest: float = 0.0
+    blocked: float = 0.0
+    dropped: int = 0
+    late: list[tuple[float, int, str, tuple[Fault, ...]]] = field(default_factory=list)
 
     def settle(self, agv: Agv, other: Body, until: float) -> None:
         """Take in the separation of two since one of them last changed its plan."""
@@ -52,9 +67,13 @@ class Judge:
         key = (min(names), max(names))
         least = self.pairs.get(key, inf)
         if agv.pieces and other.pieces:
-            found = nearest(agv, other, max(agv.since, other.since), until, least)
+            start = max(agv.since, other.since)
+            found = nearest(agv, other, start, until, least)
             if found < least:
                 self.pairs[key] = found
+            if not other.vehicle:
+                for t, need in demands(agv, other, start, until, self.breaks(agv.name)):
+                    self.threat = max(self.threat, min(need / max(self.available(agv, t), 1e-9), MOST))
 
     def outcome(self, end: float, near: float) -> dict[str, Any]:
         """Return measures and verdict of a run that ended then; `near` [m] is what a near miss is."""
@@ -63,7 +82,10 @@ class Judge:
         misses = sum(distance < near for distance in self.pairs.values()) - (contact is not None)
         impact = contact.impact if contact else 0.0
         if contact:
-            verdict = "AGVs touched" if contact.b.startswith("agv") else "a person was touched"
+            kind = contact.b.rstrip("0123456789")
+            verdict = {"agv": "AGVs touched", "load": "a load was run into"}.get(kind, "a person was touched")
+        elif self.late:
+            verdict = "late order"
         else:
             verdict = "near miss" if misses > 0 else "no contact"
         return {
@@ -72,10 +94,14 @@ class Judge:
             "impact_speed": impact,
             "min_separation": least,
             "near_misses": max(misses, 0),
+            "max_btn": self.threat,
             "orders_arrived": self.arrived,
             "orders_done": self.done,
             "delay_mean": self.delay / self.done if self.done else nan,
             "throughput": 3600.0 * self.done / end if end > 0 else 0.0,
+            "lateness": self._lateness(end),
+            "blocked": self.blocked,
+            "loads_dropped": self.dropped,
             "stops": self.stops,
             "people": self.crossed,
             "event": contact is not None,
@@ -84,13 +110,26 @@ class Judge:
             "reason": self._reason(least),
         }
 
+    def _lateness(self, end: float) -> float:
+        if self.due is None:
+            return nan
+        return max([self.slowest, *(end - t for t in self.waiting.values())]) / self.due
+
     def _reason(self, least: float) -> str:
         contact = self.contact
         if contact is None:
+            if self.late:
+                t, number, _, causes = self.late[0]
+                text = f"order{number} was not done when it was due at {t:.2f} s"
+                return f"{text}: " + " and ".join(f"{f.kind} of {f.target}" for f in causes) if causes else text
             if least == inf:
                 return "nobody came near"
             close = min(self.pairs, key=lambda pair: (self.pairs[pair], pair))
-            return " and ".join(name.partition("/")[0] for name in close) + f" came within {least:.2f} m"
+            return (
+                " and ".join(name.partition("/")[0] for name in close)
+                + f" came within {least:.2f} m"
+                + (f"; somebody in the way took {100.0 * self.threat:.0f} % of the brakes" if self.threat > 0 else "")
+            )
         text = f"{contact.a} touched {contact.b} at {contact.t:.2f} s, closing at {contact.impact:.2f} m/s"
         if contact.causes:
             return f"{text}: " + " and ".join(f"{fault.kind} of {fault.target}" for fault in contact.causes)
@@ -111,5 +150,8 @@ class Judge:
             it = self.contact
             causes = [it.event_id, *(fault.fault_id for fault in it.causes)]
             rows.append(label("contact:0", "event/contact", it.a, it.t, it.t, it.impact, causes, "event"))
+        for k, (t, number, event_id, faulty) in enumerate(self.late):
+            causes = [event_id, *(fault.fault_id for fault in faulty)]
+            rows.append(label(f"late_order:{k}", "event/late_order", f"order{number}", t, t, 1.0, causes, "event"))
         rows.sort(key=lambda row: (row[3], row[0]))
         return columns(LABELS, rows)

@@ -235,6 +235,34 @@ def _too_far(a: Piece, b: Piece, t: float, until: float, distance: float) -> boo
     return hypot(ax - bx, ay - by) - a.way(until) + a.way(t) - b.way(until) + b.way(t) > distance
 
 
+def demands(a: Body, b: Body, start: float, end: float, breaks: Sequence[float] = ()) -> Iterator[tuple[float, float]]:
+    """Yield (time, deceleration that would stop a short of b [m/s2]) while b is in a's way in an aisle.
+
+    b walks across or stands; while any of it is within a's breadth it counts as if it were in the middle. Along one
+    piece of a's plan v^2 / (2 gap) is monotone, since v^2 + 2 a gap stays the same: its ends are enough, and `breaks`,
+    at which what the brakes can give changes. inf where a has reached b without touching it.
+    """
+    reach = a.radius + b.radius
+    for t, until, p, q in _overlaps(a, b, start, end):
+        if not p.moves or p.aisle == NOWHERE or p.aisle != q.aisle:
+            continue
+        (ax, ay), (bx, by) = p.at(t), q.at(t)
+        side, drift = (bx - ax) * p.u[1] - (by - ay) * p.u[0], (q.u[0] * p.u[1] - q.u[1] * p.u[0]) * q.v
+        first, last = t, until
+        if drift != 0.0:
+            enters, leaves = sorted(t + (edge - side) / drift for edge in (-reach, reach))
+            first, last = max(t, enters), min(until, leaves)
+        elif abs(side) >= reach:
+            continue
+        if first >= last:
+            continue
+        for when in (first, *(x for x in breaks if first < x < last), last):
+            (ax, ay), (bx, by) = p.at(when), q.at(when)
+            ahead, v = (bx - ax) * p.u[0] + (by - ay) * p.u[1], p.speed(when)
+            if ahead > 0.0 and v > 0.0:
+                yield when, v * v / (2.0 * (ahead - reach)) if ahead > reach else inf
+
+
 def first_contact(a: Body, b: Body, start: float, end: float) -> tuple[float, float]:
     """Return when two discs first touch while a vehicle moves, and how fast they close then; (inf, 0) = never."""
     reach = a.radius + b.radius

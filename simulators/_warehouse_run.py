@@ -15,11 +15,12 @@ import simpy
 
 from mischance.truth import EVENTS
 
-from ._warehouse_crowd import Person, crossing, meeting
+from ._warehouse_crowd import Person, crossing, fallen, meeting
 from ._warehouse_dispatch import Agv, Crossings, Floor, Job
 from ._warehouse_faults import Faults
 from ._warehouse_judge import Contact, Judge
-from ._warehouse_motion import Body, Drive, Piece, first_contact, plan, time_at
+from ._warehouse_lines import Lines
+from ._warehouse_motion import NOWHERE, Body, Drive, Piece, first_contact, plan, time_at
 from ._warehouse_tables import ACTORS, ORDERS, STAGES, STATES, columns
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ._warehouse_settings import Settings, Walker
 
 G = 9.80665  # standard gravity [m/s2]
-RETRY = 0.5  # how often somebody who lets an AGV pass looks again [s]
+RETRY = 0.5  # how often somebody who lets an AGV pass looks again, and a load about to fall [s]
 PLANNED = 2**40  # keys of orders known beforehand; those that come by chance count from 1
 
 Process = Generator[simpy.Event, Any, None]
@@ -55,7 +56,8 @@ class Run:
         self.people: list[Person] = []
         self._waiting: list[Job] = []
         self._walkers = list(enumerate(settings.people.walkers, start=1))
-        self.judge = Judge()
+        self.judge = Judge(self.deceleration, self.faults.breaks, settings.orders.due)
+        self._lines = Lines(self.env, settings.conveyor, self.faults)
         self._tick = self._ids = 0
         self._events: list[tuple[Any, ...]] = []
         self._actors: list[tuple[Any, ...]] = []
@@ -70,6 +72,10 @@ class Run:
         for t in self.faults.changes():
             if isfinite(t):
                 self._at(t, self._look_again)
+        for fault in self.faults.all:
+            if fault.kind == "drop" and fault.severity >= 0.5:
+                agv = next(one for one in self.agvs if fault.target == f"{one.name}.load")
+                self._at(fault.onset, self._drop, agv, fault)
 
     def _parked(self, k: int) -> Agv:
         fleet, nodes = self.settings.fleet, self.floor.nodes
@@ -102,6 +108,8 @@ class Run:
         for agv in self.agvs:
             for other in self._others(agv):
                 self.judge.settle(agv, other, self.end)
+            self.judge.blocked += max(self.end - agv.blocked, 0.0)
+            agv.blocked = inf
         return self.judge.outcome(self.end, self.settings.near)
 
     def labels(self) -> dict[str, Any]:
@@ -133,7 +141,7 @@ class Run:
         for person in self.people:
             piece = person.piece(t)
             row = (*piece.at(t), piece.yaw, piece.speed(t), STATES.index(piece.kind))
-            self._actors.append((t, person.name, 1, *row, 0))
+            self._actors.append((t, person.name, 2 if person.load else 1, *row, 0))
 
     # -- orders ---------------------------------------------------------------------------------------------------
 
@@ -156,11 +164,22 @@ class Run:
         details = {"origin": list(job.origin), "destination": list(job.destination)}
         job.event_id = self._tell("order", f"order{job.number}", details=details)
         self._stage(job, "arrived", 0, job.origin)
+        self.judge.waiting[job.number] = job.t
+        if self.settings.orders.due is not None:
+            self._at(job.t + self.settings.orders.due, self._late, job)
         self._waiting.append(job)
         self._dispatch()
 
     def _stage(self, job: Job, stage: str, agv: int, node: Node) -> None:
         self._orders.append((self.env.now, job.number, STAGES.index(stage), agv, *self.floor.point(node)))
+
+    def _late(self, job: Job) -> None:
+        """An order is due: note it if it is not done."""
+        now = self.env.now
+        if job.number in self.judge.waiting:
+            causes = tuple(fault for fault in self.faults.all if fault.kind in ("jam", "drop") and fault.onset < now)
+            event_id = self._tell("late", f"order{job.number}", job.event_id, {"faults": [f.fault_id for f in causes]})
+            self.judge.late.append((now, job.number, event_id, causes))
 
     def _dispatch(self) -> None:
         """Give the oldest orders to the nearest AGVs that are free."""
@@ -181,12 +200,24 @@ class Run:
         agv.load = job.number
         self._stage(job, "picked", agv.number, job.origin)
         yield from self._trip(agv, job, job.destination, 1)
+        if job.lost:
+            agv.job = None
+            self._dispatch()
+            return
+        place = self._lines.place(job.destination)
+        if place is not None:
+            agv.blocked = self.env.now
+            yield place
+            self.judge.blocked += self.env.now - agv.blocked
+            agv.blocked = inf
         yield self.env.timeout(handling)
+        self._lines.give(job.destination)
         agv.load = 0
         self._stage(job, "delivered", agv.number, job.destination)
         self._tell("delivered", f"order{job.number}", agv.trip_event, {"agv": agv.name})
         self.judge.done += 1
         self.judge.delay += self.env.now - job.t
+        self.judge.slowest = max(self.judge.slowest, self.env.now - self.judge.waiting.pop(job.number))
         agv.job = None
         self._dispatch()
 
@@ -274,7 +305,7 @@ class Run:
     def _sees(self, agv: Agv, person: Person) -> float:
         """Return when a person comes into the protective field; inf = never on this plan."""
         field = self._range(agv)
-        if field <= 0.0:
+        if field <= 0.0 or person.low:
             return inf
         for piece in agv.pieces:
             start = max(piece.t, self.env.now)
@@ -357,6 +388,8 @@ class Run:
         field = self._range(agv)
         toward = (cos(piece.yaw), sin(piece.yaw))
         for person in self.people:
+            if person.low:
+                continue
             reach = agv.radius + person.radius
             x, y = person.piece(self.env.now).at(self.env.now)
             if hypot(x - piece.x, y - piece.y) <= reach:
@@ -421,13 +454,39 @@ class Run:
         person = Person(name, self.settings.people.radius, pieces, now, out=True, aisle=aisle, line=line)
         self._tell("step_out", name, details={"x": pieces[0].x, "y": pieces[0].y, "speed": speed})
         self.judge.crossed += 1
+        self._come(person)
+
+    def _come(self, person: Person) -> None:
+        """Let AGVs take note of a person or load that is now on the floor, until it has gone."""
         self.people.append(person)
         for agv in self.agvs:
             if agv.out:
                 person.ahead[agv.name] = self._gap(agv, person)
                 self._foresee(agv, person)
                 self._reconsider(agv)
-        self._at(pieces[-1].end, self._step_off, person)
+        if isfinite(person.pieces[-1].end):
+            self._at(person.pieces[-1].end, self._step_off, person)
+
+    def _drop(self, agv: Agv, fault: Fault) -> None:
+        """Let an AGV's load fall, once it carries one along an aisle and well between two crossings."""
+        now, spacing = self.env.now, self.settings.grid.spacing
+        if now >= fault.end:
+            return
+        piece = agv.piece(now) if agv.out else None
+        if piece is None or agv.job is None or not agv.load or piece.aisle == NOWHERE or piece.speed(now) <= 0.0:
+            self._at(now + RETRY, self._drop, agv, fault)
+            return
+        if not 0.25 < piece.at(now)[piece.aisle[0]] / spacing % 1.0 < 0.75:
+            self._at(now + RETRY, self._drop, agv, fault)
+            return
+        self.judge.dropped += 1
+        plane, radius = self.settings.safety.plane, self.settings.fleet.radius
+        name = f"load{self.judge.dropped}"
+        load = fallen(now, name, self.settings.loads, plane, piece, radius, fault.fault_id)
+        details = {"order": agv.load, "x": load.pieces[0].x, "y": load.pieces[0].y, "fault": fault.fault_id}
+        self._tell("load_dropped", agv.name, agv.trip_event, details)
+        agv.job.lost, agv.load = True, 0
+        self._come(load)
 
     def _step_off(self, person: Person) -> None:
         for agv in self.agvs:
@@ -481,6 +540,8 @@ class Run:
             causes = [f for f in self.faults.all if f.fault_id in wanted or (f.kind == "clock_skew" and f.onset < now)]
         else:
             causes = self._to_blame(agv)
+            if isinstance(other, Person):
+                causes = [fault for fault in self.faults.all if fault in causes or fault.fault_id in other.faults]
         stopping = agv.pending or agv.piece(now).kind == "brake"
         details = {"with": other.name, "impact_speed": impact, "faults": [fault.fault_id for fault in causes]}
         parent = agv.stop_event if stopping else agv.trip_event

@@ -54,7 +54,25 @@ class Safety(_Part):
     range: Length = Field(default=2.5, ge=0, description="protective field, from the front to a person's near side [m]")
     reaction: Time = Field(default=0.1, ge=0, description="from entering the field to the stop signal [s]")
     latency: Time = Field(default=0.1, ge=0, description="from the stop signal to the brakes [s]")
+    plane: Length = Field(default=0.2, ge=0, description="height of the scanner's plane; it misses what is lower [m]")
     restart: Time = Field(default=1.0, ge=0, description="how long the field must be free before the AGV goes on [s]")
+
+
+class Loads(_Part):
+    """What AGVs carry: round, and left alone once it has fallen off, until somebody takes it away."""
+
+    radius: Length = Field(default=0.3, gt=0, description="radius of a load on the floor [m]")
+    height: Length = Field(default=0.4, gt=0, description="height of a load on the floor [m]")
+    lies: Time = Field(default=120.0, ge=0, description="how long a fallen load lies there [s]")
+
+
+class Conveyor(_Part):
+    """Where loads are given, one conveyor a bay; an AGV waits in the bay while its conveyor is full."""
+
+    capacity: int | None = Field(
+        default=None, ge=1, le=1000, description="loads that a conveyor holds; null = any number"
+    )
+    interval: Time = Field(default=0.0, ge=0, description="how long a conveyor takes to bring one load away [s]")
 
 
 class Order(_Part):
@@ -77,6 +95,9 @@ class Orders(_Part):
     rate: Frequency = Field(default=1.0 / 60, ge=0, le=10, description="mean arrivals of a Poisson process [Hz]")
     planned: tuple[Order, ...] = Field(
         default=(), description="orders at given times, besides those that come by chance"
+    )
+    due: Time | None = Field(
+        default=None, gt=0, description="an order that takes longer is late; null = none ever is [s]"
     )
 
 
@@ -120,6 +141,8 @@ class Settings(_Part):
     safety: Safety = Field(default=Safety(), description="scanner and emergency stop")
     orders: Orders = Field(default=Orders(), description="what is to be carried")
     people: People = Field(default=People(), description="who walks there")
+    loads: Loads = Field(default=Loads(), description="what AGVs carry")
+    conveyor: Conveyor = Field(default=Conveyor(), description="what takes loads away from the bays")
     near: Length = Field(default=0.5, ge=0, description="distance below which passing by is a near miss [m]")
     rate: Frequency = Field(default=5.0, gt=0, le=100, description="rows of `actors` a second [Hz]")
 

@@ -17,8 +17,8 @@ STAGES = ("arrived", "assigned", "picked", "delivered")
 
 ACTORS: Schema = {
     "t": Column(unit="s"),
-    "actor": Column("text", about="agv1, agv2 …; person1 … while on the floor"),
-    "category": Column("category", names=("agv", "person")),
+    "actor": Column("text", about="agv1, agv2 …; person1 …, load1 … while on the floor"),
+    "category": Column("category", names=("agv", "person", "load")),
     "x": Column(unit="m", floor=1e-9),
     "y": Column(unit="m", floor=1e-9),
     "yaw": Column(unit="rad", floor=1e-9),
@@ -42,10 +42,17 @@ MEASURES: Schema = {
     "impact_speed": Column(unit="m/s", about="closing speed along the line of centres at the contact; 0 = none"),
     "min_separation": Column(unit="m", about="least distance of a moving AGV to a person or AGV; inf = none met"),
     "near_misses": Column("int64", about="encounters nearer than `near` that were no contact"),
+    "max_btn": Column(
+        about="brake threat number: deceleration that an AGV needed to stop short of a person or load in its way over"
+        " what it had; the run's largest, at most 10; 0 = nobody was in the way"
+    ),
     "orders_arrived": Column("int64"),
     "orders_done": Column("int64"),
     "delay_mean": Column(unit="s", null=True, about="from an order's arrival to its delivery"),
     "throughput": Column(unit="1/h", about="orders done an hour"),
+    "lateness": Column(null=True, about="longest time of an order so far, done or not, over `orders.due`"),
+    "blocked": Column(unit="s", about="how long AGVs waited for full conveyors, all together"),
+    "loads_dropped": Column("int64", about="loads that fell off an AGV"),
     "stops": Column("int64", about="emergency stops that a scanner asked for"),
     "people": Column("int64", about="how many people crossed an aisle"),
 }

@@ -16,9 +16,9 @@ from ._drive_measures import MEASURES, labels, new_records, outcome, text_table
 from ._drive_routes import Paths
 from ._drive_scene import scene
 from ._drive_settings import Settings as RoadSettings
-from ._drive_state import ANSWERED, ASKING, EVENT, HIT, ROW, TABLE_RATE
+from ._drive_state import AGAIN, ANSWERED, ASKING, CONTACT, DUE, EVENT, HIT, ROLLOVER, ROW, STEPPED, TABLE_RATE
 from ._drive_story import Story
-from ._drive_tables import actor_rows, actors_schema, contact_rows, contacts_schema
+from ._drive_tables import actor_rows, actors_schema, contact_rows, contacts_schema, entry
 
 if TYPE_CHECKING:
     from mischance.randomness import Streams
@@ -79,8 +79,14 @@ class Road:
         """Let who says nothing of steering go on along its path."""
         return {"keep_path": "steer" not in row, **row}
 
+    @staticmethod
+    def most(settings: RoadSettings) -> int:
+        """Return how many runs can be held with those settings: a window of PyBullet takes 28 MB."""
+        return 8 if settings.impact.model == "window" else Road.batch
+
     def __init__(self, settings: RoadSettings) -> None:
         self.settings = settings
+        self._windows: dict[int, Any] = {}
 
     # -- the socket -----------------------------------------------------------------------------------------------
 
@@ -95,7 +101,8 @@ class Road:
         from ._drive_kernel import start_runs
 
         settings = [draw.settings if isinstance(draw.settings, RoadSettings) else self.settings for draw in draws]
-        if settings[0].impact.model == "bullet":
+        self._drop_windows()
+        if settings[0].impact.model != "analytic":
             from ._bullet import engine
 
             engine()
@@ -122,6 +129,7 @@ class Road:
         self._k = 0
         self._last: FloatArray | None = None
         self._known = np.zeros(n, np.int64)
+        self._settings = settings
         rows, poses = self._paper(0, 1)
         start_runs(
             c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
@@ -145,11 +153,20 @@ class Road:
             last -= 1
         last = start if bool(c.runs["over"].all()) else max(last, start)
         rows, poses = self._paper(last - start, last // self._every - start // self._every)
-        while advance_runs(
-            c.runs, c.cars, c.paths, c.moves, c.queue, c.faults, c.road, c.pieces, c.patches, c.spots, self._events,
-            self._books, self._answers, rows, poses, c.ego, self._rate, start, last, self._every, self._motion,
-        ):  # fmt: skip
+
+        def go_on(some: slice) -> bool:
+            return bool(advance_runs(
+                c.runs[some], c.cars[some], c.paths[some], c.moves[some], c.queue[some], c.faults[some], c.road[some],
+                c.pieces, c.patches[some], c.spots[some], self._events[some], self._books[some], self._answers[some],
+                rows[some], poses[some], c.ego, self._rate, start, last, self._every, self._motion,
+            ))  # fmt: skip
+
+        while go_on(slice(None)):
             self._answer()
+            for r in np.flatnonzero((c.runs["state"] == DUE) & (c.runs["over"] == 0)).tolist():
+                self._step_window(r)
+                while go_on(slice(r, r + 1)) and c.runs["state"][r] == DUE:
+                    self._step_window(r)
         if bool(c.runs["over"].all()):
             last = max(int(c.runs["k"].max()), start)
         self._k = last
@@ -163,7 +180,8 @@ class Road:
         return outcome(self._cast, self._stories, ends), labels(self._stories, self._cast.names)
 
     def close(self) -> None:
-        """Give nothing back: kernels and the engine's client stay for the next run of this process."""
+        """Give the engine's windows back; kernels and clients stay for the next run of this process."""
+        self._drop_windows()
 
     # -- between Python and the kernels ---------------------------------------------------------------------------
 
@@ -219,10 +237,10 @@ class Road:
         """Give the kernels what they wait for: PyBullet's word on an impact, or more paper."""
         c = self._cast
         asking = np.flatnonzero(c.runs["state"] == ASKING)
-        for r in asking:
-            self._answers[r] = self._bullet(int(r))
+        for r in asking.tolist():
+            self._answers[r] = self._open_window(r) if c.runs["window"][r] else self._bullet(r)
             c.runs["state"][r] = ANSWERED
-        if not len(asking):
+        if not len(asking) and not (c.runs["state"] == DUE).any():
             low = int((c.runs["hits"] + 32).max()) > self._books.shape[1]
             if low:
                 self._books = np.concatenate([self._books, np.zeros_like(self._books)], axis=1)
@@ -234,9 +252,7 @@ class Road:
         from ._bullet import RigidBox, collide
 
         run = self._cast.runs[r]
-        table, friction = self._impact[r]
-        speeds, values = zip(*table, strict=True)
-        restitution = float(np.interp(run["closing"], speeds, values))
+        restitution, friction = self._restitution(r), self._impact[r][1]
         boxes = []
         for who in (run["a"], run["b"]):
             v = self._cast.cars[r, who]
@@ -248,6 +264,62 @@ class Road:
         done = collide(boxes[0], boxes[1], restitution, friction)
         (ax, ay, _), (bx, by, _) = done.velocity
         return (ax, ay, done.yaw_rate[0], bx, by, done.yaw_rate[1], *done.impulse[:2], *done.point[:2])
+
+    def _restitution(self, r: int) -> float:
+        """Return the restitution of the impact that a run is about to have."""
+        speeds, values = zip(*self._impact[r][0], strict=True)
+        return float(np.interp(self._cast.runs["closing"][r], speeds, values))
+
+    def _open_window(self, r: int) -> tuple[float, ...]:
+        """Hand all bodies of a run to PyBullet at the moment of its first contact; return what the push did."""
+        from ._bullet_window import Window
+
+        run, cars = self._cast.runs[r], self._cast.cars[r]
+        a, b = int(run["a"]), int(run["b"])
+        grip = 0.5 * float(cars[a]["mu"] + cars[b]["mu"])
+        window = self._windows[r] = Window(cars, a, b, self._restitution(r), self._impact[r][1], grip)
+        return window.answer
+
+    def _step_window(self, r: int) -> None:
+        """Bring what PyBullet moves of a run to the end of the step."""
+        from ._bullet_window import TOPPLED, energies
+
+        run, cars, window = self._cast.runs[r], self._cast.cars[r], self._windows[r]
+        gone = float(run["gone"])
+        t = int(run["k"]) / self._rate + gone
+        before, speeds, rates = energies(cars), np.stack([cars["vx"], cars["vy"]], axis=-1), cars["rate"].copy()
+        for push in window.step(t, 1.0 / self._rate - gone):
+            self._enter(r, push, (before, energies(cars)), speeds, cars["rate"] - rates)
+        for i in range(len(cars)):
+            tilt = window.tilt(i)
+            run["max_tilt"] = max(float(run["max_tilt"]), tilt)
+            if tilt > TOPPLED and not cars[i]["rolled"]:
+                cars[i]["rolled"] = 1
+                self._events[r, run["events"]] = (t + 1.0 / self._rate - gone, tilt, *[0.0] * 7, ROLLOVER, i, -1, -1)
+                run["events"] += 1
+        run["state"] = STEPPED
+
+    def _enter(
+        self, r: int, push: Any, energy: tuple[FloatArray, FloatArray], speeds: FloatArray, turned: FloatArray
+    ) -> None:
+        """Enter a push inside a window into the run's book, and its contact among the events where it is a new one."""
+        run, book = self._cast.runs[r], self._books[r]
+        n = int(run["hits"])
+        if n + 1 >= book.shape[0] or int(run["events"]) + 8 >= self._events.shape[1]:
+            return  # a pile that leans: the kernels make room before the next step
+        book[n] = entry(self._cast.cars[r], push, energy, speeds, turned)
+        before = [k for k in range(n) if (book[k]["a"], book[k]["b"]) == (push.a, push.b)]
+        again = bool(before) and push.t - book[before[-1]]["t"] < AGAIN
+        book[n]["again"], book[n]["event"] = again, book[before[-1]]["event"] if again else n
+        run["hits"] = n + 1
+        if not again:
+            self._events[r, run["events"]] = (push.t, *[0.0] * 8, CONTACT, push.a, -1, n)
+            run["events"] += 1
+
+    def _drop_windows(self) -> None:
+        for window in self._windows.values():
+            window.close()
+        self._windows.clear()
 
     def _chunk(self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table) -> Chunk:
         """Turn what the kernels wrote into columns."""
@@ -269,6 +341,8 @@ class Road:
         }
         self._known = fresh
         over = runs["over"] != 0
+        for r in [r for r in self._windows if over[r]]:
+            self._windows.pop(r).close()
         return Chunk(
             start=start / rate,
             end=end / rate,
@@ -286,7 +360,10 @@ class Road:
         counts = self._cast.runs["events"]
         for r in np.flatnonzero((counts > 0) | (fresh > self._known)):
             hits = new_records(self._books[r : r + 1], [int(fresh[r])], [int(self._known[r])])[0]
-            told[r] = self._stories[r].tell(self._events[r, : counts[r]].tolist(), hits)
+            events = self._events[r, : counts[r]].tolist()
+            if self._cast.runs["held"][r]:  # what a window saw was entered before what else its step brought
+                events.sort(key=lambda event: event[0])
+            told[r] = self._stories[r].tell(events, hits)
         return told
 
 

@@ -139,7 +139,7 @@ def walker(**more: Any) -> dict[str, Any]:
 
 def test_the_competent_driver_sees_who_crosses_before_it_is_in_the_lane():
     seen, _ = play(walker(), competent())
-    late, _ = play(walker(), competent(crossing_horizon=0.0))
+    late, _ = play(walker(), competent(horizon=0.0))
     blind, _ = play(walker(), Constant(ConstantSettings()))
     assert blind["event"]
     assert late["event"]

@@ -11,6 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from mischance.truth import AnyArray, BoolArray, Draw, FloatArray, IntArray
 
+LONG = 2.5  # angle of an arc that is a long one [rad]
 LANE_WIDTH = 3.5  # where the world says nothing [m]
 
 
@@ -72,7 +73,9 @@ class RoadMap:
             sign = np.where(radius > 0.0, 1.0, -1.0)
             rx, ry = dx + radius * s, dy - radius * c  # from the arc's centre
             turned = np.arctan2(sign * rx, -sign * ry) - heading
-            turned -= 2.0 * np.pi * np.rint(turned / (2.0 * np.pi))
+            # a long arc is unwrapped against its own middle: behind a half circle the way would jump back
+            middle = np.where(length * np.abs(bend) > LONG, 0.5 * length * bend, 0.0)
+            turned -= 2.0 * np.pi * np.rint((turned - middle) / (2.0 * np.pi))
             along = np.where(bend == 0.0, along, turned * radius)
             offset = np.where(bend == 0.0, offset, sign * (np.abs(radius) - np.hypot(rx, ry)))
         last = self.pieces.shape[1] - 1

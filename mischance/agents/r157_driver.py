@@ -30,11 +30,11 @@ class Settings(DriverSettings, frozen=True):
     )
     evaluation_time: Time = Field(0.4, ge=0, description="risk evaluation as a time [s]")
     evaluation_distance: Length = Field(0.72, ge=0, description="risk evaluation as a distance, 1.8 m/s x 0.4 s [m]")
-    crossing_horizon: Time = Field(
+    horizon: Time = Field(
         4.0,
         ge=0,
-        description="time to meeting below which somebody who goes across the road is perceived, however far aside;"
-        " the regulation speaks of lane changes only, unverified [s]",
+        description="time to meeting below which somebody in plain view is perceived who crosses the road, however far"
+        " aside, or who stands or is slow ahead; the regulation leaves it open, unverified [s]",
     )
     margin: Length = Field(0.3, ge=0, description="room on either side that belongs to its path, for who crosses [m]")
     evaluate_people: bool = Field(default=True, description="whether risk evaluation also comes before people on foot")
@@ -71,12 +71,12 @@ class R157Driver(Driver):
     """Keeps speed and lane, and brakes as the regulation's competent and careful human driver does.
 
     Four cases. Cut-in: somebody comes over, is perceived `deviation` out of the middle of its lane, evaluated, and a
-    danger if TTC < 2 s. Deceleration: somebody ahead is perceived below 2 s time gap, and a danger if it brakes
-    above 5 m/s2 or TTC < 2 s. Cut-out: who is hidden behind the one ahead is perceived when that one is `deviation`
-    out of the lane's middle. Crossing: who goes across the road is perceived as soon as it is on course to be met
-    within `crossing_horizon`, and a danger if TTC < 2 s, until it is out of the way. Then `delay`, then a ramp to full
-    deceleration, held until the danger no longer comes closer; the speed that is left is kept. It does not steer
-    round anything.
+    danger if TTC < 2 s. Deceleration: somebody ahead is perceived below 2 s time gap, or below `horizon` where it
+    comes nearer, and a danger if it brakes above 5 m/s2 or TTC < 2 s. Cut-out: who is hidden behind the one ahead is
+    perceived when that one is `deviation` out of the lane's middle. Crossing: who goes across the road is perceived as
+    soon as it is on course to be met within `horizon`, and a danger if TTC < 2 s, until it is out of the way. Then
+    `delay`, then a ramp to full deceleration, held until the danger no longer comes closer; the speed that is left is
+    kept. It does not steer round anything.
 
     Lanes are as wide as the world says, counted from the middle that the ego keeps.
 
@@ -109,7 +109,7 @@ class R157Driver(Driver):
         with np.errstate(divide="ignore", invalid="ignore"):
             headway = np.maximum(traffic.gap, 0.0) / traffic.speed[:, None]
         hard = lead & (traffic.along > 0.0) & (traffic.braking < -s.lead_braking) & (headway < s.headway)
-        close = lead & (headway < s.headway)
+        close = lead & ((headway < s.headway) | (ttc < s.horizon))
         crossed = np.maximum(self._crossed.recall(key), crossing)
         self._crossed.keep(key, crossed)
         inside = lane & ((came > 0.0) | (crossed > 0.0)) & ~hidden
@@ -134,12 +134,12 @@ class R157Driver(Driver):
     def _entering(self, traffic: Traffic) -> BoolArray:
         """Return who is coming over from the next lane and has left its middle; (runs, n)."""
         left = traffic.aside < traffic.lane_width[:, None] - self.settings.deviation
-        coming = (traffic.inward > self.settings.moving) & (traffic.side > 0.0)
+        coming = (traffic.toward > self.settings.moving) & (traffic.side > 0.0)
         return np.asarray(traffic.there & left & coming)
 
     def _crossing(self, traffic: Traffic) -> BoolArray:
         """Return who goes across the road and would be met if nobody changed speed; (runs, n)."""
-        soon = traffic.time_to_meet(self.settings.margin, on_path=True) < self.settings.crossing_horizon
+        soon = traffic.time_to_meet(self.settings.margin, on_path=True) < self.settings.horizon
         return np.asarray(traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.toward > 0.0) & soon)
 
     def _behind_the_lead(self, traffic: Traffic, lane: BoolArray) -> tuple[BoolArray, BoolArray]:
