@@ -146,7 +146,10 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
             again = "; the other points are drawn again by Monte Carlo" if facts.get("plan") else ""
             kept = f"constraints keep {facts['acceptance']['rate']:.2%} of all draws; that is in the weights"
             lines.append(kept + again)
-        lines += [f"run {run}: {reason}" for run, reason in list(facts["failures"].items())[:5]]
+        lines += [
+            reason if reason.startswith(f"run {run}") else f"run {run}: {reason}"  # many name their run themselves
+            for run, reason in list(facts["failures"].items())[:5]
+        ]
         if len(facts["failures"]) > 5:
             lines.append(f"… and {len(facts['failures']) - 5} more")
         if facts.get("preview"):

@@ -91,7 +91,9 @@ def _value(row: Mapping[str, Any], name: str, column: Column, defaults: Mapping[
     try:
         return float(np.asarray(value).reshape(())) if column.storage.kind == "f" else column.storage.type(value)
     except (TypeError, ValueError) as error:
-        raise RunError(f"an agent commands {name} = {value!r}, which is not one number") from error
+        actor = row.get("actor", defaults.get("actor", ""))
+        whom = f" for {actor}" if actor else ""
+        raise RunError(f"an agent commands {name} = {value!r}{whom}, which is not one number") from error
 
 
 def function_agent(function: Any) -> type[Any]:

@@ -66,6 +66,11 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             if ttc < w.min_ttc:
                 w.min_ttc, w.t_ttc = ttc, t
         drift = o.vy * cos(heading) - o.vx * sin(heading)
+        after = s - so - e.half_l - reach_s
+        if after > 1e-6 and pace > 0.0 and abs(do - d) < e.half_w + reach_d:  # it follows the ego
+            slows = max(-e.a * cos(own), 0.0)
+            need = _needed(after, o.speed, pace + closing, slows, -closing)
+            w.max_behind = max(w.max_behind, need / min(o.brakes * o.brake_left, o.mu * GRAVITY))
         if so > s:
             o.was_ahead = 1
         elif o.was_ahead == 1 and abs(do - d) < e.half_w + reach_d and drift * (do - d) < -0.05 * abs(do - d):
@@ -85,22 +90,30 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
 
 
 @inner
+def _needed(free: float, speed: float, pace: float, slows: float, closing: float) -> float:
+    """Return the deceleration that keeps somebody who is that fast off who is ahead, which slows down itself [m/s2]."""
+    if free <= 0.0:
+        return 0.0
+    if slows > 0.0 and pace > 0.1:
+        stops = free + pace * pace / (2.0 * slows)
+        need = speed * speed / (2.0 * stops)
+        if closing >= 0.0 and need * pace < slows * speed:  # it would still be rolling when the other is down to it
+            need = slows + closing * closing / (2.0 * free)
+        return need
+    if closing <= 0.0:
+        return 0.0
+    # behind whom it follows one loses the closing speed; before who comes towards one, one stands short of where they
+    # would meet: that is on a way of free * speed / closing
+    return closing * closing / (2.0 * free) if pace >= 0.0 else speed * closing / (2.0 * free)
+
+
+@inner
 def _threat(
     w: Any, e: Any, o: Any, free: float, closing: float, pace: float, slows: float, ttc: float, brakes: float,
     grip: float, t: float,
 ) -> None:  # fmt: skip
     """Compare braking and steering that are needed with those that can be had."""
-    need = 0.0
-    if free > 0.0:
-        if slows > 0.0 and pace > 0.1:
-            stops = free + pace * pace / (2.0 * slows)
-            need = e.speed * e.speed / (2.0 * stops)
-            if closing >= 0.0 and need * pace < slows * e.speed:  # it would still be rolling when the ego is down to it
-                need = slows + closing * closing / (2.0 * free)
-        elif closing > 0.0:
-            # behind whom it follows the ego loses the closing speed; before who comes towards it, it stands short of
-            # where they would meet: that is on a way of free * speed / closing
-            need = closing * closing / (2.0 * free) if pace >= 0.0 else e.speed * closing / (2.0 * free)
+    need = _needed(free, e.speed, pace, slows, closing)
     if need > w.max_btn * brakes:
         w.max_btn, w.t_btn = need / brakes, t
         if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late

@@ -38,6 +38,10 @@ MEASURES: Schema = {
         about="largest brake threat number: deceleration needed / what brakes and grip give; no limit before a contact"
     ),
     "t_max_btn": Column(unit="s", null=True, about="when that was"),
+    "max_btn_behind": Column(
+        about="largest brake threat number of whoever follows in the ego's path: what it needed / what its brakes and"
+        " grip give; no limit before a contact"
+    ),
     "max_stn": Column(
         about="largest steer threat number: sideways acceleration needed / grip; 0 = never on course; no limit likewise"
     ),
@@ -95,6 +99,7 @@ def outcome(cast: Cast, stories: Sequence[Story], ends: FloatArray) -> Table:
         "max_drac": runs["max_drac"],
         "max_btn": runs["max_btn"],
         "t_max_btn": runs["t_btn"],
+        "max_btn_behind": runs["max_behind"],
         "max_stn": runs["max_stn"],
         "t_max_stn": runs["t_stn"],
         "contact_time": time,

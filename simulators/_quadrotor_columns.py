@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import cos, exp, hypot, inf, sin, sqrt
+from math import atan2, cos, exp, hypot, inf, sin, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from ._quadrotor_settings import MOST_DELAY, Box, Obstacle
 if TYPE_CHECKING:
     from mischance.truth import Draw, Fault, FloatArray, IntArray
 
-    from ._quadrotor_settings import Drone, Settings
+    from ._quadrotor_settings import Bird, Drone, Settings
 
 KINDS = {"thrust_loss": "rotor", "sag": "battery", "bias": "estimator", "tilt": "estimator", "delay": "controller",
          "gust": "wind", "breeze": "wind"}  # fmt: skip
@@ -44,6 +44,26 @@ def parameters(drone: Drone) -> FloatArray:
             sin(mind.direction), drone.heading, round(drone.delay * fast.STEP_RATE), len(drone.mission),
         ]
     )  # fmt: skip
+
+
+def bird_parameters(bird: Bird) -> FloatArray:
+    """Return the parameters of a bird, which has neither rotors nor battery; shape (PARAMETERS,)."""
+    p = np.zeros(fast.PARAMETERS)
+    p[fast.MASS], p[fast.RADIUS], p[fast.DRAG] = bird.mass, bird.radius, bird.drag
+    p[fast.IXX : fast.IZZ + 1] = 0.4 * bird.mass * bird.radius**2  # a ball's
+    p[fast.ARM] = p[fast.LAG] = p[fast.EFFICIENCY] = 1.0  # nothing turns: these only keep divisors off zero
+    return p
+
+
+def bird_state(bird: Bird) -> FloatArray:
+    """Return the state of a bird at t = 0; shape (STATE,)."""
+    y = np.zeros(fast.STATE)
+    y[fast.POS : fast.POS + 3] = y[fast.LEG : fast.LEG + 3] = bird.at
+    y[fast.VEL : fast.VEL + 3] = bird.velocity
+    heading = atan2(bird.velocity[1], bird.velocity[0])
+    y[fast.QUAT + 2], y[fast.QUAT + 3] = sin(0.5 * heading), cos(0.5 * heading)
+    y[fast.MODE] = fast.GLIDING
+    return y
 
 
 def state(drone: Drone, p: FloatArray) -> FloatArray:
@@ -128,23 +148,23 @@ def fault_rows(faults: Sequence[Sequence[Fault]], names: Sequence[str]) -> tuple
 
 
 def check_places(run: int, settings: Settings) -> None:
-    """Refuse drones that touch each other, an obstacle or the ground at the start.
+    """Refuse drones and birds that touch each other, an obstacle or the ground at the start.
 
     Raises:
         RunError: they do; the message names the run and who it is.
     """
     normal = np.zeros(3)
-    placed: list[tuple[str, Drone]] = []
-    for name, drone in settings.drones.items():
-        x, y, z = drone.at
-        radius = drone.airframe.radius
+    placed: list[tuple[str, tuple[float, float, float], float]] = []
+    bodies = [(name, drone.at, drone.airframe.radius) for name, drone in settings.drones.items()]
+    bodies += [(name, bird.at, bird.radius) for name, bird in settings.birds.items()]
+    for name, (x, y, z), radius in bodies:
         if z <= radius:
             raise RunError(f"run {run}: {name} begins on or below the ground", f"give it a z above {radius:g} m")
         for label, it in settings.obstacles.items():
-            if fast.distance(x, y, z, np.array(obstacle(it)), normal) <= radius:
+            if name in settings.drones and fast.distance(x, y, z, np.array(obstacle(it)), normal) <= radius:
                 raise RunError(f"run {run}: {name} begins inside {label}", "move one of them")
-        for other, there in placed:
-            apart = hypot(x - there.at[0], y - there.at[1], z - there.at[2])
-            if apart <= radius + there.airframe.radius:
+        for other, there, reach in placed:
+            apart = hypot(x - there[0], y - there[1], z - there[2])
+            if apart <= radius + reach:
                 raise RunError(f"run {run}: {other} and {name} overlap at the start", "move them apart")
-        placed.append((name, drone))
+        placed.append((name, (x, y, z), radius))

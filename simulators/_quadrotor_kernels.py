@@ -38,7 +38,7 @@ TARGET, HELD, MODE, VOLTS, CEILING, COMMAND, DRIVEN = 27, 28, 29, 30, 31, 32, 36
 DEVIATED, UPSET, SATURATED, SATURATED_FOR, BREACHED, CONTACTS, LEG, WIND = 37, 38, 39, 40, 41, 42, 43, 46
 STATE = 49
 BODY = 17  # what the integrator moves: place, velocity, attitude, rates, rotor speeds
-FLYING, LANDED, FALLEN, RESTING = 0.0, 1.0, 2.0, 3.0
+FLYING, LANDED, FALLEN, RESTING, GLIDING = 0.0, 1.0, 2.0, 3.0, 4.0  # the last: a bird, until it is hit
 
 # places in a drone's parameters
 MASS, IXX, IYY, IZZ, ARM, RADIUS, DRAG, SPIN_DRAG, KF, KM, LAG, FASTEST, EFFICIENCY = range(13)
@@ -487,10 +487,12 @@ def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: Float
 @kernel
 def meet(a: int, b: int, pair: int, y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray,
          pairs: FloatArray, t: float, r: int, events: FloatArray, count: IntArray, n: FloatArray) -> None:  # fmt: skip
-    """Watch two drones: separation, contact of their spheres, and the central impulse."""
+    """Watch two drones, or a drone and a bird: separation, contact of their spheres, and the central impulse."""
+    if y[a, MODE] == GLIDING and y[b, MODE] == GLIDING:
+        return
     q = pairs[pair]
     reach = p[a, RADIUS] + p[b, RADIUS]
-    if y[a, MODE] == FLYING and y[b, MODE] == FLYING:
+    if y[a, MODE] == FLYING and (y[b, MODE] == FLYING or y[b, MODE] == GLIDING):
         apart = -reach + sqrt((y[a, 0] - y[b, 0]) ** 2 + (y[a, 1] - y[b, 1]) ** 2 + (y[a, 2] - y[b, 2]) ** 2)
         if apart < q[APART]:
             q[APART], q[T_APART] = max(apart, 0.0), t + H
@@ -647,7 +649,12 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                         for i in range(4):
                             own[SPIN + i] -= own[SPIN + i] * H / q[LAG]
                         continue
-                    drain(own, q, health[d], extra[d, 0], H)
+                    if own[MODE] == GLIDING:
+                        for i in range(3):
+                            own[i] += H * own[VEL + i]
+                        continue
+                    if q[CAPACITY] > 0.0:
+                        drain(own, q, health[d], extra[d, 0], H)
                     command[:] = 0.0
                     if own[MODE] == FLYING:
                         short = steer(own, q, force[d], extra[d, 2], command)

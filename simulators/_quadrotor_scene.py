@@ -13,6 +13,7 @@ Color = tuple[float, float, float]
 PAINTS: tuple[Color, ...] = ((0.85, 0.45, 0.05), (0.10, 0.35, 0.75), (0.20, 0.60, 0.25), (0.65, 0.15, 0.45))
 CARBON: Color = (0.12, 0.12, 0.13)
 BLADE: Color = (0.55, 0.57, 0.60)
+FEATHER: Color = (0.25, 0.22, 0.20)
 NOSE: Color = (0.90, 0.10, 0.10)
 GRASS: Color = (0.30, 0.42, 0.20)
 CONCRETE: Color = (0.62, 0.60, 0.57)
@@ -20,10 +21,11 @@ PADS: Color = (0.80, 0.80, 0.78)
 
 
 def scene(settings: Settings) -> Scene:
-    """Return the drones in the order of the settings, then ground and obstacles, which stand still."""
+    """Return drones and birds in the order of the settings, then ground and obstacles, which stand still."""
     moving = [
         _drone(name, drone.airframe, PAINTS[i % len(PAINTS)]) for i, (name, drone) in enumerate(settings.drones.items())
     ]
+    moving += [_bird(name, bird.radius) for name, bird in settings.birds.items()]
     pads = [
         Shape("cylinder", (1.0, 0.04, 0.0), (drone.at[0], drone.at[1], 0.0, 0.0, 0.0, 0.0, 1.0), PADS)
         for drone in settings.drones.values()
@@ -55,6 +57,14 @@ def _drone(name: str, frame: Airframe, paint: Color) -> Body:
         "center": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
     }
     return Body(name, "drone", tuple(shapes), mounts)
+
+
+def _bird(name: str, radius: float) -> Body:
+    """Return a bird, its wings spread; x forward."""
+    body = Shape("sphere", (0.5 * radius, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0), FEATHER)
+    wings = _box((0.5 * radius, 2.0 * radius, 0.1 * radius), (0.0, 0.0, 0.1 * radius), FEATHER)
+    tail = _box((0.6 * radius, 0.4 * radius, 0.1 * radius), (-0.7 * radius, 0.0, 0.0), FEATHER)
+    return Body(name, "bird", (body, wings, tail))
 
 
 def _obstacle(it: Obstacle) -> Shape:

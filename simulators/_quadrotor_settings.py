@@ -110,6 +110,16 @@ class Drone(_Part):
     estimator: Estimator = Field(default=Estimator(), description="what it believes of its position")
 
 
+class Bird(_Part):
+    """A bird that flies straight on and gives way to nobody; nothing that stands around stops it."""
+
+    at: Point = Field(description="where it begins [m]")
+    velocity: tuple[Speed, Speed, Speed] = Field(description="how it moves, until it is hit [m/s]")
+    mass: Mass = Field(default=0.5, gt=0, le=20, description="mass [kg]")
+    radius: Length = Field(default=0.15, gt=0, le=2, description="radius of its sphere in contacts [m]")
+    drag: float = Field(default=0.006, ge=0, description="force / airspeed^2 while it falls [N s2/m2]")
+
+
 class Wind(_Part):
     """The same mean wind everywhere, and turbulence that each drone meets on its own."""
 
@@ -161,6 +171,7 @@ class Settings(_Part):
     """What a scenario may say about the world `quadrotor`."""
 
     drones: dict[Name, Drone] = Field(min_length=1, max_length=16, description="drones by name")
+    birds: dict[Name, Bird] = Field(default={}, max_length=16, description="birds by name")
     obstacles: dict[Name, Obstacle] = Field(default={}, max_length=64, description="what stands around, by name")
     fence: Fence | None = Field(None, description="geofence; none where not given")
     wind: Wind = Field(default=Wind(), description="the air")
@@ -176,7 +187,8 @@ class Settings(_Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        taken = sorted(set(self.drones) & {*self.obstacles, "ground", "wind"})
+        names = [*self.drones, *self.birds, *self.obstacles, "ground", "wind"]
+        taken = sorted({name for name in names if names.count(name) > 1})
         if taken:
             raise ValueError(f"{taken[0]} is a name given twice")
         for name, drone in self.drones.items():

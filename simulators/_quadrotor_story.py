@@ -20,7 +20,7 @@ INNOCENT = ("breeze",)
 
 MEASURES: Schema = {
     "contacts": Column("int64", about="contacts of drones with ground, obstacles and each other; a landing is none"),
-    "min_separation": Column(unit="m", about="smallest free distance of two drones; inf = there is one only"),
+    "min_separation": Column(unit="m", about="smallest free distance of a drone from others and birds; inf = none"),
     "min_clearance": Column(unit="m", about="smallest free distance of a flying drone from ground and obstacles"),
     "fence_margin": Column(unit="m", about="smallest distance inside the geofence; negative = outside; inf = no fence"),
     "max_tilt": Column(unit="rad", about="largest tilt before any contact"),
@@ -45,14 +45,23 @@ OUTCOME: Schema = {
 class Story:
     """The events of one run, in the columns of EVENTS; `rows` are those of the present chunk."""
 
-    def __init__(self, draw: Draw, faults: Sequence[Fault], drones: Sequence[str], obstacles: Sequence[str]) -> None:
+    def __init__(
+        self,
+        draw: Draw,
+        faults: Sequence[Fault],
+        drones: Sequence[str],
+        obstacles: Sequence[str],
+        birds: Mapping[str, float],
+    ) -> None:
+        """`drones`: everybody who flies, birds too; `birds`: their speeds [m/s]."""
         self.run = draw.run
-        self.faults, self.drones, self.obstacles = faults, drones, obstacles
+        self.faults, self.drones, self.obstacles, self.birds = faults, drones, obstacles, birds
         self.rows: list[tuple[Any, ...]] = []
         self.contacts: list[tuple[Any, ...]] = []
         self.happened: list[tuple[float, str, str, tuple[str, ...], str]] = []  # t, id, kind, who, in words
         self._ids = 0
         self._onset: dict[str, str] = {}  # fault -> its event
+        self._came: dict[str, str] = {}  # bird -> its event
         self._last: dict[str, str] = {}  # drone -> its last waypoint's event
         self._trouble: dict[str, str] = {}  # drone -> the last event on its way to the contact
         self._touched: dict[str, str] = {}  # drone -> its first contact
@@ -66,6 +75,8 @@ class Story:
 
     def tell(self, seen: FloatArray, start: float, end: float, *, first: bool) -> None:
         """Take what the kernels saw in (start, end], rows of shape (n, 13), and the faults that set in there."""
+        if first:
+            self._came = {name: self.add(0.0, "bird", name, speed=speed) for name, speed in self.birds.items()}
         order = seen[:, 0].argsort(kind="stable")
         queue = [(float(seen[i, 0]), 1, i) for i in order]
         queue += [
@@ -111,7 +122,7 @@ class Story:
         met = self.drones[other] if kind == MET else "ground" if other < 0 else self.obstacles[other]
         both = (who, met) if kind == MET else (who,)
         again = [self._touched[name] for name in both if name in self._touched]
-        parent = again[0] if again else self._cause(t, both)
+        parent = again[0] if again else self._came.get(met) or self._cause(t, both)
         numbers = [float(v) for v in row[4:13]]
         acting = [fault.fault_id for fault in self._suspects(t, both)]
         details = {"with": met, "closing_speed": numbers[0], "speed": numbers[1], "impulse": numbers[8]}
@@ -208,7 +219,7 @@ def judge(story: Story, measures: Mapping[str, Any], separation: float, landed: 
     tight = min(measures["min_separation"] - separation, measures["fence_margin"], measures["min_clearance"])
     if hits:
         t, _, _, who, words = hits[0]
-        verdict = "collision" if who[1] in story.drones else "crash"
+        verdict = "bird strike" if who[1] in story.birds else "collision" if who[1] in story.drones else "crash"
         margin = min(-measures["impact_speed"], measures["fence_margin"])
     elif worst:
         t, _, kind, who, words = worst[0]
@@ -216,9 +227,14 @@ def judge(story: Story, measures: Mapping[str, Any], separation: float, landed: 
     else:
         t, who, words, verdict, margin = inf, tuple(story.drones), "", "safe", tight
     why = story.why(t, who)
+    came = [f"{name} flew at {story.birds[name]:.1f} m/s" for name in who if name in story.birds]
     if words:
         way = [row for row in story.happened if row[0] < t and set(row[3]) & set(who) and row[4] != words]
-        steps = [*([why] if why else ["no fault had set in"]), *(f"{row[4]} at {row[0]:.2f} s" for row in way)]
+        steps = [
+            *came,
+            *([why] if why else [] if came else ["no fault had set in"]),
+            *(f"{row[4]} at {row[0]:.2f} s" for row in way),
+        ]
         reason = f"{verdict}: {'; '.join(steps)}; {words} at {t:.3f} s"
     else:
         names = [words_of(fault) for fault in story.faults if fault.severity != 0.0 and fault.onset <= measures["end"]]

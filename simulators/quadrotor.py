@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, nan
+from math import hypot, inf, nan
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -26,7 +26,7 @@ ROLES = {"breeze": "hard_negative"}
 
 
 class Quadrotor:
-    """One or more drones a run, many runs at once, each a rigid body with four rotors.
+    """One or more drones a run, and birds in their way, many runs at once, each a rigid body with four rotors.
 
     A step of 10 ms holds five integrations of 2 ms (classical Runge-Kutta; commands, wind and faults constant in
     each). Rotors give k_f and k_m times speed squared, follow their command with a first-order lag, and are the
@@ -85,15 +85,27 @@ class Quadrotor:
         own = [draw.settings or self.settings for draw in draws]
         self._own: list[QuadrotorSettings] = own
         self._runs = [draw.run for draw in draws]
-        self._names = tuple(own[0].drones)
+        self._drones = tuple(own[0].drones)
+        self._names = (*self._drones, *own[0].birds)
         self._streams = streams
-        faults = columns.planned(draws, self._names, self.targets(own[0]))
+        faults = columns.planned(draws, self._drones, self.targets(own[0]))
         for draw, settings in zip(draws, own, strict=True):
             columns.check_places(draw.run, settings)
         runs, drones = len(draws), len(self._names)
-        self._p = np.array([[columns.parameters(drone) for drone in one.drones.values()] for one in own])
+        self._p = np.array(
+            [
+                [*map(columns.parameters, one.drones.values()), *map(columns.bird_parameters, one.birds.values())]
+                for one in own
+            ]
+        )
         self._state = np.array(
-            [[columns.state(d, self._p[r, i]) for i, d in enumerate(one.drones.values())] for r, one in enumerate(own)]
+            [
+                [
+                    *(columns.state(drone, self._p[r, i]) for i, drone in enumerate(one.drones.values())),
+                    *map(columns.bird_state, one.birds.values()),
+                ]
+                for r, one in enumerate(own)
+            ]
         )
         self._begun = self._state[..., fast.USED].copy()
         self._world = np.array([columns.world(one) for one in own])
@@ -107,10 +119,11 @@ class Quadrotor:
         self._ring = np.empty((runs, drones, fast.RING, ROTORS))
         self._ring[:] = self._state[:, :, None, fast.SPIN : fast.SPIN + ROTORS]
         self._m, self._pairs = fast.blank(runs, drones)
+        self._m[:, len(self._drones) :, fast.FINISHED] = 0.0  # a run does not wait for birds
         self._stop = np.full(runs, -1, np.int64)
         self._room = drones * (self._points.shape[2] + fast.MOST_CONTACTS + 8) + 2 * len(self._pairs[0])
         self._stories = [
-            Story(draw, own_faults, self._names, tuple(one.obstacles))
+            Story(draw, own_faults, self._names, tuple(one.obstacles), _speeds(one))
             for draw, own_faults, one in zip(draws, faults, own, strict=True)
         ]
         self._scenes = self._look()
@@ -132,7 +145,7 @@ class Quadrotor:
         steps, runs, drones = self._k - first, len(self._runs), len(self._names)
         noise = np.zeros((runs, drones, steps, 6))
         for r, stream in enumerate(self._streams):
-            for d, name in enumerate(self._names):
+            for d, name in enumerate(self._drones):
                 noise[r, d] = stream("quadrotor", name).standard_normal((steps, 6))
         motion = np.empty((runs, steps + 1, drones, fast.STATE))
         events = np.zeros((runs, self._room, fast.EVENT))
@@ -165,10 +178,10 @@ class Quadrotor:
             rows = commands.table.run(r)
             wanted = zip(*(rows[name] for name in ("thrust", "rate_x", "rate_y", "rate_z")), strict=True)
             for name, values in zip(rows["actor"], wanted, strict=True):
-                if name not in self._names:
+                if name not in self._drones:
                     raise RunError(
                         f"run {self._runs[r]}: a command for '{name}' at t = {self._k / RATE:g} s, who is not there",
-                        f"drones: {', '.join(self._names)}",
+                        f"drones: {', '.join(self._drones)}",
                     )
                 y = self._state[r, self._names.index(name)]
                 y[fast.DRIVEN] = 1.0
@@ -182,7 +195,7 @@ class Quadrotor:
         found = []
         for one in self._own:
             places = {name: (drone.at, drone.airframe) for name, drone in one.drones.items()}
-            key = repr((places, one.obstacles))
+            key = repr((places, one.birds, one.obstacles))
             if key not in made:
                 made[key] = scene(one)
             found.append(made[key])
@@ -283,6 +296,11 @@ _PLACES: Mapping[str, int] = {
 } | {"voltage": 30, "wind_x": 46, "wind_y": 47, "wind_z": 48}  # fmt: skip
 
 
+def _speeds(settings: QuadrotorSettings) -> dict[str, float]:
+    """Return how fast each bird flies [m/s]."""
+    return {name: hypot(*bird.velocity) for name, bird in settings.birds.items()}
+
+
 def _schemas(drones: tuple[str, ...], obstacles: tuple[str, ...]) -> dict[str, Schema]:
     """Return the columns of the world's tables."""
     tiny = 1e-9
@@ -299,7 +317,7 @@ def _schemas(drones: tuple[str, ...], obstacles: tuple[str, ...]) -> dict[str, S
             "voltage": Column(unit="V", floor=tiny, about="at the battery's terminals"),
             **{f"wind_{axis}": Column(unit="m/s", floor=tiny, about="where the drone is") for axis in "xyz"},
             "waypoint": Column("int64", about="number of the waypoint it flies to"),
-            "mode": Column("category", names=("flying", "landed", "fallen", "resting")),
+            "mode": Column("category", names=("flying", "landed", "fallen", "resting", "gliding")),
         },
         "contacts": {
             "t": Column(unit="s"),

@@ -781,6 +781,15 @@ def test_a_standing_ego_needs_no_brakes_before_who_passes_its_nose():
     assert outcome(world)["max_btn"] == 0.0
 
 
+def test_who_follows_has_a_threat_number_of_its_own():
+    """It closes at 6 m/s behind an ego at constant speed: what keeps it off is closing**2 / (2 gap), of 0.8 g."""
+    behind = {"speed": 21.0, "gap": -20.0}
+    world, _ = drive({"actors": {"ego": {"speed": 15.0}, "behind": behind}}, until=1.0)
+    got = outcome(world)
+    assert got["max_btn_behind"] == pytest.approx(6.0**2 / (2 * 14.0) / (0.8 * G), rel=1e-9)
+    assert got["max_btn"] == 0.0
+
+
 def test_a_fault_that_is_over_can_still_be_to_blame():
     tree = {"actors": {"ego": {"speed": 20.0}, "stands": {"speed": 0.0, "station": 40.0}}}
     world, _ = drive(tree, faults=[Fault("fault:0", "ego.brakes", "fade", 0.2, 1.0, 1.0)])
