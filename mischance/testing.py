@@ -238,7 +238,9 @@ def _judged_against(
     try:
         scenario = _driven_by(name, reference, overrides, seed)
         found: dict[int, str] = {}
-        for record in play(scenario, draw(scenario, failed)):
+        # a reference stands for a person, who has no channel to lose commands in
+        draws = [one.without_channel() for one in draw(scenario, failed)]
+        for record in play(scenario, draws):
             if record.last:
                 found.update(_outcomes(scenario, record))
     except MischanceError:  # a world that the reference agent cannot steer: then nobody knows

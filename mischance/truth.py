@@ -413,6 +413,10 @@ class Draw:
         """Return the faults planned for that target, in order of onset."""
         return tuple(fault for fault in self.faults if fault.target == target)
 
+    def without_channel(self) -> Draw:
+        """Return the draw without the faults of the agent's channel."""
+        return replace(self, faults=tuple(fault for fault in self.faults if fault.target != "agent"))
+
     def of_world(self) -> Draw:
         """Return the draw as a world gets it: the faults of sensors and of the agent's channel are not its own."""
         own = tuple(f for f in self.faults if f.target != "agent" and not f.target.startswith("sensors."))

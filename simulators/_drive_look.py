@@ -69,13 +69,14 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
         after = s - so - e.half_l - reach_s
         if after > 1e-6 and pace > 0.0 and abs(do - d) < e.half_w + reach_d:  # it follows the ego
             slows = max(-e.a * cos(own), 0.0)
-            need = _needed(after, o.speed, pace + closing, slows, -closing)
+            need = _needed(after, o.speed, pace + closing, slows, -closing, comes=False)
             w.max_behind = max(w.max_behind, need / min(o.brakes * o.brake_left, o.mu * GRAVITY))
         if so > s:
             o.was_ahead = 1
         elif o.was_ahead == 1 and abs(do - d) < e.half_w + reach_d and drift * (do - d) < -0.05 * abs(do - d):
             w.passed = 1  # it comes into the ego's path behind it, of its own motion
-        if inside and pace < 0.0:  # who comes towards the ego counts where it is still in the way when they meet
+        comes = pace < -abs(drift)  # who crosses goes neither way
+        if inside and comes:  # who comes towards the ego counts where it is still in the way when they meet
             inside = closing > 0.0 and abs(do - d + drift * bumper / closing) < e.half_w + reach_d
         if inside:
             if e.speed > 0.0 and bumper / e.speed < w.min_thw:
@@ -86,11 +87,12 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             # on course to somebody beside the path, the way left is what closes until the boxes meet
             free = bumper if inside else ttc * max(closing, 0.0)
             slows = max(-o.a * cos(turned), 0.0) if o.hit == 0 else 0.0
-            _threat(w, e, o, free, closing, pace, slows, ttc, brakes, grip, t)
+            need = _needed(free, e.speed, pace, slows, closing, comes)
+            _threat(w, e, o, need, ttc, brakes, grip, t)
 
 
 @inner
-def _needed(free: float, speed: float, pace: float, slows: float, closing: float) -> float:
+def _needed(free: float, speed: float, pace: float, slows: float, closing: float, comes: bool) -> float:
     """Return the deceleration that keeps somebody who is that fast off who is ahead, which slows down itself [m/s2]."""
     if free <= 0.0:
         return 0.0
@@ -104,16 +106,12 @@ def _needed(free: float, speed: float, pace: float, slows: float, closing: float
         return 0.0
     # behind whom it follows one loses the closing speed; before who comes towards one, one stands short of where they
     # would meet: that is on a way of free * speed / closing
-    return closing * closing / (2.0 * free) if pace >= 0.0 else speed * closing / (2.0 * free)
+    return speed * closing / (2.0 * free) if comes else closing * closing / (2.0 * free)
 
 
 @inner
-def _threat(
-    w: Any, e: Any, o: Any, free: float, closing: float, pace: float, slows: float, ttc: float, brakes: float,
-    grip: float, t: float,
-) -> None:  # fmt: skip
+def _threat(w: Any, e: Any, o: Any, need: float, ttc: float, brakes: float, grip: float, t: float) -> None:
     """Compare braking and steering that are needed with those that can be had."""
-    need = _needed(free, e.speed, pace, slows, closing)
     if need > w.max_btn * brakes:
         w.max_btn, w.t_btn = need / brakes, t
         if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late

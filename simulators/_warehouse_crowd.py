@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ._warehouse_motion import NOWHERE, Body, Piece
 
 if TYPE_CHECKING:
-    from ._warehouse_dispatch import Route
+    from ._warehouse_dispatch import Agv, Route
     from ._warehouse_settings import Grid, Loads
 
 
@@ -18,7 +18,7 @@ class Person(Body):
     """Somebody crossing an aisle at `line`, the coordinate along it; or a load that lies there.
 
     `ahead`: name of an AGV in that aisle -> distance from its front when the person stepped out [m].
-    `low`: no scanner sees it; `faults`: those that brought it there.
+    `low`: no scanner sees it; `by`: the AGV, on the trip, that lost it; `faults`: those that brought it there.
     """
 
     aisle: tuple[int, int] = NOWHERE
@@ -26,6 +26,7 @@ class Person(Body):
     ahead: dict[str, float] = field(default_factory=dict)
     load: bool = False
     low: bool = False
+    by: str = ""
     faults: tuple[str, ...] = ()
 
 
@@ -49,16 +50,17 @@ def crossing(
     return pieces
 
 
-def fallen(t: float, name: str, loads: Loads, plane: float, behind: Piece, radius: float, fault: str) -> Person:
-    """Return the load that at t fell off an AGV of that radius on its way along an aisle, and lies behind it."""
+def fallen(t: float, name: str, loads: Loads, plane: float, agv: Agv, fault: str) -> Person:
+    """Return the load that at t fell off an AGV on its way along an aisle, and lies behind it."""
+    behind = agv.piece(t)
     (x, y), (ux, uy) = behind.at(t), behind.u
-    far = radius + loads.radius + 0.05
+    far = agv.radius + loads.radius + 0.05
     x, y = x - far * ux, y - far * uy
     rest = Piece(t, t + loads.lies, x, y, behind.yaw, kind="stand", aisle=behind.aisle)
     line = (x, y)[behind.aisle[0]]
     return Person(
         name, loads.radius, [rest], t, out=True, aisle=behind.aisle, line=line, load=True, low=loads.height < plane,
-        faults=(fault,),
+        by=agv.called, faults=(fault,),
     )  # fmt: skip
 
 

@@ -74,6 +74,11 @@ class Agv(Body):
     blocked: float = inf
     held: set[Node] = field(default_factory=set)
 
+    @property
+    def called(self) -> str:
+        """Its name and the number of its trip."""
+        return f"{self.name}/{self.trips}"
+
 
 class Floor:
     """The plan of the aisles."""

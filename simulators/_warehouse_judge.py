@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mischance.truth import LABELS
 
+from ._warehouse_crowd import Person
 from ._warehouse_dispatch import Agv
 from ._warehouse_motion import demands, nearest
 from ._warehouse_tables import columns, label
@@ -63,7 +64,9 @@ class Judge:
 
     def settle(self, agv: Agv, other: Body, until: float) -> None:
         """Take in the separation of two since one of them last changed its plan."""
-        names = [f"{one.name}/{one.trips}" if isinstance(one, Agv) else one.name for one in (agv, other)]
+        if isinstance(other, Person) and other.by == agv.called:
+            return  # its own load, just lost
+        names = [one.called if isinstance(one, Agv) else one.name for one in (agv, other)]
         key = (min(names), max(names))
         least = self.pairs.get(key, inf)
         if agv.pieces and other.pieces:

@@ -480,9 +480,8 @@ class Run:
             self._at(now + RETRY, self._drop, agv, fault)
             return
         self.judge.dropped += 1
-        plane, radius = self.settings.safety.plane, self.settings.fleet.radius
-        name = f"load{self.judge.dropped}"
-        load = fallen(now, name, self.settings.loads, plane, piece, radius, fault.fault_id)
+        name, plane = f"load{self.judge.dropped}", self.settings.safety.plane
+        load = fallen(now, name, self.settings.loads, plane, agv, fault.fault_id)
         details = {"order": agv.load, "x": load.pieces[0].x, "y": load.pieces[0].y, "fault": fault.fault_id}
         self._tell("load_dropped", agv.name, agv.trip_event, details)
         agv.job.lost, agv.load = True, 0

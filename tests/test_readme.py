@@ -146,3 +146,18 @@ def test_the_comparison_can_fail():
     assert matches(("a", "...", "z"), "a\nb\nc\nz\n")
     assert not matches(("a", "z"), "a\nb\nz\n")
     assert not matches(("done",), "done with errors\n")
+
+
+def test_every_whole_scenario_shown_can_be_read(tmp_path: Path):
+    """A block of YAML with a world in it is a whole scenario."""
+    from mischance.loading import load
+
+    shown = 0
+    for page in PAGES:
+        for block in re.findall(r"```yaml\n(mischance: 1\n.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            if "\nsimulator:" in block:
+                path = tmp_path / "shown.yaml"
+                path.write_text(block, encoding="utf-8")
+                load(path)
+                shown += 1
+    assert shown >= 1

@@ -65,6 +65,16 @@ def test_a_failed_case_says_whether_the_reference_avoids_it(report):
     assert all(case.avoidable is None for case in report.cases if case.passed)
 
 
+def test_a_reference_stands_for_a_person_without_the_systems_channel(tmp_path):
+    """The same agent under test and as reference: only the one under test hangs."""
+    damper = f"{PLUGINS / 'damper.py'}:Damper"
+    hangs = {**CHANGES, "faults": "[{target: agent, kind: timeout, at: 0 s}]"}
+    found = run_suite([WANDER], tmp_path, agent=damper, references=[damper], runs=12, overrides=hangs)
+    well = outcomes(damper)
+    assert {case.run: case.avoidable for case in found.failed} == {case.run: well[case.run] for case in found.failed}
+    assert any(case.avoidable for case in found.failed)
+
+
 def test_junit_counts_what_failed(report):
     root = ElementTree.fromstring(junit(report))
     assert root.tag == "testsuites"

@@ -99,7 +99,9 @@ class R157Driver(Driver):
         s, key, ttc = self.settings, traffic.key, traffic.time_to_collision()
         crossing = self._crossing(traffic)
         entering = self._entering(traffic) | crossing
-        lane = traffic.in_path
+        # who overlaps the place that the ego is heading for is in its way, while it changes lanes itself
+        heading_for = traffic.there & (traffic.aside < 0.5 * (traffic.width[:, None] + traffic.widths))
+        lane = traffic.in_path | heading_for
         hidden, lead = self._behind_the_lead(traffic, lane)
         revealed = (self._hidden.recall(key) > 0.0) & ~hidden & lane
         self._hidden.keep(key, np.maximum(self._hidden.recall(key), hidden))
