@@ -87,7 +87,10 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             # on course to somebody beside the path, the way left is what closes until the boxes meet
             free = bumper if inside else ttc * max(closing, 0.0)
             slows = max(-o.a * cos(turned), 0.0) if o.hit == 0 else 0.0
-            need = _needed(free, e.speed, pace, slows, closing, comes)
+            # braking takes the ego's own speed only: of who crosses with a little motion against it, nothing
+            need = _needed(free, e.speed, max(pace, 0.0), slows, closing + min(pace, 0.0), comes=False)
+            if comes:
+                need = _needed(free, e.speed, pace, slows, closing, comes=True)
             _threat(w, e, o, need, ttc, brakes, grip, t)
 
 

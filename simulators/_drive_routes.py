@@ -45,6 +45,7 @@ class Paths:
     def __init__(self, cast: Cast) -> None:
         self._schema = paths_schema(cast.names)
         self._cast = cast
+        self._none = Table.empty(self._schema, len(cast.runs))  # most chunks change no path
         self._lines: dict[tuple[int, int], list[Piece]] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         # as they are at the start: the kernels change the records
@@ -70,16 +71,20 @@ class Paths:
 
     def table(self, events: Mapping[int, Records]) -> Table:
         """Return the rows that some runs' new events bring."""
-        rows: list[dict[str, list[float]]] = [{} for _ in range(len(self._cast.runs))]
+        found: list[tuple[float, ...]] = []
+        counts = np.zeros(len(self._cast.runs), np.int64)
         for r, told in events.items():
-            found: list[tuple[float, ...]] = []
             for event in told[told["kind"] == MOVE_START]:
-                found += self._changed(r, event)
-            if found:
-                rows[r] = {
-                    name: list(values) for name, values in zip(self._schema, zip(*found, strict=True), strict=True)
-                }
-        return Table.of(self._schema, rows)
+                rows = self._changed(r, event)
+                found += rows
+                counts[r] += len(rows)
+        if not found:
+            return self._none
+        columns = {
+            name: np.array(values, self._schema[name].storage)
+            for name, values in zip(self._schema, zip(*found, strict=True), strict=True)
+        }
+        return Table(self._schema, columns, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
     def _changed(self, r: int, event: np.void) -> list[tuple[float, ...]]:
         """Return the rows of a path after a manoeuvre has begun; none where it changes no path."""

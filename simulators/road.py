@@ -123,8 +123,8 @@ class Road:
         )
         self._actors, self._hits = actors_schema(c.names, bodies), contacts_schema(c.names)
         self._paths = Paths(c)
-        self._events = np.zeros((n, 96 + 4 * (c.moves.shape[1] + len(c.names))), EVENT)
-        self._books = np.zeros((n, 160), HIT)
+        self._events = np.zeros((n, 192 + 4 * (c.moves.shape[1] + len(c.names))), EVENT)
+        self._books = np.zeros((n, 320), HIT)  # pages that nobody writes cost nothing
         self._answers = np.zeros((n, 10))
         self._k = 0
         self._last: FloatArray | None = None
