@@ -156,8 +156,9 @@ def _numbers(hit: Row | None, ego: int) -> tuple[float, ...]:
 def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> str:
     """Return the verdict in words: what brought it about, what the ego did, how it ended."""
     ego = cast.names[cast.ego]
-    # a fault counts as acting at the first contact of anybody, or at the run's end
-    when = story.hits[0][H["t"]] if story.hits else end
+    # what counts is what had begun by the first contact of anybody, or when it was worst
+    worst = [float(run[name]) for name in ("t_btn", "t_stn") if not isnan(run[name])]
+    when = story.hits[0][H["t"]] if story.hits else max(worst, default=float(run["t_gap"]))
     why = story.why(hit, min(when, end))
     if run["max_brake"] < 1.0 or isnan(run["t_brake"]):
         braked = f"{ego} did not brake"

@@ -27,7 +27,7 @@ Row = tuple[Any, ...]
 class Story:
     """One run's events, in the order in which they happened.
 
-    `cause` holds everybody's last manoeuvre: (t, event id, what it was in words). `hits` are the contacts as tuples
+    `causes` holds everybody's manoeuvres: (t, event id, what it was in words). `hits` are the contacts as tuples
     of HIT, `contact_ids` the event that each belongs to.
     """
 
@@ -35,7 +35,7 @@ class Story:
         self.names, self.ego, self.plans = names, ego, plans
         self.faults = sorted(faults, key=lambda f: (f.onset, f.fault_id))
         self.ids = 0
-        self.cause: dict[int, tuple[float, str, str]] = {}
+        self.causes: dict[int, list[tuple[float, str, str]]] = {}
         self.hits: list[Row] = []
         self.contact_ids: list[str] = []
         self.rolled: list[int] = []
@@ -54,8 +54,8 @@ class Story:
             elif kind == MOVE_END:
                 row = self._row(t, "lane_change_end", actor, self._starts[move], {"lane": int(values[0])})
             elif kind == HARD_BRAKING:
-                others = [cause for who, cause in self.cause.items() if who != actor]
-                cause = self.cause.get(actor) if move >= 0 else max(others, default=None)
+                others = [causes[-1] for who, causes in self.causes.items() if who != actor]
+                cause = self._last(actor, t) if move >= 0 else max(others, default=None)
                 details = {"acceleration": values[0], "speed": values[1]}
                 row = self._row(t, "hard_braking", actor, cause[1] if cause else "", details)
             elif kind == CONTACT:
@@ -116,9 +116,9 @@ class Story:
         row = self._row(t, NAMES[type(move)], actor, "", details)
         self._starts[number] = row[1]
         # nobody is run into because it began to follow, or because it went faster after what it had done before
-        later = isinstance(move, Accelerate) and actor in self.cause
+        later = isinstance(move, Accelerate) and actor in self.causes
         if not isinstance(move, Follow) and not later:
-            self.cause[actor] = (t, row[1], f"{name} {did} {when}{words}")
+            self.causes.setdefault(actor, []).append((t, row[1], f"{name} {did} {when}{words}"))
         return row
 
     def _contact(self, t: float, number: int) -> Row:
@@ -155,12 +155,16 @@ class Story:
         """
         who = range(len(self.names)) if hit is None else (hit[H["a"]], hit[H["b"]])
         t = when if hit is None else hit[H["t"]]
-        found = [self.cause[i] for i in who if i in self.cause and i != self.ego]
+        found = [cause for i in who if i != self.ego and (cause := self._last(i, t))]
         if not found:  # it stood or followed: who left it in the way, or braked before it
-            found = [cause for i, cause in self.cause.items() if i != self.ego and cause[0] < t]
+            found = [cause for i in self.causes if i != self.ego and (cause := self._last(i, t))]
         if not found:
             found = [(fault.onset, fault.fault_id, words(fault, t)) for fault in self.acting(t)]
-        return max(found, default=self.cause.get(self.ego))
+        return max(found, default=self._last(self.ego, t))
+
+    def _last(self, actor: int, t: float) -> tuple[float, str, str] | None:
+        """Return somebody's last manoeuvre up to t."""
+        return next((cause for cause in reversed(self.causes.get(actor, ())) if cause[0] <= t), None)
 
     def _came(self, hit: Row | None) -> str:
         """Return in words how the other one of a contact came there, where it made no manoeuvre."""
