@@ -221,12 +221,19 @@ class _Sweep:
         return PlayJob(self.place, shard, first, last, self.limit + min(extra, 2 * self.limit))
 
     def _job_size(self) -> int:
-        """Return how many runs the next job should have: about TARGET seconds, and enough jobs for everybody."""
-        if self._cost is None:
-            return min(self._batch, FIRST)
+        """Return how many runs the next job should have: about TARGET seconds, and enough jobs for everybody.
+
+        Runs that are played together cost hardly more than one alone, so a job is no smaller than it need be to give
+        every worker one.
+        """
         waiting = sum(map(len, self._open.values())) + 1
+        fair = -(-waiting // self.runner.width)
+        least = min(self._batch, FIRST, fair)
+        if self._cost is None:
+            return least
         share = -(-waiting // (2 * self.runner.width))
-        size = max(1, min(int(TARGET / max(self._cost, 1e-7)), GROWTH * self._size, share))
+        # few runs together cost more each, so what the last job took must not make the next one smaller and smaller
+        size = max(least, min(int(TARGET / max(self._cost, 1e-7)), GROWTH * self._size, share))
         return size - size % self._batch if size > self._batch else size
 
     def _take(self, job: Job, result: Done | Failed) -> None:

@@ -204,10 +204,16 @@ class Cell(Furniture):
             force = add(force, push)
             moment = add(moment, cross(subtract(state[0], origin), push))
             moment = add(moment, scale(subtract(swing, before[1]), CONTROL))
-        for place, touch in touches:
-            share = scale(touch, 1.0 / SUBSTEPS)
-            force = subtract(force, share)
-            moment = subtract(moment, cross(subtract(place, origin), share))
+        part = 1.0 / SUBSTEPS
+        for place, touch in touches:  # written out, as there may be forty
+            tx, ty, tz = touch[0] * part, touch[1] * part, touch[2] * part
+            px, py, pz = place[0] - origin[0], place[1] - origin[1], place[2] - origin[2]
+            force = (force[0] - tx, force[1] - ty, force[2] - tz)
+            moment = (
+                moment[0] - (py * tz - pz * ty),
+                moment[1] - (pz * tx - px * tz),
+                moment[2] - (px * ty - py * tx),
+            )
         self._before = now
         self.wrench = (*apply(back, force), *apply(back, moment))
 
@@ -309,8 +315,14 @@ class Cell(Furniture):
 
 def _force(point: Sequence[Any]) -> Vector:
     """Return the force of a contact on its first body."""
-    normal = scale(point[7], point[9])
-    return add(normal, add(scale(point[11], point[10]), scale(point[13], point[12])))
+    (x, y, z), push = point[7], point[9]
+    (a, b, c), drag = point[11], point[10]
+    (d, e, f), other = point[13], point[12]
+    return (
+        x * push + (a * drag + d * other),
+        y * push + (b * drag + e * other),
+        z * push + (c * drag + f * other),
+    )
 
 
 def _turn(wanted: Sequence[float], now: Sequence[float]) -> Vector:

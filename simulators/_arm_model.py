@@ -187,8 +187,10 @@ def length(a: Vector) -> float:
 
 
 def apply(m: Matrix, v: Vector) -> Vector:
-    """Return m v."""
-    return (dot(m[0], v), dot(m[1], v), dot(m[2], v))
+    """Return m v; written out, since a run does it thirty thousand times."""
+    (a, b, c), (d, e, f), (g, h, i) = m
+    x, y, z = v
+    return (a * x + b * y + c * z, d * x + e * y + f * z, g * x + h * y + i * z)
 
 
 def transpose(m: Matrix) -> Matrix:

@@ -168,6 +168,7 @@ def _run(found: Cast, r: int, settings: Settings) -> None:
     run["t_late"] = nan
     run["lanes"], run["lane_width"] = settings.road.lanes, settings.road.lane_width
     run["nearest"], run["fresh"], run["bullet"] = -1, 1, settings.impact.model != "analytic"
+    run["worst"] = -1
     run["window"] = settings.impact.model == "window"
     ego = settings.actors["ego"]
     ego_y = settings.road.centre(ego.lane) + ego.offset

@@ -91,7 +91,8 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             need = _needed(free, e.speed, max(pace, 0.0), slows, closing + min(pace, 0.0), comes=False)
             if comes:
                 need = _needed(free, e.speed, pace, slows, closing, comes=True)
-            _threat(w, e, o, need, ttc, brakes, grip, t)
+            if _threat(w, e, o, need, ttc, brakes, grip, t):
+                w.worst, w.worst_vx, w.worst_vy, w.worst_yaw = i, o.vx, o.vy, e.yaw
 
 
 @inner
@@ -113,10 +114,11 @@ def _needed(free: float, speed: float, pace: float, slows: float, closing: float
 
 
 @inner
-def _threat(w: Any, e: Any, o: Any, need: float, ttc: float, brakes: float, grip: float, t: float) -> None:
-    """Compare braking and steering that are needed with those that can be had."""
+def _threat(w: Any, e: Any, o: Any, need: float, ttc: float, brakes: float, grip: float, t: float) -> bool:
+    """Compare braking and steering that are needed with those that can be had; return whether it is the worst yet."""
+    worst = False
     if need > w.max_btn * brakes:
-        w.max_btn, w.t_btn = need / brakes, t
+        w.max_btn, w.t_btn, worst = need / brakes, t, True
         if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late
             w.t_late, w.late_need, w.late_had, w.late_mu = t, need, brakes, e.mu
     if 1e-6 < ttc < inf:
@@ -128,4 +130,5 @@ def _threat(w: Any, e: Any, o: Any, need: float, ttc: float, brakes: float, grip
         left = max(2.0 * (across + drift * ttc + wide) / (ttc * ttc), 0.0)
         right = max(2.0 * (wide - across - drift * ttc) / (ttc * ttc), 0.0)
         if min(left, right) > w.max_stn * grip:
-            w.max_stn, w.t_stn = min(left, right) / grip, t
+            w.max_stn, w.t_stn, worst = min(left, right) / grip, t, True
+    return worst

@@ -10,7 +10,7 @@ import numpy as np
 
 from mischance.truth import LABELS, AnyArray, BoolArray, Column, FloatArray, Schema, Table
 
-from ._drive_story import SIDES, H, Row, Story
+from ._drive_story import SIDES, H, Row, Story, motion
 
 if TYPE_CHECKING:
     from ._drive_cast import Cast, Records
@@ -159,7 +159,11 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
     # what counts is what had begun by the first contact of anybody, or when it was worst
     worst = [float(run[name]) for name in ("t_btn", "t_stn") if not isnan(run[name])]
     when = story.hits[0][H["t"]] if story.hits else max(worst, default=float(run["t_gap"]))
-    why = story.why(hit, min(when, end))
+    came = story.came(hit)
+    if hit is None and run["worst"] >= 0 and (run["max_brake"] >= 1.0 or run["max_btn"] >= 0.5):
+        velocity = float(run["worst_vx"]), float(run["worst_vy"])
+        came = motion(cast.names[run["worst"]], velocity, float(run["worst_yaw"]))
+    why = story.why(hit, min(when, end), came)
     if run["max_brake"] < 1.0 or isnan(run["t_brake"]):
         braked = f"{ego} did not brake"
     else:

@@ -74,8 +74,8 @@ RUN = _record(
     "nx ny closing "
     # measures
     "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
-    "max_jerk lane_width t_late late_need late_had late_mu max_aside max_tilt max_behind",
-    "passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts window held",
+    "max_jerk lane_width t_late late_need late_had late_mu max_aside max_tilt max_behind worst_vx worst_vy worst_yaw",
+    "worst passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts window held",
 )
 
 EVENT = _record("t v0 v1 v2 v3 v4 x y yaw", "kind actor move hit")

@@ -166,30 +166,36 @@ class Story:
         """Return somebody's last manoeuvre up to t."""
         return next((cause for cause in reversed(self.causes.get(actor, ())) if cause[0] <= t), None)
 
-    def _came(self, hit: Row | None) -> str:
+    def came(self, hit: Row | None) -> str:
         """Return in words how the other one of a contact came there, where it made no manoeuvre."""
         if hit is None or self.ego not in (hit[H["a"]], hit[H["b"]]):
-            return "nobody did anything out of the ordinary"
+            return ""
         own, other = ("a", "b") if hit[H["a"]] == self.ego else ("b", "a")
-        name = self.names[hit[H[other]]]
-        vx, vy, yaw = hit[H[f"v{other}x"]], hit[H[f"v{other}y"]], hit[H[f"yaw_{own}"]]
-        along, across = vx * cos(yaw) + vy * sin(yaw), vy * cos(yaw) - vx * sin(yaw)
-        if hypot(vx, vy) < 0.1:
-            return f"{name} stood in the way"
-        if abs(across) > abs(along):
-            return f"{name} crossed from the {'right' if across > 0.0 else 'left'} at {abs(across):.1f} m/s"
-        if along > 0.0:
-            return f"{name} went ahead at {along:.1f} m/s"
-        return f"{name} came towards the ego at {-along:.1f} m/s"
+        velocity = hit[H[f"v{other}x"]], hit[H[f"v{other}y"]]
+        return motion(self.names[hit[H[other]]], velocity, hit[H[f"yaw_{own}"]])
 
-    def why(self, hit: Row | None, when: float) -> str:
-        """Return in words what brought the run about: the manoeuvre to blame, and the faults that acted."""
+    def why(self, hit: Row | None, when: float, came: str) -> str:
+        """Return in words what brought the run about: the manoeuvre to blame, and the faults that acted.
+
+        `came` is said where nobody is to blame.
+        """
         blame = self.blame(hit, when)
-        text = blame[2] if blame is not None else self._came(hit)
+        text = blame[2] if blame is not None else came or "nobody did anything out of the ordinary"
         active = [words(fault, when) for fault in self.acting(when)]
         if active and text not in active:
             text += f" with {' and '.join(active)}"
         return text
+
+
+def motion(name: str, velocity: tuple[float, float], yaw: float) -> str:
+    """Return in words how somebody moves against a body of that yaw [m/s], [rad]."""
+    vx, vy = velocity
+    along, across = vx * cos(yaw) + vy * sin(yaw), vy * cos(yaw) - vx * sin(yaw)
+    if hypot(vx, vy) < 0.1:
+        return f"{name} stood in the way"
+    if abs(across) > abs(along):
+        return f"{name} crossed from the {'right' if across > 0.0 else 'left'} at {abs(across):.1f} m/s"
+    return f"{name} went ahead at {along:.1f} m/s" if along > 0.0 else f"{name} came towards it at {-along:.1f} m/s"
 
 
 def words(fault: Fault, t: float) -> str:
