@@ -11,7 +11,7 @@ from mischance.errors import TruthError
 from mischance.monitor import Judged, Monitor
 from mischance.scenario import Scenario
 from mischance.sockets import Trouble
-from mischance.truth import LABELS, AnyArray, Chunk, Column, Draw, Record, Table
+from mischance.truth import LABELS, AnyArray, Chunk, Column, Draw, FloatArray, Record, Table
 from mischance.units import SI
 
 OWN = ("event", "margin", "verdict", "reason")
@@ -49,7 +49,7 @@ def last_record(
     known = {**{name: values for name, (_, values) in drawn.items()}, **measures.columns}
     judged = monitor.judge({name: v for name, v in known.items() if v.dtype != object and name not in OWN}, n)
     tables = {
-        "runs": _runs(scenario, draws, drawn, measures, known, judged, trouble),
+        "runs": _runs(scenario, draws, drawn, measures, known, judged, trouble, chunk.ends),
         "labels": Table.of(LABELS, [_labels_of(parts, i, float(chunk.ends[i])) for i in range(n)]),
     }
     return Record(np.array([draw.run for draw in draws], np.int64), chunk.end, chunk.end, tables, last=True)
@@ -74,6 +74,7 @@ def _runs(
     known: Mapping[str, AnyArray],
     judged: Judged,
     trouble: Sequence[Trouble | None],
+    ends: FloatArray,
 ) -> Table:
     """Return weight, drawn values, measures, robustness of the requirements, event, margin, verdict, reason."""
     n = len(draws)
@@ -100,6 +101,7 @@ def _runs(
         if broken:
             words = "; ".join(f"{name}: {what.reason}" for name, what in broken)
             reason[i] = f"{reason[i]}; broken {words}" if reason[i] else f"broken {words}"
+        reason[i] += _elsewhere(draws[i], float(ends[i]))
         what = trouble[i]
         if what is not None:
             verdict[i] = f"agent {what.kind}"
@@ -111,6 +113,17 @@ def _runs(
 
 def _column(values: Any, runs: int) -> AnyArray:
     return np.array(np.broadcast_to(np.asarray(values), (runs,)))
+
+
+def _elsewhere(draw: Draw, end: float) -> str:
+    """Return in words which faults of sensors and of the agent's channel acted: the world was told nothing of them."""
+    own = {fault.fault_id for fault in draw.of_world().faults}
+    told = []
+    for fault in sorted(draw.faults, key=lambda fault: (fault.onset, fault.fault_id)):
+        if fault.fault_id not in own and fault.onset < end:
+            until = f" to {fault.end:.2f} s" if fault.end < end else ""
+            told.append(f"; with {fault.kind} of {fault.target} from {fault.onset:.2f} s{until}")
+    return "".join(told)
 
 
 def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:

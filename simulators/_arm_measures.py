@@ -33,7 +33,9 @@ MEASURES: Schema = {
     "fixture.margin": Column(unit="m", about="smallest distance to the fixture; after a touch minus force / 1 kN/m"),
     "bench.force": Column(unit="N", about="largest force of arm or gripper on table or bin"),
     "stops": Column("int64", about="how many stops the monitor demanded"),
-    "stop_time": Column(unit="s", null=True, about="from the first demand to standstill"),
+    "stop_time": Column(
+        unit="s", null=True, about="from the demand that brought it to a standstill, the first such, to that"
+    ),
     "stop_distance": Column(unit="m", null=True, about="way of the tool in that time"),
     "saturation": Column(about="part of the time in which a motor asked for more than it can give"),
     "max_torque": Column(about="largest torque asked of a motor over what it can give"),
@@ -181,7 +183,7 @@ class Judge:
             told.append(f"the box slipped out of the gripper at {self.t_dropped:.2f} s")
         elif self.released:
             told.append(f"the box was set down {self.error * 1000.0:.0f} mm from the bin's middle")
-        if self.stops:
+        if self.asked < inf:
             how = f"standstill after {self.stop_time:.2f} s" if self.stop_time == self.stop_time else "no standstill"
             told.append(f"stop demanded at {self.asked:.2f} s ({self.stop_cause}), {how}")
         return f"{why}: " + "; ".join(told) if told else why

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mischance.truth import LABELS, Column, Table
+from mischance.truth import Column
 
 if TYPE_CHECKING:
     from mischance.truth import Schema
@@ -53,29 +50,3 @@ CELL_ROWS: Schema = {
     "slip": Column(unit="m", floor=1e-9, about="way of the box in the gripper since it was grasped"),
     "holding": Column("bool", about="both fingers touch the box"),
 }
-
-
-def label(
-    label_id: str, path: str, target: str, cause: float, end: float, severity: float, causes: list[str], role: str
-) -> tuple[Any, ...]:
-    """Return one row of labels; what the world cannot know of itself is NaN."""
-    values = {
-        "label_id": label_id,
-        "class": path,
-        "target": target,
-        "t_cause": cause,
-        "t_effect": nan,
-        "t_observable": nan,
-        "t_end": end,
-        "t_reported": nan,
-        "severity": severity,
-        "causes": json.dumps(causes),
-        "role": role,
-        "twin": "",
-    }
-    return tuple(values[name] for name in LABELS)
-
-
-def table(schema: Schema, rows: Sequence[tuple[Any, ...]]) -> Table:
-    """Return a table of one run from rows in the schema's order."""
-    return Table.of(schema, [dict(zip(schema, zip(*rows, strict=True), strict=True)) if rows else {}])

@@ -36,6 +36,7 @@ from ._drive_state import (
     FIXED,
     FRICTION,
     GOING,
+    GROUND,
     HARD_BRAKING,
     HELD,
     MOVE_END,
@@ -185,6 +186,7 @@ def _ground(w: Any, cars: Any, road: Any, pieces: int, patches: Any, faults: Any
                     for border in (p.start, p.end):
                         if pace > 0.1 and border > s + 1e-6:
                             cut = min(cut, max((border - s) / pace, 1e-6))
+        c.ground = mu
         for n in range(len(faults)):
             f = faults[n]
             if f.kind == FRICTION:
@@ -597,6 +599,12 @@ def _end_step(
             c.hard = 0
         elif hard:
             c.hard = 1
+    if e.ground != w.ground and e.hit == 0:  # the ego has come onto a patch, or off it
+        event = _tell(w, events, now, GROUND, ego, -1, -1)
+        event.v0, event.v1 = e.ground, e.speed
+        w.ground = e.ground
+        if e.ground < w.slick:
+            w.slick, w.t_slick = e.ground, now
     if len(moves) > 0:
         _fire(w, cars, paths, moves, events, road, pieces, ego, now)
     if e.hit == 0:
@@ -627,6 +635,7 @@ def begin_run(
     _faults(w, cars, faults, 0.0)
     w.k_start = 0.0
     _ground(w, cars, road, pieces, patches, faults, 0.0)
+    w.ground = w.slick = cars[ego].ground
     _fire(w, cars, paths, moves, events, road, pieces, ego, 0.0)
     look(w, cars, paths, moves, ego, 0.0)
     _rows(w, cars, road, pieces, rows)

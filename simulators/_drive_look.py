@@ -36,8 +36,10 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
     brakes = min(e.brakes * e.brake_left, grip)
     s, d, piece = project(paths[ego], e.pieces, e.x, e.y)
     own = e.yaw - heading_at(paths[ego], piece, s)
+    off = abs(d - reference(e, moves, ego, t)[0])
+    w.max_off = max(w.max_off, off)
     if e.commanded == 1 and e.keeps == 0:
-        w.max_aside = max(w.max_aside, abs(d - reference(e, moves, ego, t)[0]))
+        w.max_aside = max(w.max_aside, off)
     for i in range(len(cars)):
         if i == ego:
             continue

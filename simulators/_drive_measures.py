@@ -163,7 +163,16 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
     if hit is None and run["worst"] >= 0 and (run["max_brake"] >= 1.0 or run["max_btn"] >= 0.5):
         velocity = float(run["worst_vx"]), float(run["worst_vy"])
         came = motion(cast.names[run["worst"]], velocity, float(run["worst_yaw"]))
+    slick = ""
+    if run["slick"] < 0.95 * run["friction"] and run["t_slick"] < when:
+        slick = f"{ego} came onto friction {run['slick']:.2f} at {run['t_slick']:.2f} s"
+        if run["max_off"] > STEERED:
+            slick += f" and left its path by {run['max_off']:.1f} m"
+        if run["max_off"] > STEERED or not came:
+            came = slick
     why = story.why(hit, min(when, end), came)
+    if slick and slick not in why:
+        why += f"; {slick}"
     if run["max_brake"] < 1.0 or isnan(run["t_brake"]):
         braked = f"{ego} did not brake"
     else:

@@ -20,6 +20,7 @@ RUBBER: Color = (0.06, 0.06, 0.06)
 RED: Color = (0.55, 0.02, 0.03)
 LAMP: Color = (0.95, 0.95, 0.85)
 SKIN: Color = (0.80, 0.62, 0.50)
+FUR: Color = (0.42, 0.27, 0.15)
 HAIR: Color = (0.20, 0.13, 0.08)
 HELMET: Color = (0.90, 0.90, 0.30)
 RIDER: Color = (0.10, 0.10, 0.12)
@@ -45,6 +46,8 @@ def _body(name: str, actor: Actor, paint: Color) -> Body:
         shapes = _cycle(length, width, height, wheelbase, paint, motor=actor.body == "motorcycle")
     elif actor.body in ("pedestrian", "child"):
         shapes = _person(length, width, height, paint)
+    elif actor.body == "animal":
+        shapes = _animal(length, width, height)
     elif actor.body == "occluder":
         shapes = _hidden_by(length, width, height, paint)
     else:
@@ -66,6 +69,29 @@ def _hidden_by(length: float, width: float, height: float, paint: Color) -> list
         return _car(length, width, height, paint) + _wheels(width, height, 0.6 * length, min(0.33, 0.25 * height))
     tone = HEDGE if width < 1.6 and height < 3.0 else CONCRETE
     return [_box((length, width, height), (0.0, 0.0, 0.0), tone)]
+
+
+def _animal(length: float, width: float, height: float) -> list[Shape]:
+    """A deer: trunk on four legs, neck, head, ears, a pale rump."""
+    low = -0.5 * height
+    legs, trunk = 0.48 * height, 0.32 * height
+    back = low + legs + 0.5 * trunk
+    shapes = [
+        _box((0.68 * length, 0.8 * width, trunk), (-0.12 * length, 0.0, back), FUR),
+        _box((0.04 * length, 0.5 * width, 0.6 * trunk), (-0.48 * length, 0.0, back), WHITE),
+        _box((0.14 * length, 0.4 * width, 0.34 * height), (0.27 * length, 0.0, 0.22 * height), FUR),
+        _box((0.26 * length, 0.36 * width, 0.14 * height), (0.37 * length, 0.0, 0.36 * height), FUR),
+        _box((0.03 * length, 0.2 * width, 0.06 * height), (0.485 * length, 0.0, 0.34 * height), RUBBER),
+    ]
+    for side in (1.0, -1.0):
+        shapes.append(
+            _box((0.04 * length, 0.12 * width, 0.10 * height), (0.27 * length, 0.25 * side * width, 0.45 * height), FUR)
+        )
+        for x in (0.16, -0.40):
+            shapes.append(
+                _box((0.07 * length, 0.2 * width, legs), (x * length, 0.4 * side * width, low + 0.5 * legs), FUR)
+            )
+    return shapes
 
 
 def _load(length: float, width: float, height: float) -> list[Shape]:

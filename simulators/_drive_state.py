@@ -24,7 +24,7 @@ AT_TIME, AT_DISTANCE, AT_TTC, AT_HEADWAY, AT_STATION, AT_ARRIVE, AT_AFTER = 0, 1
 # faults
 FADE, FRICTION, STUCK, OFFSET, BLOW_OUT, DELAY = 0, 1, 2, 3, 4, 5
 # events
-MOVE_START, MOVE_END, HARD_BRAKING, CONTACT, RUN_END, ROLLOVER = 0, 1, 2, 3, 4, 5
+MOVE_START, MOVE_END, HARD_BRAKING, CONTACT, RUN_END, ROLLOVER, GROUND = 0, 1, 2, 3, 4, 5, 6
 # where a run stands; due: whom PyBullet moves has to be brought to the end of the step, stepped: it has been
 GOING, ASKING, ANSWERED, DUE, STEPPED = 0, 1, 2, 3, 4
 
@@ -51,7 +51,9 @@ CAR = _record(
     "steer_rate delay cornering high "
     "d_home before_a "
     # held: height of the centre, attitude, the velocities that a plane does not have
-    "z qx qy qz qw vz wx wy roll pitch",
+    "z qx qy qz qw vz wx wy roll pitch "
+    # friction of the place, whatever faults do to it
+    "ground",
     # face: -1 = drives backwards; keeps: steers along its path although it is commanded; was_ahead: of the ego;
     # touched: since the last row
     "way model mode hit commanded keeps pedal_move follow hard turns pieces piece queued face was_ahead touched rolled",
@@ -74,7 +76,8 @@ RUN = _record(
     "nx ny closing "
     # measures
     "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
-    "max_jerk lane_width t_late late_need late_had late_mu max_aside max_tilt max_behind worst_vx worst_vy worst_yaw",
+    "max_jerk lane_width t_late late_need late_had late_mu max_aside max_tilt max_behind worst_vx worst_vy worst_yaw "
+    "ground slick t_slick max_off",
     "worst passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts window held",
 )
 

@@ -8,7 +8,7 @@ from math import cos, hypot, inf, sin
 from typing import TYPE_CHECKING, Any
 
 from ._drive_settings import Accelerate, Brake, ChangeLane, Cross, DartOut, Follow, Manoeuvre, RunRedLight, Turn
-from ._drive_state import CONTACT, EVENT, HARD_BRAKING, HIT, MOVE_END, MOVE_START, ROLLOVER
+from ._drive_state import CONTACT, EVENT, GROUND, HARD_BRAKING, HIT, MOVE_END, MOVE_START, ROLLOVER
 
 if TYPE_CHECKING:
     from mischance.truth import Fault
@@ -60,6 +60,8 @@ class Story:
                 row = self._row(t, "hard_braking", actor, cause[1] if cause else "", details)
             elif kind == CONTACT:
                 row = self._contact(t, event[E["hit"]])
+            elif kind == GROUND:
+                row = self._row(t, "friction_change", actor, "", {"friction": values[0], "speed": values[1]})
             elif kind == ROLLOVER:
                 self.rolled.append(actor)
                 row = self._row(t, "rollover", actor, next(iter(self._by_hit.values()), ""), {"tilt": values[0]})
@@ -96,7 +98,8 @@ class Story:
         if isinstance(move, ChangeLane):
             details |= {"from": int(lane), "to": move.to, "takes": move.takes}
             into = actor != self.ego and move.to == int(ego_lane)
-            did = "cut in" if into else f"changed to lane {move.to}"
+            within = move.to == int(lane) and actor != self.ego
+            did = f"moved over within lane {move.to}" if within else "cut in" if into else f"changed to lane {move.to}"
         elif isinstance(move, Brake):
             details |= {"deceleration": move.deceleration, "to": move.to}
             did = f"braked with {move.deceleration:.1f} m/s2"
@@ -153,14 +156,24 @@ class Story:
 
         As (t, id, words). A first answer from the order of events; what a fault really did is its twin's to say.
         """
-        who = range(len(self.names)) if hit is None else (hit[H["a"]], hit[H["b"]])
+        who: Sequence[int] = range(len(self.names)) if hit is None else (hit[H["a"]], hit[H["b"]])
         t = when if hit is None else hit[H["t"]]
+        if hit is not None and self._from_behind(hit):  # who runs into the ego has not begun it by braking
+            who = ()
         found = [cause for i in who if i != self.ego and (cause := self._last(i, t))]
         if not found:  # it stood or followed: who left it in the way, or braked before it
-            found = [cause for i in self.causes if i != self.ego and (cause := self._last(i, t))]
+            behind = set() if hit is None or not self._from_behind(hit) else {hit[H["a"]], hit[H["b"]]}
+            found = [c for i in self.causes if i != self.ego and i not in behind and (c := self._last(i, t))]
         if not found:
             found = [(fault.onset, fault.fault_id, words(fault, t)) for fault in self.acting(t)]
         return max(found, default=self._last(self.ego, t))
+
+    def _from_behind(self, hit: Row) -> bool:
+        """Return whether the ego was hit in its rear by somebody's front."""
+        own, other = ("a", "b") if hit[H["a"]] == self.ego else ("b", "a")
+        if hit[H[own]] != self.ego:
+            return False
+        return SIDES[hit[H[f"side_{own}"]]] == "rear" and SIDES[hit[H[f"side_{other}"]]] == "front"
 
     def _last(self, actor: int, t: float) -> tuple[float, str, str] | None:
         """Return somebody's last manoeuvre up to t."""
@@ -171,6 +184,8 @@ class Story:
         if hit is None or self.ego not in (hit[H["a"]], hit[H["b"]]):
             return ""
         own, other = ("a", "b") if hit[H["a"]] == self.ego else ("b", "a")
+        if self._from_behind(hit):
+            return f"{self.names[hit[H[other]]]} ran into {self.names[self.ego]} from behind"
         velocity = hit[H[f"v{other}x"]], hit[H[f"v{other}y"]]
         return motion(self.names[hit[H[other]]], velocity, hit[H[f"yaw_{own}"]])
 

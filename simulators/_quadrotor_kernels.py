@@ -496,7 +496,7 @@ def meet(a: int, b: int, pair: int, y: FloatArray, old: FloatArray, p: FloatArra
         apart = -reach + sqrt((y[a, 0] - y[b, 0]) ** 2 + (y[a, 1] - y[b, 1]) ** 2 + (y[a, 2] - y[b, 2]) ** 2)
         if apart < q[APART]:
             q[APART], q[T_APART] = max(apart, 0.0), t + H
-        if apart < g[SEPARATION] and q[LOST] == 0.0:
+        if g[SEPARATION] > 0.0 and apart < g[SEPARATION] and q[LOST] == 0.0:
             q[LOST] = 1.0
             tell(events, count, r, t + H, E_SEPARATION, a, b)[4] = apart
     s = meeting(old[a], y[a], old[b], y[b], reach)

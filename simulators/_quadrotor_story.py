@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import degrees, inf
 from typing import TYPE_CHECKING, Any
 
+from mischance.labelling import label_row
 from mischance.truth import EVENTS, LABELS, Column
 
 if TYPE_CHECKING:
@@ -168,7 +169,6 @@ class Story:
 
     def labels(self, role_of: Mapping[str, str]) -> dict[str, list[Any]]:
         """Return the labels of the run's faults and of what came of them, as columns."""
-        nan = float("nan")
         rows: list[tuple[Any, ...]] = []
         numbers: dict[str, int] = {}
         for fault in self.faults:
@@ -177,8 +177,10 @@ class Story:
             role = role_of.get(fault.kind, "fault")
             path = f"fault/{part}/{fault.kind}" if role == "fault" else f"innocent/{part}/{fault.kind}"
             rows.append(
-                (f"{fault.target}:{number}", path, fault.target, fault.onset, nan, nan, fault.end, nan, fault.severity,
-                 json.dumps([fault.fault_id]), role, "")
+                label_row(
+                    f"{fault.target}:{number}", path, fault.target, cause=fault.onset, end=fault.end,
+                    severity=fault.severity, causes=[fault.fault_id], role=role,
+                )
             )  # fmt: skip
         count: dict[str, int] = {}
         for t, event, kind, who, _ in self.happened:
@@ -187,7 +189,8 @@ class Story:
             number = count[kind] = count.get(kind, -1) + 1
             causes = [event, *(fault.fault_id for fault in self._suspects(t, who) if fault.kind not in INNOCENT)]
             path = {"contact": "event/collision"}.get(kind, f"event/{kind}")
-            rows.append((f"{kind}:{number}", path, who[0], t, nan, nan, t, nan, 1.0, json.dumps(causes), "event", ""))
+            name = f"{kind}:{number}"
+            rows.append(label_row(name, path, who[0], cause=t, end=t, severity=1.0, causes=causes, role="event"))
         rows.sort(key=lambda row: (row[3], row[0]))
         return dict(zip(LABELS, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
+from mischance.labelling import label_row
 from mischance.truth import LABELS
 
 from ._warehouse_crowd import Person
 from ._warehouse_dispatch import Agv
 from ._warehouse_motion import demands, nearest
-from ._warehouse_tables import columns, label
+from ._warehouse_tables import columns
 
 if TYPE_CHECKING:
     from mischance.truth import Fault
@@ -110,7 +111,7 @@ class Judge:
             "event": contact is not None,
             "margin": -impact if contact else min(least, FAR),
             "verdict": verdict,
-            "reason": self._reason(least),
+            "reason": self._reason(least, end),
         }
 
     def _lateness(self, end: float) -> float:
@@ -118,7 +119,12 @@ class Judge:
             return nan
         return max([self.slowest, *(end - t for t in self.waiting.values())]) / self.due
 
-    def _reason(self, least: float) -> str:
+    def _hurry(self, end: float) -> str:
+        if self.due is None:
+            return ""
+        return f"; the slowest order took {100.0 * self._lateness(end):.0f} % of the time that it had"
+
+    def _reason(self, least: float, end: float) -> str:
         contact = self.contact
         if contact is None:
             if self.late:
@@ -126,13 +132,12 @@ class Judge:
                 text = f"order{number} was not done when it was due at {t:.2f} s"
                 return f"{text}: " + " and ".join(f"{f.kind} of {f.target}" for f in causes) if causes else text
             if least == inf:
-                return "nobody came near"
+                return "nobody came near" + self._hurry(end)
             close = min(self.pairs, key=lambda pair: (self.pairs[pair], pair))
-            return (
-                " and ".join(name.partition("/")[0] for name in close)
-                + f" came within {least:.2f} m"
-                + (f"; somebody in the way took {100.0 * self.threat:.0f} % of the brakes" if self.threat > 0 else "")
-            )
+            text = " and ".join(name.partition("/")[0] for name in close) + f" came within {least:.2f} m"
+            if self.threat > 0.0:
+                text += f"; somebody in the way took {100.0 * self.threat:.0f} % of the brakes"
+            return text + self._hurry(end)
         text = f"{contact.a} touched {contact.b} at {contact.t:.2f} s, closing at {contact.impact:.2f} m/s"
         if contact.causes:
             return f"{text}: " + " and ".join(f"{fault.kind} of {fault.target}" for fault in contact.causes)
@@ -148,13 +153,28 @@ class Judge:
             if fault.onset <= end:
                 path = f"fault/{fault.target.split('.')[-1]}/{fault.kind}"
                 name, causes = f"{fault.target}:{number}", [fault.fault_id]
-                rows.append(label(name, path, fault.target, fault.onset, fault.end, fault.severity, causes, "fault"))
+                rows.append(
+                    label_row(
+                        name, path, fault.target, cause=fault.onset, end=fault.end, severity=fault.severity,
+                        causes=causes, role="fault",
+                    )
+                )  # fmt: skip
         if self.contact:
             it = self.contact
             causes = [it.event_id, *(fault.fault_id for fault in it.causes)]
-            rows.append(label("contact:0", "event/contact", it.a, it.t, it.t, it.impact, causes, "event"))
+            rows.append(
+                label_row(
+                    "contact:0", "event/contact", it.a, cause=it.t, end=it.t, severity=it.impact, causes=causes,
+                    role="event",
+                )
+            )  # fmt: skip
         for k, (t, number, event_id, faulty) in enumerate(self.late):
             causes = [event_id, *(fault.fault_id for fault in faulty)]
-            rows.append(label(f"late_order:{k}", "event/late_order", f"order{number}", t, t, 1.0, causes, "event"))
+            rows.append(
+                label_row(
+                    f"late_order:{k}", "event/late_order", f"order{number}", cause=t, end=t, severity=1.0,
+                    causes=causes, role="event",
+                )
+            )  # fmt: skip
         rows.sort(key=lambda row: (row[3], row[0]))
         return columns(LABELS, rows)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from math import nan
 from typing import TYPE_CHECKING, Any
 
-from mischance.truth import LABELS, Column
+from mischance.truth import Column
 
 if TYPE_CHECKING:
     from mischance.truth import Schema
@@ -68,24 +66,3 @@ OUTCOME: Schema = {
 def columns(schema: Schema, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
     """Return rows in the schema's order as columns; no rows, no columns."""
     return dict(zip(schema, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
-
-
-def label(
-    label_id: str, path: str, target: str, cause: float, end: float, severity: float, causes: Sequence[str], role: str
-) -> tuple[Any, ...]:
-    """Return one row of labels; what the world cannot know of itself is NaN."""
-    values = {
-        "label_id": label_id,
-        "class": path,
-        "target": target,
-        "t_cause": cause,
-        "t_effect": nan,
-        "t_observable": nan,
-        "t_end": end,
-        "t_reported": nan,
-        "severity": severity,
-        "causes": json.dumps(list(causes)),
-        "role": role,
-        "twin": "",
-    }
-    return tuple(values[name] for name in LABELS)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mischance.errors import RunError
+from mischance.labelling import label_row, table_of_rows
 from mischance.truth import EVENTS, LABELS, Chunk, Column, Motion, Table
 
 from ._arm_faults import KINDS, OF, Faults
 from ._arm_measures import MEASURES, OUTCOME, SLIP, Contact, Judge
 from ._arm_model import HAND_MASS, JOINTS, G, apply, length, scale, subtract, transpose
 from ._arm_settings import Settings as ArmSettings
-from ._arm_tables import CELL_ROWS, CONTACT_ROWS, JOINT_ROWS, TOUCHED, WRENCH_ROWS, label, table
+from ._arm_tables import CELL_ROWS, CONTACT_ROWS, JOINT_ROWS, TOUCHED, WRENCH_ROWS
 
 if TYPE_CHECKING:
     from mischance.randomness import Streams
@@ -270,6 +271,8 @@ class Arm:
                 judge.asked, judge.stop_cause = t, self._monitor.cause
                 self._stopping = True
         elif news == "cleared":
+            if judge.stop_time != judge.stop_time:  # it never came to a standstill: the next demand counts anew
+                judge.asked, judge.stop_distance, self._stopping = inf, 0.0, False
             self._add(t, "resumed", "monitor", self._told.get("stop", ""))
 
     # -- what happened --------------------------------------------------------------------------------------------
@@ -318,32 +321,29 @@ class Arm:
             numbers[fault.target] += 1
             part = "joint" if fault.target.startswith("joint") else fault.target
             rows.append(
-                label(
-                    f"{fault.target}:{number}",
-                    f"fault/{part}/{fault.kind}",
-                    fault.target,
-                    fault.onset,
-                    fault.end,
-                    fault.severity,
-                    [fault.fault_id],
-                    "fault",
+                label_row(
+                    f"{fault.target}:{number}", f"fault/{part}/{fault.kind}", fault.target, cause=fault.onset,
+                    end=fault.end, severity=fault.severity, causes=[fault.fault_id], role="fault",
                 )
-            )
+            )  # fmt: skip
         for number, contact in enumerate(self._judge.contacts):
             kind = "collision" if contact.name == "fixture" else "contact"
             causes = [cause for cause in (contact.event_id, contact.parent, *contact.faults) if cause]
             rows.append(
-                label(
-                    f"{kind}:{number}", f"event/{kind}", contact.name, contact.t, contact.last, contact.peak, causes,
-                    "event",
+                label_row(
+                    f"{kind}:{number}", f"event/{kind}", contact.name, cause=contact.t, end=contact.last,
+                    severity=contact.peak, causes=causes, role="event",
                 )
             )  # fmt: skip
         if self._judge.t_dropped < inf:
             t = self._judge.t_dropped
             causes = [fault.fault_id for fault in self._faults.acting(t)]
-            rows.append(label("drop:0", "event/drop", "box", t, t, self._judge.slip, causes, "event"))
+            slip = self._judge.slip
+            rows.append(
+                label_row("drop:0", "event/drop", "box", cause=t, end=t, severity=slip, causes=causes, role="event")
+            )
         rows.sort(key=lambda row: (row[3], row[0]))
-        return table(LABELS, rows)
+        return table_of_rows(LABELS, [rows])
 
     # -- columns --------------------------------------------------------------------------------------------------
 
@@ -391,12 +391,12 @@ class Arm:
             end=end,
             ends=np.array([end]),
             over=np.array([self._over]),
-            events=table(EVENTS, self._events),
+            events=table_of_rows(EVENTS, [self._events]),
             tables={
-                "joints": table(JOINT_ROWS, self._joints),
-                "cell": table(CELL_ROWS, self._cells),
-                "wrench": table(WRENCH_ROWS, self._wrenches),
-                "contacts": table(CONTACT_ROWS, self._contacts),
+                "joints": table_of_rows(JOINT_ROWS, [self._joints]),
+                "cell": table_of_rows(CELL_ROWS, [self._cells]),
+                "wrench": table_of_rows(WRENCH_ROWS, [self._wrenches]),
+                "contacts": table_of_rows(CONTACT_ROWS, [self._contacts]),
             },
             motion=Motion(self._bodies, steps / RATE, state[..., :7].copy(), state[..., 7:].copy()),
             scenes=(self._scene,),

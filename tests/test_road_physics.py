@@ -885,3 +885,21 @@ def test_a_window_is_the_same_alone_among_others_and_however_time_is_cut():
         ).all()
     assert rows(both.tables["contacts"], 1) == rows(whole.tables["contacts"])
     assert {row["actor"] for row in rows(whole.tables["actors"]) if row["hit"]} == {0, 1, 2}
+
+
+# -- the story in words ------------------------------------------------------------------------------------------------
+
+
+def test_the_reason_names_what_the_ego_slid_on_and_who_ran_into_it():
+    patch = {"start": 30.0, "end": 90.0, "friction": 0.1}
+    tree = {"road": {"patches": [patch]}, "actors": {"ego": {"speed": 20.0, "behaviour": [brake(1.0, 6.0)]}, "stands": {
+        "speed": 0.0, "station": 70.0}}}  # fmt: skip
+    world, chunk = drive(tree)
+    assert "ego came onto friction 0.10 at 1.5" in outcome(world)["reason"]
+    change = next(row for row in rows(chunk.events) if row["kind"] == "friction_change")
+    assert (change["subject"], change["t"]) == ("ego", pytest.approx(1.52, abs=0.03))
+    tail = {"speed": 20.0, "gap": -15.0, "behaviour": [brake(2.0, 4.0)]}
+    world, _ = drive({"actors": {"ego": {"speed": 20.0, "behaviour": [brake(1.0, 8.0)]}, "tail": tail}})
+    assert outcome(world)["reason"].startswith("collision: ego braked with 8.0 m/s2 at 1.00 s")
+    world, _ = drive({"actors": {"ego": {"speed": 10.0}, "tail": {**tail, "speed": 25.0}}})
+    assert outcome(world)["reason"].startswith("collision: tail ran into ego from behind")
