@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mischance._animation_shapes import Part
 from mischance.truth import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One body on the story's clock; arrays (n,), NaN where it is not there."""
+    """One body on the story's clock; arrays (n,), NaN where it is not there.
+
+    `parts` is what it looks like from above, in its own frame; `speed` is negative where it goes backwards.
+    """
 
     name: str
     kind: str
@@ -17,6 +21,7 @@ class Body:
     length: float
     width: float
     disc: bool
+    parts: tuple[Part, ...]
     x: FloatArray
     y: FloatArray
     yaw: FloatArray
@@ -26,31 +31,63 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Where and when two bodies met."""
+    """Where and when two bodies met, and what they did to each other; empty or NaN where nobody wrote it down.
+
+    `normal` points from the first to the second of `who`; `impulse` is what the second received [N s].
+    """
 
     t: float
     x: float
     y: float
     who: tuple[str, ...]
+    normal: tuple[float, float] | None = None
+    impulse: tuple[float, float] | None = None
+    words: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a body means to go from a time until another: points (n, 2) [m], in the direction of travel."""
+
+    who: str
+    start: float
+    end: float
+    points: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment of the list: an event, or a time that a label gives. `kind`: event, contact, fault or label."""
+    """A moment of the list: an event, or a time that a label gives. `kind`: event, contact, fault or label.
+
+    `cause` is the place in the list of what brought it about; -1 where nothing is said.
+    """
 
     t: float
     kind: str
     title: str
     words: str
     end: float = float("nan")
+    cause: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line on the ground, or the outline of an area, patch or obstacle; points (n, 2) [m]."""
+    """A line on the ground, or the outline of an area, patch or obstacle; points (n, 2) [m].
+
+    `friction` is that of a patch, NaN elsewhere.
+    """
 
     kind: str
     points: FloatArray
+    friction: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Bodies that hang together, as the links of an arm do: drawn as one line through them, this wide [m]."""
+
+    who: tuple[str, ...]
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +122,7 @@ class Story:
     contacts: tuple[Contact, ...]
     marks: tuple[Mark, ...]
     road: tuple[Line, ...]
+    ways: tuple[Way, ...]
+    chains: tuple[Chain, ...]
     series: tuple[Series, ...]
     notes: tuple[str, ...]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from mischance._animation_ground import ground
-from mischance._animation_parts import Body, Contact, Story
-from mischance._animation_strip import nearness, series
+from mischance._animation_contacts import contact_times, contacts_of, kicks_of, through
+from mischance._animation_ground import CARRIED, chains, ground, inside
+from mischance._animation_parts import Body, Contact, Line, Series, Story
+from mischance._animation_shapes import silhouette
+from mischance._animation_strip import nearness, series, stored
 from mischance._animation_tables import Track, rows, tracks
-from mischance._animation_words import details_of, moments, values
+from mischance._animation_ways import ways
+from mischance._animation_words import moments, values
+from mischance.arrow import units
 from mischance.errors import DatasetError
 from mischance.opening import Dataset
 from mischance.truth import AnyArray, FloatArray
@@ -33,37 +38,48 @@ def story(path: Path, run: int, frames: int) -> Story:
     scenario: dict[str, Any] = yaml.safe_load((path / "scenario.yaml").read_text(encoding="utf-8")) or {}
     facts = _facts(dataset, run)
     coarse, fine = tracks(dataset, run, scenario)
+    linked = chains(scenario, [track.name for track in coarse])
+    if linked:  # of an arm, what it carries is what the run is about
+        coarse.sort(key=lambda track: any(track.name in chain.who for chain in linked) or track.name != CARRIED)
     events, labels = rows(dataset, "events", run), rows(dataset, "labels", run)
     notes: list[str] = []
     hits = rows(dataset, "truth/contacts", run)
-    times = _contact_times(hits, events)
+    times = contact_times(hits, events)
     t = _clock(coarse, fine, times, frames, notes)
     finer = {track.name: track for track in fine}
-    placed = [_on(t, track, finer.get(track.name, track)) for track in coarse]
+    met = kicks_of(hits)
+    placed = [
+        _on(t, track, finer[track.name] if track.name in finer else through(track, met.get(track.name, ())))
+        for track in coarse
+    ]
     near = [nearness(placed[0], other) for other in placed[1:]]
     if len(placed) > BODIES:
         notes.append(f"{BODIES} of {len(placed)} bodies are shown: those that came nearest to {placed[0].name}")
         best = np.argsort([np.fmin.reduce(d, initial=np.inf) for d in near], kind="stable")[: BODIES - 1]
         keep = sorted(best.tolist())
         placed, near = [placed[0], *(placed[i + 1] for i in keep)], [near[i] for i in keep]
-    contacts = _contacts(hits, events, t, placed)
+    contacts = contacts_of(hits, events, t, placed)
     partner = _partner(placed, near, contacts)
     bodies = tuple(
-        Body(p.name, p.kind, "ego" if i == 0 else "partner" if i == partner else "other",
-             p.length, p.width, p.disc, p.x, p.y, p.yaw, p.speed, p.acceleration)
+        Body(p.name, p.kind, "ego" if i == 0 else "partner" if i == partner else "other", p.length, p.width, p.disc,
+             silhouette(p.kind, p.length, p.width, p.disc), p.x, p.y, p.yaw, p.speed, p.acceleration)
         for i, p in enumerate(placed)
     )  # fmt: skip
     marks = moments(events, labels)
     if len(marks) > MARKS:
         notes.append(f"{MARKS} of {len(marks)} moments are listed: the first ones")
-    friction = _number(facts.get("friction"), (scenario.get("simulator") or {}).get("friction"))
+        marks = tuple(replace(mark, cause=mark.cause if mark.cause < MARKS else -1) for mark in marks[:MARKS])
+    road = ground(scenario, facts, dataset, run, placed)
+    known = _number(facts.get("friction"), (scenario.get("simulator") or {}).get("friction"))
+    strip = _signals(dataset, run, t) if linked else ()
+    strip = strip or series(t, placed, bodies, partner, contacts, _friction(t, placed[0], known, road, labels))
+    planned = ways(rows(dataset, "truth/paths", run), [placed[0], *([placed[partner]] if partner else [])], contacts)
     drawn, measures = values(facts, scenario, dataset)
     wanted = scenario.get("event") or {}
     return Story(
         str(scenario.get("name", path.name)), str(scenario.get("about") or ""), int(scenario.get("seed") or 0), run,
         str(wanted.get("name") or "event"), bool(facts.get("event", False)), str(facts.get("verdict") or ""),
-        str(facts.get("reason") or ""), drawn, measures, t, bodies, contacts, marks[:MARKS],
-        ground(scenario, facts, dataset, run, placed), series(t, placed, bodies, partner, contacts, friction),
+        str(facts.get("reason") or ""), drawn, measures, t, bodies, contacts, marks, road, planned, linked, strip,
         tuple(notes),
     )  # fmt: skip
 
@@ -83,14 +99,6 @@ def _facts(dataset: Dataset, run: int) -> dict[str, Any]:
 
 
 # -- the clock, and everybody on it ------------------------------------------------------------------------------
-
-
-def _contact_times(hits: Mapping[str, AnyArray], events: Mapping[str, AnyArray]) -> FloatArray:
-    if hits and len(hits["t"]):
-        return np.unique(hits["t"].astype(np.float64))
-    if not events:
-        return np.zeros(0)
-    return np.unique(events["t"][events["kind"] == "contact"].astype(np.float64))
 
 
 def _clock(
@@ -137,33 +145,40 @@ def _partner(placed: Sequence[Track], near: Sequence[FloatArray], contacts: Sequ
     return 1 + int(np.argmin([np.fmin.reduce(d, initial=np.inf) for d in near])) if near else 0
 
 
-# -- contacts, events, labels --------------------------------------------------------------------------------------
-
-
-def _contacts(
-    hits: Mapping[str, AnyArray], events: Mapping[str, AnyArray], t: FloatArray, placed: Sequence[Track]
-) -> tuple[Contact, ...]:
-    found = []
-    if hits and {"a", "b", "x", "y"} <= set(hits):
-        ids = hits["event_id"] if "event_id" in hits else np.arange(len(hits["t"]))
-        _, firsts = np.unique(ids.astype(str), return_index=True)  # leaning on each other: the same contact goes on
-        for i in np.sort(firsts).tolist():
-            pair = (str(hits["a"][i]), str(hits["b"][i]))
-            found.append(Contact(float(hits["t"][i]), float(hits["x"][i]), float(hits["y"][i]), pair))
-        return tuple(found)
-    by_name = {track.name: track for track in placed}
-    for i in np.flatnonzero(events["kind"] == "contact").tolist() if events else ():
-        details = details_of(events["details"][i])
-        who = tuple(name for name in (str(events["subject"][i]), str(details.get("with", ""))) if name in by_name)
-        if who:
-            when = float(events["t"][i])
-            x, y = (float(np.mean([np.interp(when, t, getattr(by_name[name], axis)) for name in who])) for axis in "xy")
-            found.append(Contact(when, x, y, who))
-    return tuple(found)
-
-
 # -- values, road, strip --------------------------------------------------------------------------------------------
 
 
 def _number(*candidates: object) -> float | None:
     return next((float(c) for c in candidates if isinstance(c, int | float | np.floating) and np.isfinite(c)), None)
+
+
+def _friction(
+    t: FloatArray, ego: Track, known: float | None, road: Sequence[Line], labels: Mapping[str, AnyArray]
+) -> FloatArray | None:
+    """Return the friction below the first body over time: its patch's, a fault's, else the road's; None if unknown."""
+    if known is None:
+        return None
+    found = np.full(len(t), known)
+    for line in road:
+        if np.isfinite(line.friction):
+            found[inside(line.points, ego.x, ego.y)] = line.friction
+    for i in range(len(labels["t_cause"]) if labels else 0):
+        named = str(labels["class"][i]).endswith("/friction") and str(labels["target"][i]) in ("road", "ego.tyre")
+        if named and np.isfinite(labels["severity"][i]):
+            end = float(labels["t_end"][i])
+            within = (t >= labels["t_cause"][i]) & (t < (end if end > labels["t_cause"][i] else np.inf))
+            found[within] = labels["severity"][i]
+    return found
+
+
+def _signals(dataset: Dataset, run: int, t: FloatArray) -> tuple[Series, ...]:
+    """Return a world's own signals: of a table of truth that has numbers over time and no name in it."""
+    candidates: list[Mapping[str, AnyArray]] = []
+    facts: dict[str, str] = {}
+    for path in (path for path in dataset.tables() if path.startswith("truth/") and path != "truth/motion"):
+        table = rows(dataset, path, run)
+        texts = [name for name, values in table.items() if values.dtype == object]
+        if "t" in table and len(table["t"]) > 1 and (np.diff(table["t"]) > 0.0).all() and not texts:
+            candidates.append(table)
+            facts |= {name: unit for name, (unit, _) in units(dataset.arrow(path, runs=run).schema).items()}
+    return stored(candidates, facts, t)

@@ -19,9 +19,12 @@ _MOTION = "truth/motion"
 # Length and width [m] where neither a table nor the scenario says them: what is usual for such a body.
 _USUAL = {
     "car": (4.5, 1.8), "truck": (10.0, 2.5), "van": (5.5, 2.0), "bus": (12.0, 2.5), "motorcycle": (2.2, 0.8),
-    "cyclist": (1.8, 0.6), "pedestrian": (0.5, 0.6), "child": (0.35, 0.4), "debris": (0.8, 0.6), "occluder": (4.5, 1.8),
+    "cyclist": (1.8, 0.6), "pedestrian": (0.5, 0.6), "child": (0.35, 0.4), "animal": (1.5, 0.5), "debris": (0.8, 0.6), "occluder": (4.5, 1.8),
 }  # fmt: skip
-DISC = 0.3  # radius of a body whose size nobody knows [m]
+DISC = 0.3  # radius of a body whose size nobody knows [m], or less where everything is small
+_SMALL = 0.012  # of the extent of the whole run: a body of unknown size is drawn no larger
+# Where the settings of a world hold the radius of all bodies of one kind.
+_RADII = {"agv": ("fleet", "radius"), "person": ("people", "radius")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,21 @@ def tracks(dataset: Dataset, run: int, scenario: Mapping[str, Any]) -> tuple[lis
             f"{dataset.path / 'preview.png'} shows what the dataset holds",
         )
     order = sorted(found, key=lambda name: (name != "ego", list(found).index(name)))
-    bodies = [found[name] for name in order]
+    bodies = _sized([found[name] for name in order])
     return bodies, [
         replace(fine[body.name], length=body.length, width=body.width, disc=body.disc, kind=body.kind)
         for body in bodies
         if body.name in fine
     ]
+
+
+def _sized(bodies: list[Track]) -> list[Track]:
+    """Return the bodies with those of unknown size no larger than fits the picture."""
+    spots = np.concatenate([np.stack([track.x, track.y], axis=1) for track in bodies])
+    spots = spots[np.isfinite(spots).all(axis=1)]
+    extent = float(np.ptp(spots, axis=0).max()) if len(spots) else 0.0
+    size = 2.0 * min(DISC, _SMALL * extent) if extent > 0.0 else 2.0 * DISC
+    return [replace(body, length=size, width=size) if body.length == 0.0 else body for body in bodies]
 
 
 def columns(table: Any) -> dict[str, AnyArray]:
@@ -102,17 +114,23 @@ def _of_table(dataset: Dataset, path: str, run: int, scenario: Mapping[str, Any]
     import pyarrow.parquet as pq
 
     first = next(iter(sorted((dataset.path / path).glob("*.parquet"))))
-    names = set(pq.read_schema(first).names)
+    schema = pq.read_schema(first)
+    names = set(schema.names)
     if not {"t", "x", "y"} <= names or "event_id" in names or {"a", "b"} <= names:
         return
+    word = path.rpartition("/")[2]
+    if word in ("contacts", "paths", "lanes"):
+        return  # where something happened, or lies
     table = rows(dataset, path, run)
     if not len(table["t"]):
         return
-    key = next((name for name in (*_KEYS, path.rpartition("/")[2].removesuffix("s")) if name in names), None)
+    key = next((name for name in (*_KEYS, word.removesuffix("s")) if name in names), None)
     if key is None:
         if names & {"yaw", "speed", "vx", "z"}:
-            yield _track(path.rpartition("/")[2], table, scenario)
+            yield _track(word, table, scenario)
         return
+    if table[key].dtype != object and not names & {"yaw", "speed", "vx", "z"}:
+        return  # numbers of orders, tickets …: what is done with them, and where, is no body's motion
     who = table[key].astype(str)
     _, order = np.unique(who, return_index=True)
     for name in who[np.sort(order)].tolist():
@@ -142,7 +160,7 @@ def _track(name: str, table: Mapping[str, AnyArray], scenario: Mapping[str, Any]
         q = [column(part) for part in ("qx", "qy", "qz", "qw")]
         yaw = zeros() if any(part is None for part in q) else _yaw(*q)  # type: ignore[arg-type]
     acceleration = column("acceleration", "ax")
-    kind, length, width, disc = _shape(name, column("length"), column("width"), scenario)
+    kind, length, width, disc = _shape(name, table.get("category"), column("length"), column("width"), scenario)
     return Track(
         name, kind, length, width, disc, t, x, y, zeros() if z is None else z, np.unwrap(yaw), speed,
         _slope(speed, t) if acceleration is None else acceleration, vx, vy,
@@ -163,14 +181,20 @@ def _yaw(qx: FloatArray, qy: FloatArray, qz: FloatArray, qw: FloatArray) -> Floa
 
 
 def _shape(
-    name: str, length: FloatArray | None, width: FloatArray | None, scenario: Mapping[str, Any]
-) -> tuple[str, float, float, bool]:
-    """Return kind, length, width, and whether it is round: from columns, the scenario, or what is usual."""
+    name: str, category: AnyArray | None, length: FloatArray | None, width: FloatArray | None,
+    scenario: Mapping[str, Any],
+) -> tuple[str, float, float, bool]:  # fmt: skip
+    """Return kind, length, width, and whether it is round: from columns, the scenario, or what is usual.
+
+    Both sizes are 0 where nobody knows them.
+    """
     simulator = scenario.get("simulator") or {}
     actors = simulator.get("actors") or {}
     said = actors.get(name) if isinstance(actors, Mapping) else None
     said = said if isinstance(said, Mapping) else {}
     kind = str(said.get("body") or said.get("kind") or "")
+    if category is not None and len(category) and isinstance(category[0], str):
+        kind = category[0]
     usual = _USUAL.get(kind)
     sizes = []
     for axis, (column, key) in enumerate(((length, "length"), (width, "width"))):
@@ -186,5 +210,8 @@ def _shape(
     if len(sizes) < 2 and isinstance(radius, int | float):
         return kind or "drone", 2.0 * radius, 2.0 * radius, True
     if len(sizes) < 2:
-        return kind, 2.0 * DISC, 2.0 * DISC, True
+        part, key = _RADII.get(kind, ("", ""))
+        radius = (simulator.get(part) or {}).get(key) if part else None
+        size = 2.0 * radius if isinstance(radius, int | float) else 0.0
+        return kind, size, size, True
     return kind, sizes[0], sizes[1], False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,35 +18,48 @@ from mischance.truth import AnyArray
 _UNITS = {
     "gap": "m", "distance": "m", "height": "m", "speed": "m/s", "delta_v": "m/s", "acceleration": "m/s²",
     "deceleration": "m/s²", "thw": "s", "ttc": "s", "takes": "s", "impulse": "N s", "energy_lost": "J", "force": "N",
+    "radius": "m", "angle": "rad",
 }  # fmt: skip
 
 
 def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> tuple[Mark, ...]:
-    """Return events and the times of labels, in order of time."""
-    marks: list[Mark] = []
+    """Return events and the times of labels, in order of time, each with its cause."""
+    marks: list[tuple[Mark, str, Sequence[str]]] = []  # with its own id, and those of its causes
     titles: dict[str, str] = {}
     for i in range(len(events["t"]) if events else 0):
         kind, subject = str(events["kind"][i]).replace("_", " "), str(events["subject"][i])
         title = f"{subject}: {kind}" if subject else kind
-        titles[str(events["event_id"][i])] = title
+        identity, parent = str(events["event_id"][i]), str(events["parent_id"][i]) if "parent_id" in events else ""
+        titles[identity] = title
         family = "contact" if kind == "contact" else "event"
-        marks.append(Mark(float(events["t"][i]), family, title, _said(details_of(events["details"][i]))))
+        mark = Mark(float(events["t"][i]), family, title, _said(details_of(events["details"][i])))
+        marks.append((mark, identity, [parent]))
+    planned: dict[str, str] = {}  # a planned fault's id -> the label that tells of it
     for i in range(len(labels["t_cause"]) if labels else 0):
         causes = _causes(labels["causes"][i])
         path, target = str(labels["class"][i]), str(labels["target"][i])
-        role = str(labels["role"][i])
-        by = [titles[cause] for cause in causes if cause in titles and not titles[cause].endswith(": contact")]
+        role, identity = str(labels["role"][i]), str(labels["label_id"][i])
+        by = [cause for cause in causes if not titles.get(cause, "").endswith(": contact")]
+        if role == "fault":
+            planned |= {cause: identity for cause in causes if cause not in titles}
         words = [f"severity {labels['severity'][i]:.3g}"] if np.isfinite(labels["severity"][i]) else []
-        words += [f"caused by {', '.join(by)}"] if by else []
         title = f"{path} · {target}"
         start, end = float(labels["t_cause"][i]), float(labels["t_end"][i])
         family = "fault" if role == "fault" or path.startswith("fault") else "label"
         lasting = end if end > start else float("nan")
-        marks.append(Mark(start, family, title, "; ".join([f"label: {role or 'cause'}", *words]), lasting))
+        said = "; ".join([f"label: {role or 'cause'}", *words])
+        marks.append((Mark(start, family, title, said, lasting), identity, by))
         for column, said in (("t_effect", "first effect"), ("t_observable", "observable from here")):
             if np.isfinite(labels[column][i]):
-                marks.append(Mark(float(labels[column][i]), family, title, f"label: {said}"))
-    return tuple(sorted((mark for mark in marks if np.isfinite(mark.t)), key=lambda mark: mark.t))
+                marks.append((Mark(float(labels[column][i]), family, title, f"label: {said}"), "", [identity]))
+    known = sorted((one for one in marks if np.isfinite(one[0].t)), key=lambda one: one[0].t)
+    places = {identity: n for n, (_, identity, _) in reversed(list(enumerate(known))) if identity}
+    places |= {cause: places[identity] for cause, identity in planned.items() if identity in places}
+    found = []
+    for n, (mark, _, parents) in enumerate(known):
+        first = next((places[cause] for cause in parents if places.get(cause, n) != n), -1)
+        found.append(replace(mark, cause=first))
+    return tuple(found)
 
 
 def details_of(text: object) -> dict[str, Any]:
@@ -70,7 +84,11 @@ def _said(details: Mapping[str, Any], unit: str = "") -> str:
         if value in ([], {}, ""):
             continue
         unit_ = unit or _UNITS.get(name.rpartition("_")[2] if name not in _UNITS else name, "")
-        inner = _said(value, unit_) if isinstance(value, dict) else f"{_plain(value)} {unit_}".rstrip()
+        if unit_ == "rad" and isinstance(value, int | float) and math.isfinite(value):
+            value, unit_ = math.degrees(value), "°"  # noqa: PLW2901
+        inner = (
+            _said(value, unit_) if isinstance(value, dict) else f"{_plain(value)} {unit_}".rstrip().replace(" °", "°")
+        )
         parts.append(f"{name.replace('_', ' ')} {inner}")
     text = ", ".join(parts)
     return text if len(text) <= 200 else text[:199] + "…"
@@ -85,7 +103,7 @@ def _plain(value: object) -> str:
         number = float(value)
         if math.isinf(number):
             return "∞" if number > 0.0 else "−∞"
-        return f"{number:.0f}" if 1e4 <= abs(number) < 1e9 else f"{number:.4g}"
+        return f"{number:.0f}" if 1e4 <= abs(number) < 1e9 else f"{number:.4g}".replace("-", "−", 1)
     return str(value)
 
 
@@ -101,7 +119,7 @@ def values(
         if value is None or str(value) == "nan" or name in ("run", "event", "verdict", "reason", "digest"):
             continue
         unit = facts_of_units.get(name, "")
-        text = f"{_plain(value)} {unit}".strip()
+        text = f"{_plain(value)} {unit.replace('m/s2', 'm/s²').replace('m/s3', 'm/s³')}".strip()
         if unit == "m/s" and np.isfinite(value):
             text += f" ({value * 3.6:.0f} km/h)"
         (drawn if name in vary else measures).append((name, text))

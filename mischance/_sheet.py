@@ -61,3 +61,20 @@ def read_image(path: Path, *, raw: bool = False) -> AnyArray:
     if image is None:
         raise DatasetError(f"the image {str(path)!r} cannot be read", "`mischance verify` names what is damaged")
     return image
+
+
+def shown_runs(runs: Columns, candidates: list[int], most: int) -> list[int]:
+    """Return up to `most` runs: those with the event first, then the nearest to it; a fourth of the room is for those.
+
+    Args:
+        runs: columns of the table `runs`, of one file.
+        candidates: runs that can be shown.
+        most: how many are wanted.
+    """
+    facts = {name: runs[name].tolist() for name in ("run", "event", "margin") if name in runs}
+    happened = dict(zip(facts.get("run", []), facts.get("event", []), strict=False))
+    margin = dict(zip(facts.get("run", []), facts.get("margin", []), strict=False))
+    rare = [run for run in candidates if happened.get(run)]
+    usual = sorted((run for run in candidates if not happened.get(run)), key=lambda run: (margin.get(run, 0.0), run))
+    chosen = rare[: most - max(1, most // 4)] if usual else rare[:most]
+    return chosen + usual[: most - len(chosen)]

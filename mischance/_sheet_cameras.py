@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mischance._canvas import ALARM, FAINT, GOOD, INK, LINE, PALETTE, Canvas, Color
-from mischance._sheet import GAP, MARGIN, WIDTH, Columns, of_run, read_image, table, title
+from mischance._sheet import GAP, MARGIN, WIDTH, Columns, of_run, read_image, shown_runs, table, title
 from mischance.errors import DatasetError
 from mischance.truth import AnyArray
 
@@ -30,7 +30,7 @@ def cameras(dataset: Path, sensor: str) -> Canvas:
     images = table(dataset / "labels" / sensor / "images")
     labels = table(dataset / "labels")
     found = {int(path.name): sorted(path.glob("*.png")) for path in sorted((home / "frames").iterdir())}
-    shown = _shown_runs(runs, [run for run, files in found.items() if files])
+    shown = shown_runs(runs, [run for run, files in found.items() if files], ROWS)
     if not shown:
         raise DatasetError(f"sensor {sensor!r} has no images in {str(dataset)!r}")
     thumb = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) // COLUMNS
@@ -174,14 +174,3 @@ def _instance_colors(raw: AnyArray, inks: Mapping[int, Color]) -> AnyArray:
             palette[instance] = ink
     colored: AnyArray = palette[raw]
     return colored
-
-
-def _shown_runs(runs: Columns, candidates: list[int]) -> list[int]:
-    """Return up to ROWS runs: those with the event first, then the nearest to it; room is left for one without."""
-    facts = {name: runs[name].tolist() for name in ("run", "event", "margin") if name in runs}
-    happened = dict(zip(facts.get("run", []), facts.get("event", []), strict=False))
-    margin = dict(zip(facts.get("run", []), facts.get("margin", []), strict=False))
-    rare = [run for run in candidates if happened.get(run)]
-    usual = sorted((run for run in candidates if not happened.get(run)), key=lambda run: (margin.get(run, 0.0), run))
-    chosen = rare[: ROWS - 1] if usual else rare[:ROWS]
-    return chosen + usual[: ROWS - len(chosen)]

@@ -8,7 +8,8 @@
   const moments = [...document.querySelectorAll(".moment")];
   const ego = data.bodies[0];
   const LEFT = 58, RIGHT = 14, TRAIL = 4, FLASH = 0.45;
-  let now = first, playing = false, before = 0, zoom = 1, pan = [0, 0], ink = {};
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  let now = first, playing = false, before = 0, zoom = 1, pan = [0, 0], ink = {}, pointed = -1;
 
   // -- time -----------------------------------------------------------------------------------------------------
   const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
@@ -38,7 +39,9 @@
     $("play").textContent = "Pause"; $("play").setAttribute("aria-label", "Pause");
     requestAnimationFrame(tick);
   }
-  function pause() { playing = false; $("play").textContent = "Play"; $("play").setAttribute("aria-label", "Play"); }
+  function pause() {
+    playing = false; $("play").textContent = "Play"; $("play").setAttribute("aria-label", "Play");
+  }
   const toggle = () => { if (playing) pause(); else play(); draw(); };
   function tick(stamp) {
     if (!playing) return;
@@ -59,23 +62,31 @@
   }
   const reach = (body) => Math.hypot(body.length, body.width) / 2;
   const whole = bounds(data.bodies.flatMap((b) => T.flatMap((_, i) => b.x[i] === null ? [] : [[b.x[i], b.y[i], reach(b)]])));
+  const partner = data.bodies.find((b) => b.role === "partner");
   const FOLLOW = Math.max(15 * ego.length, 12 * ego.width, 4);
+  const somewhere = (body) => pose(body, now) || pose(body, T[body.x.findIndex((x) => x !== null)]);
   function camera(width, height) {
     const mode = $("view").value;
     let cx, cy, scale;
-    const fit = ([x0, x1, y0, y1]) => {
+    const most = 60 / Math.min(ego.width, 1);
+    const fit = ([x0, x1, y0, y1], least = 0, largest = most) => {
       cx = (x0 + x1) / 2; cy = (y0 + y1) / 2;
-      scale = Math.min((width - 80) / Math.max(x1 - x0, 1e-6), (height - 80) / Math.max(y1 - y0, 1e-6), 60 / Math.min(ego.width, 1));
+      scale = clamp(Math.min((width - 80) / Math.max(x1 - x0, 1e-6), (height - 80) / Math.max(y1 - y0, 1e-6)), least, largest);
     };
+    const p = somewhere(ego) || { x: 0, y: 0, yaw: 0 };
     if (mode === "run") fit(whole);
     else if (mode === "all") {
-      fit(bounds(data.bodies.flatMap((b) => { const p = pose(b, now); return p ? [[p.x, p.y, reach(b) + 2 * b.width]] : []; })));
+      fit(bounds(data.bodies.flatMap((b) => { const q = pose(b, now); return q ? [[q.x, q.y, reach(b) + 2 * b.width]] : []; })));
+    } else if (mode === "pair") { // near enough to see, wide enough to hold both, and never without the first one
+      const q = (partner && somewhere(partner)) || p, room = 1.2 * ego.length;
+      fit(bounds([[p.x, p.y, room], [q.x, q.y, room]]), 14 / ego.width * 0.5, Math.min(width / (8 * ego.length), height / (3.4 * ego.length)));
+      const half = [(width / 2 - 90) / scale, (height / 2 - 60) / scale];
+      cx = clamp(cx, p.x - half[0], p.x + half[0]); cy = clamp(cy, p.y - half[1], p.y + half[1]);
     } else {
-      const p = pose(ego, now) || pose(ego, T[ego.x.findIndex((x) => x !== null)]) || { x: 0, y: 0 };
-      scale = Math.max(width / FOLLOW, 44 / Math.max(ego.length, ego.width));
+      scale = Math.max(Math.min(width / FOLLOW, height / (5 * ego.length)), 44 / Math.max(ego.length, ego.width));
       if (scale * 3.2 * ego.width > height) scale = height / (3.2 * ego.width);
-      const ahead = data.road.length ? 0.2 * width / scale / zoom : 0;
-      cx = p.x + ahead * Math.cos(p.yaw || 0); cy = p.y + (data.road.length ? ahead * Math.sin(p.yaw || 0) : 0);
+      const ahead = data.road.length ? 0.2 / scale / zoom : 0;
+      cx = p.x + ahead * width * Math.cos(p.yaw || 0); cy = p.y + ahead * height * Math.sin(p.yaw || 0);
     }
     scale *= zoom;
     return { scale, cx: cx - pan[0] / scale, cy: cy + pan[1] / scale,
@@ -94,11 +105,17 @@
     return [c, w, h];
   }
   const AREAS = { area: "asphalt", patch: "patch", obstacle: "obstacle" };
+  const onRoad = data.road.some((line) => line.kind === "area");
   const FONT = 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
   const say = (c, text, x, y, color, { size = 12, weight = 400, align = "left" } = {}) => {
     c.font = `${weight} ${size}px ${FONT}`; c.textAlign = align; c.textBaseline = "alphabetic"; c.fillStyle = color;
     c.fillText(text, x, y);
   };
+  const wide = (c, text, { size = 12, weight = 400 } = {}) => { c.font = `${weight} ${size}px ${FONT}`; return c.measureText(text).width; };
+  function plate(c, x, y, w, h) {
+    c.globalAlpha = 0.92; c.fillStyle = ink.paper; c.beginPath(); c.roundRect(x, y, w, h, 4); c.fill(); c.globalAlpha = 1;
+    c.strokeStyle = ink.line; c.lineWidth = 1; c.stroke();
+  }
   function rounds(low, high, about) { // round numbers inside a range
     const raw = (high - low) / about, power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999), found = [];
@@ -119,13 +136,15 @@
     for (let k = Math.ceil(y0 / step); k * step <= y1; k++) { const y = Math.round(cam.y(k * step)) + 0.5; c.moveTo(0, y); c.lineTo(w, y); }
     c.stroke();
     for (const line of data.road) {
-      if (AREAS[line.kind]) { path(c, cam, line.points); c.closePath(); c.fillStyle = ink[AREAS[line.kind]]; c.fill(); }
+      if (!AREAS[line.kind]) continue;
+      path(c, cam, line.points); c.closePath(); c.fillStyle = ink[AREAS[line.kind]];
+      c.globalAlpha = line.kind === "patch" ? 0.6 : 1; c.fill(); c.globalAlpha = 1;
     }
     for (const line of data.road) {
       if (AREAS[line.kind]) continue;
       path(c, cam, line.points);
-      c.strokeStyle = line.kind === "edge" ? ink.edge : ink.paint;
-      c.lineWidth = Math.max(1, 0.16 * cam.scale);
+      c.strokeStyle = line.kind === "edge" ? (onRoad ? ink.edge : ink.fence) : ink.paint;
+      c.lineWidth = Math.max(1, (line.kind === "stop" ? 0.4 : 0.15) * cam.scale);
       // dashes of 6 m, 12 m apart, tied to the ground, so that one sees how fast the picture goes by
       c.setLineDash(line.kind === "edge" || line.kind === "stop" ? [] : [6 * cam.scale, 12 * cam.scale]);
       c.stroke();
@@ -133,16 +152,27 @@
     }
     return [xs, step];
   }
+  function patches(c, w, h, cam) { // the friction that is written on a stretch, where there is room for it
+    for (const line of data.road) {
+      if (line.friction === null) continue;
+      const seen = line.points.map(([x, y]) => [cam.x(x), cam.y(y)]);
+      const left = clamp(Math.min(...seen.map((p) => p[0])), 0, w), right = clamp(Math.max(...seen.map((p) => p[0])), 0, w);
+      const low = clamp(Math.max(...seen.map((p) => p[1])), 0, h);
+      const text = `friction ${line.friction}`, width = wide(c, text, { size: 11 });
+      if (right - left < width + 8) continue;
+      say(c, text, (left + right) / 2, Math.min(low + 14, h - 22), ink.faint, { size: 11, align: "center" });
+    }
+  }
   function scaleBar(c, w, h, cam, xs, step) {
     for (const x of xs) {
       const px = cam.x(x);
-      if (px > 26 && px < w - 40) say(c, `${x}`, px, h - 6, ink.faint, { size: 11, align: "center" });
+      if (px > 26 && px < w - 56) say(c, `${x}`.replace("-", "−"), px, h - 6, ink.faint, { size: 11, align: "center" });
     }
     say(c, "x [m]", w - 6, h - 6, ink.faint, { size: 11, align: "right" });
     const long = step * cam.scale, x = 12, y = 18;
-    c.strokeStyle = ink.faint; c.lineWidth = 1.5; c.beginPath();
+    c.strokeStyle = ink.ink; c.lineWidth = 1.5; c.beginPath();
     c.moveTo(x, y - 4); c.lineTo(x, y + 4); c.moveTo(x, y); c.lineTo(x + long, y); c.moveTo(x + long, y - 4); c.lineTo(x + long, y + 4); c.stroke();
-    say(c, `${step} m`, x + long + 8, y + 4, ink.faint, { size: 11 });
+    say(c, `${step} m`, x + long + 8, y + 4, ink.ink, { size: 11 });
   }
   function trail(c, cam, body) {
     const from = index(now - TRAIL), to = index(now), color = ink[body.role];
@@ -154,99 +184,212 @@
     }
     c.globalAlpha = 1;
   }
+  function ways(c, cam) { // where they mean to go, as long as nobody touched them
+    for (const way of data.ways) {
+      if (now < way.start - 1e-9 || (way.end !== null && now >= way.end - 1e-9)) continue;
+      const body = data.bodies.find((b) => b.name === way.who), p = pose(body, now);
+      if (!p) continue;
+      let nearest = 0, best = Infinity;
+      way.points.forEach(([x, y], i) => { const far = (x - p.x) ** 2 + (y - p.y) ** 2; if (far < best) { best = far; nearest = i; } });
+      const room = 1 + Math.round(Math.max(0.6 * body.length, 0.6 * Math.abs(p.speed || 0)) / 1.5); // joined smoothly
+      const rest = way.points.slice(nearest + room);
+      if (!rest.length) continue;
+      path(c, cam, [[p.x, p.y], ...rest]);
+      c.strokeStyle = ink[body.role]; c.lineWidth = 2; c.globalAlpha = body === ego ? 0.75 : 0.4;
+      c.setLineDash([2, 6]); c.lineCap = "round"; c.stroke(); c.setLineDash([]); c.lineCap = "butt"; c.globalAlpha = 1;
+    }
+  }
+  function chains(c, cam) {
+    for (const chain of data.chains) {
+      const places = chain.who.map((name) => pose(data.bodies.find((b) => b.name === name) || ego, now)).filter(Boolean);
+      if (places.length < 2) continue;
+      path(c, cam, places.map((p) => [p.x, p.y]));
+      c.strokeStyle = ink.other; c.lineCap = "round"; c.lineWidth = Math.max(3, chain.width * cam.scale); c.globalAlpha = 0.55; c.stroke();
+      c.globalAlpha = 1; c.lineCap = "butt";
+    }
+  }
+  const enlarged = (body, scale) => scale * Math.max(1, (body.small ? 13 : body.disc ? 11 : 5) / (Math.max(body.length, body.width) * scale));
   function shape(c, cam, body, p) {
     const touched = data.contacts.some((k) => k.t <= now + 1e-6 && k.who.includes(body.name));
-    const l = Math.max(body.length * cam.scale, 3), w = Math.max(body.width * cam.scale, 3);
+    const braking = body.brakes.some(([a, b]) => a <= now && now <= b), backwards = p.speed !== null && p.speed < -0.05;
+    const k = enlarged(body, cam.scale), small = Math.max(body.length, body.width) * k < 18 && !body.small;
     c.save();
     c.translate(cam.x(p.x), cam.y(p.y)); c.rotate(-p.yaw);
-    c.fillStyle = ink[body.role]; c.strokeStyle = touched ? ink.event : ink.paper; c.lineWidth = touched ? 2.5 : 1;
-    c.beginPath();
-    if (body.disc) c.arc(0, 0, Math.max(l / 2, 4), 0, 2 * Math.PI);
-    else c.rect(-l / 2, -w / 2, l, w);
-    c.fill(); c.stroke();
-    if (!body.disc && l > 10) { // a bright stroke where the front is
-      c.fillStyle = ink.paper; c.globalAlpha = 0.75;
-      c.fillRect(l * 0.22, -w * 0.38, Math.max(1.5, l * 0.09), w * 0.76);
-    }
+    data.shapes[body.shape].forEach(([paint, points], n) => {
+      if (n && small) return;
+      c.beginPath();
+      for (let i = 0; i < points.length; i += 2) { if (i) c.lineTo(points[i] * k, -points[i + 1] * k); else c.moveTo(points[i] * k, -points[i + 1] * k); }
+      c.closePath();
+      if (paint === "roof") { c.fillStyle = "#ffffff"; c.globalAlpha = 0.2; }
+      else c.fillStyle = paint === "body" ? ink[body.role] : paint === "tail" && braking ? ink.brake : paint === "tail" && backwards ? "#ffffff" : ink[paint];
+      if (paint === "glass") c.globalAlpha = 0.72;
+      c.fill(); c.globalAlpha = 1;
+      if (!n || paint === "body") { c.strokeStyle = touched ? ink.event : ink.paper; c.lineWidth = touched ? 2 : 1; c.stroke(); }
+    });
     c.restore();
   }
-  function names(c, w, h, cam, shown) {
-    const taken = shown.map(({ body, p }) => { const r = body.width * cam.scale / 2; const l = body.length * cam.scale / 2; return [cam.x(p.x) - l, cam.y(p.y) - r, cam.x(p.x) + l, cam.y(p.y) + r]; });
-    for (const { body, p } of shown) {
+  function arrow(c, x0, y0, x1, y1, color, lineWidth = 2) {
+    const turn = Math.atan2(y1 - y0, x1 - x0), head = 4 + 1.5 * lineWidth;
+    c.strokeStyle = c.fillStyle = color; c.lineWidth = lineWidth;
+    c.beginPath(); c.moveTo(x0, y0); c.lineTo(x1 - head * 0.7 * Math.cos(turn), y1 - head * 0.7 * Math.sin(turn)); c.stroke();
+    c.beginPath(); c.moveTo(x1, y1);
+    for (const side of [0.42, -0.42]) c.lineTo(x1 - head * Math.cos(turn + side), y1 - head * Math.sin(turn + side));
+    c.fill();
+  }
+  function motion(c, cam, body, p) { // the way it really goes, half a second of it: backwards too
+    const i = clamp(index(now), 1, T.length - 1), dt = T[i] - T[i - 1];
+    if (body.x[i] === null || body.x[i - 1] === null || !(dt > 0)) return;
+    const vx = (body.x[i] - body.x[i - 1]) / dt, vy = (body.y[i] - body.y[i - 1]) / dt, v = Math.hypot(vx, vy);
+    const long = Math.min(0.5 * v * cam.scale, 90);
+    if (v < 0.3 || long < 7) return;
+    const along = Math.cos(p.yaw) * vx / v + Math.sin(p.yaw) * vy / v, k = enlarged(body, cam.scale);
+    const from = body.disc ? body.length / 2 * k : (Math.abs(along) * body.length + Math.sqrt(Math.max(0, 1 - along * along)) * body.width) / 2 * k;
+    const x = cam.x(p.x), y = cam.y(p.y), ux = vx / v, uy = -vy / v;
+    c.globalAlpha = 0.85; arrow(c, x + ux * (from + 2), y + uy * (from + 2), x + ux * (from + 2 + long), y + uy * (from + 2 + long), ink[body.role], 2); c.globalAlpha = 1;
+  }
+  const pace = (p) => p.speed === null ? "" : `${Math.abs(p.speed).toFixed(1)} m/s${p.speed < -0.05 ? " backwards" : ""}`;
+  const linked = new Set(data.chains.flatMap((chain) => chain.who.slice(0, -1)));
+  const told = new Set(data.contacts.flatMap((k) => k.who));
+  function names(c, w, h, cam, shown, taken) {
+    taken.push(...shown.map(({ body, p }) => {
+      const k = enlarged(body, cam.scale) / 2, co = Math.abs(Math.cos(p.yaw)), si = Math.abs(Math.sin(p.yaw));
+      const l = (co * body.length + si * body.width) * k, r = (si * body.length + co * body.width) * k;
+      return [cam.x(p.x) - l, cam.y(p.y) - r, cam.x(p.x) + l, cam.y(p.y) + r];
+    }));
+    const boxes = taken.slice(-shown.length);
+    for (const [n, { body, p }] of shown.entries()) {
       const px = cam.x(p.x), py = cam.y(p.y);
-      if (px < -40 || px > w + 40 || py < -40 || py > h + 40) continue;
-      const speed = p.speed === null ? "" : `${p.speed.toFixed(1)} m/s`;
-      c.font = `600 12px ${FONT}`;
-      const nameWidth = c.measureText(body.name).width;
-      c.font = `400 12px ${FONT}`;
-      const width = nameWidth + (speed ? c.measureText(speed).width + 7 : 0) + 12;
-      const r = Math.max(Math.abs(Math.sin(p.yaw)) * body.length, body.width) * cam.scale / 2 + 6;
-      const x = clamp(px - width / 2, 4, w - width - 4);
-      const free = (y) => y > 26 && y + 18 < h - 18 && !taken.some(([a, b, d, e]) => x < d && x + width > a && y < e && y + 18 > b);
-      const places = [py - r - 18, py + r, py - r - 40, py + r + 22, py - r - 62, py + r + 44];
-      const y = places.find(free) ?? clamp(places[0], 4, h - 24);
+      if (linked.has(body.name) || px < -20 || px > w + 20 || py < -20 || py > h + 20) continue;
+      const speed = body.role === "other" && p.speed !== null && Math.abs(p.speed) < 0.05 ? "" : pace(p);
+      const nameWidth = wide(c, body.name, { weight: 600 });
+      const width = nameWidth + (speed ? wide(c, speed) + 7 : 0) + 12;
+      const x = clamp(px - width / 2, 4, w - width - 4), up = boxes[n][1] - 24, down = boxes[n][3] + 6;
+      const free = (y) => y > 26 && y + 18 < h - 18 && !taken.some(([a, b, d, e]) => x < d + 2 && x + width > a - 2 && y < e + 2 && y + 18 > b - 2);
+      let y = [up, down, up - 22, down + 22, up - 44, down + 44].find(free);
+      if (y === undefined) { // no room: only those that matter are written over others
+        if (body.role === "other" && !told.has(body.name)) continue;
+        y = clamp(up, 4, h - 24);
+      }
       taken.push([x, y, x + width, y + 18]);
       c.strokeStyle = ink[body.role]; c.lineWidth = 1; c.globalAlpha = 0.6;
-      c.beginPath(); c.moveTo(px, y < py ? y + 18 : y); c.lineTo(px, py); c.stroke();
-      c.globalAlpha = 0.9; c.fillStyle = ink.paper; c.beginPath(); c.roundRect(x, y, width, 18, 4); c.fill(); c.globalAlpha = 1;
-      c.strokeStyle = ink.line; c.stroke();
+      c.beginPath(); c.moveTo(px, y < py ? y + 18 : y); c.lineTo(px, y < py ? boxes[n][1] : boxes[n][3]); c.stroke(); c.globalAlpha = 1;
+      plate(c, x, y, width, 18);
       say(c, body.name, x + 6, y + 13, ink[body.role], { weight: 600 });
       say(c, speed, x + 6 + nameWidth + 7, y + 13, ink.ink);
     }
   }
-  function contacts(c, cam) {
-    for (const k of data.contacts) {
-      const age = now - k.t;
-      if (age < -1e-6) continue;
-      const x = cam.x(k.x), y = cam.y(k.y);
-      c.strokeStyle = ink.event;
-      if (age < FLASH) {
-        c.globalAlpha = 0.9 * (1 - age / FLASH); c.lineWidth = 4;
-        c.beginPath(); c.arc(x, y, 8 + 46 * age / FLASH, 0, 2 * Math.PI); c.stroke();
-        c.globalAlpha = 0.22 * (1 - age / FLASH); c.fillStyle = ink.event; c.fill();
-        c.globalAlpha = 1;
+  const hardest = Math.max(...data.contacts.map((k) => k.impulse ? Math.hypot(...k.impulse) : 0), 1e-9);
+  function contacts(c, w, cam, taken) {
+    const past = data.contacts.filter((k) => k.t <= now + 1e-6);
+    past.forEach((k, n) => {
+      const age = now - k.t, x = cam.x(k.x), y = cam.y(k.y), latest = n === past.length - 1;
+      if (age < FLASH || (calm.matches && latest && age < 3 * FLASH)) {
+        const grown = calm.matches ? 0.5 : age / FLASH;
+        c.strokeStyle = c.fillStyle = ink.event; c.globalAlpha = 0.9 * (1 - grown); c.lineWidth = 4;
+        c.beginPath(); c.arc(x, y, 8 + 46 * grown, 0, 2 * Math.PI); c.stroke();
+        c.globalAlpha = 0.22 * (1 - grown); c.fill(); c.globalAlpha = 1;
       }
-      c.lineWidth = 2; c.beginPath();
-      c.moveTo(x - 5, y - 5); c.lineTo(x + 5, y + 5); c.moveTo(x - 5, y + 5); c.lineTo(x + 5, y - 5); c.stroke();
-    }
+      if (latest && k.normal) { // the line of the normal, and the push that each received
+        c.strokeStyle = ink.event; c.lineWidth = 1; c.setLineDash([4, 3]); c.beginPath();
+        c.moveTo(x - 34 * k.normal[0], y + 34 * k.normal[1]); c.lineTo(x + 34 * k.normal[0], y - 34 * k.normal[1]); c.stroke(); c.setLineDash([]);
+      }
+      if (latest && k.impulse) {
+        const size = Math.hypot(...k.impulse), long = 18 + 34 * Math.sqrt(size / hardest), ux = k.impulse[0] / (size || 1), uy = -k.impulse[1] / (size || 1);
+        for (const [color, width] of [[ink.paper, 5], [ink.event, 2.5]]) {
+          for (const side of [1, -1]) arrow(c, x + side * 5 * ux, y + side * 5 * uy, x + side * long * ux, y + side * long * uy, color, width);
+        }
+      }
+      c.strokeStyle = ink.paper; c.lineWidth = 4; cross(c, x, y); c.strokeStyle = ink.event; c.lineWidth = 2; cross(c, x, y);
+    });
+    const last = past[past.length - 1];
+    if (!last) return;
+    const head = `contact at ${last.t.toFixed(3)} s`, lines = [last.who.join(" – "), ...last.words].filter(Boolean);
+    const width = Math.max(wide(c, head, { weight: 600 }), ...lines.map((line) => wide(c, line))) + 16, high = 22 + 15 * lines.length;
+    const x = w - width - 8;
+    plate(c, x, 8, width, high);
+    c.fillStyle = ink.event; c.fillRect(x, 8, 3, high);
+    say(c, head, x + 9, 23, ink.event, { weight: 600 });
+    lines.forEach((line, n) => say(c, line, x + 9, 38 + 15 * n, ink.ink));
+    taken.push([x, 8, x + width, 8 + high]);
   }
+  function cross(c, x, y) { c.beginPath(); c.moveTo(x - 5, y - 5); c.lineTo(x + 5, y + 5); c.moveTo(x - 5, y + 5); c.lineTo(x + 5, y - 5); c.stroke(); }
   function drawStage() {
-    const [c, w, h] = prepare(stage), cam = camera(w, h);
+    const [c, w, h] = prepare(stage), cam = camera(w, h), taken = [];
     const [xs, step] = ground(c, w, h, cam);
     const shown = data.bodies.map((body) => ({ body, p: pose(body, now) })).filter((s) => s.p);
-    for (const { body } of shown) trail(c, cam, body);
-    for (const { body, p } of [...shown].reverse()) shape(c, cam, body, p);
-    contacts(c, cam);
-    names(c, w, h, cam, shown);
+    for (const { body } of shown) if (!linked.has(body.name)) trail(c, cam, body);
+    ways(c, cam);
+    patches(c, w, h, cam);
+    chains(c, cam);
+    const below = [...shown].reverse(); // who is small lies on top: nobody vanishes below a car
+    for (const small of [false, true]) for (const { body, p } of below) if (body.small === small) { motion(c, cam, body, p); shape(c, cam, body, p); }
+    contacts(c, w, cam, taken);
+    names(c, w, h, cam, shown, taken);
     scaleBar(c, w, h, cam, xs, step);
+    root.dataset.view = `${cam.x(0)},${cam.y(0)},${cam.scale}`; // where (0, 0) lies, and pixels a metre
   }
 
   // -- the strip ------------------------------------------------------------------------------------------------
   const toX = (t, w) => LEFT + (t - first) / span * (w - LEFT - RIGHT);
+  const FOOT = 22, HEAD = data.marks.length ? 34 : 0; // heights of the axis of time, and of the line of moments
+  const ORDER = ["label", "event", "fault", "contact"]; // what is drawn on top comes last
+  const HUES = { contact: "event", fault: "fault", event: "ink", label: "faint" };
   function drawStrip() {
     const [c, w, h] = prepare(strip);
     c.fillStyle = ink.paper; c.fillRect(0, 0, w, h);
-    const foot = 22, room = (h - foot) / data.series.length, [ts] = rounds(first, last, Math.max(3, (w - LEFT) / 110));
+    const room = (h - FOOT - HEAD) / data.series.length, [ts] = rounds(first, last, Math.max(3, (w - LEFT) / 110));
     for (const mark of data.marks) { // what lasts is a band behind everything
       if (mark.end === null || mark.kind !== "fault") continue;
       c.fillStyle = ink.fault; c.globalAlpha = 0.1;
-      c.fillRect(toX(mark.t, w), 0, Math.max(2, toX(Math.min(mark.end, last), w) - toX(mark.t, w)), h - foot); c.globalAlpha = 1;
+      c.fillRect(toX(mark.t, w), 0, Math.max(2, toX(Math.min(mark.end, last), w) - toX(mark.t, w)), h - FOOT); c.globalAlpha = 1;
     }
-    data.series.forEach((row, n) => drawRow(c, w, row, n * room, room, ts));
+    data.series.forEach((row, n) => drawRow(c, w, row, HEAD + n * room, room, ts));
     for (const t of ts) say(c, `${t}`, toX(t, w), h - 7, ink.faint, { size: 11, align: "center" });
     say(c, "t [s]", 8, h - 7, ink.faint, { size: 11 });
     for (const mark of data.marks) {
       const x = toX(mark.t, w);
       c.strokeStyle = mark.kind === "contact" ? ink.event : mark.kind === "fault" ? ink.fault : ink.faint;
-      c.globalAlpha = mark.kind === "contact" ? 0.9 : 0.45; c.lineWidth = mark.kind === "contact" ? 1.5 : 1;
+      c.globalAlpha = mark.kind === "contact" ? 0.9 : 0.4; c.lineWidth = mark.kind === "contact" ? 1.5 : 1;
       c.setLineDash(mark.kind === "contact" ? [] : [2, 3]);
-      c.beginPath(); c.moveTo(x, 0); c.lineTo(x, h - foot); c.stroke();
+      c.beginPath(); c.moveTo(x, HEAD - 9); c.lineTo(x, h - FOOT); c.stroke();
     }
     c.setLineDash([]); c.globalAlpha = 1;
     const x = toX(now, w);
-    c.strokeStyle = ink.ink; c.lineWidth = 1.5; c.beginPath(); c.moveTo(x, 0); c.lineTo(x, h - foot); c.stroke();
-    data.series.forEach((row, n) => nameRow(c, w, row, n * room, room));
-    c.fillStyle = ink.ink; c.beginPath(); c.moveTo(x - 6, h - foot + 7); c.lineTo(x + 6, h - foot + 7); c.lineTo(x, h - foot); c.fill();
+    c.strokeStyle = ink.ink; c.lineWidth = 1.5; c.beginPath(); c.moveTo(x, 0); c.lineTo(x, h - FOOT); c.stroke();
+    data.series.forEach((row, n) => nameRow(c, w, row, HEAD + n * room, room));
+    drawMoments(c, w);
+    c.fillStyle = ink.ink; c.beginPath(); c.moveTo(x - 6, h - FOOT + 7); c.lineTo(x + 6, h - FOOT + 7); c.lineTo(x, h - FOOT); c.fill();
+  }
+  function current() { let found = -1; data.marks.forEach((mark, i) => { if (mark.t <= now + 5e-4) found = i; }); return found; }
+  function drawMoments(c, w) { // a line of its own: what happened when, and what came of what
+    if (!HEAD) return;
+    const y = HEAD - 10, lit = pointed >= 0 ? pointed : current();
+    say(c, "events", 8, y + 4, ink.faint, { size: 11 });
+    c.strokeStyle = ink.line; c.lineWidth = 1; c.beginPath(); c.moveTo(LEFT, y + 0.5); c.lineTo(w - RIGHT, y + 0.5); c.stroke();
+    const arc = (mark, strong) => {
+      const a = toX(data.marks[mark.cause].t, w), b = toX(mark.t, w);
+      if (b - a < 3) return;
+      const high = Math.min(15, 4 + (b - a) / 6);
+      c.strokeStyle = strong ? ink[HUES[mark.kind]] : ink.faint; c.lineWidth = strong ? 2 : 1; c.globalAlpha = strong ? 1 : 0.5;
+      c.beginPath(); c.moveTo(a, y - 3); c.bezierCurveTo(a + (b - a) * 0.2, y - 4 - high, b - (b - a) * 0.2, y - 4 - high, b, y - 5); c.stroke(); c.globalAlpha = 1;
+    };
+    data.marks.forEach((mark, i) => { if (mark.cause >= 0 && i !== lit) arc(mark, false); });
+    let step = lit; // the whole chain of causes of the moment that is lit
+    for (let n = 0; n < 20 && step >= 0 && data.marks[step].cause >= 0; n++) { arc(data.marks[step], true); step = data.marks[step].cause; }
+    const drawn = [...data.marks.keys()].sort((a, b) => ORDER.indexOf(data.marks[a].kind) - ORDER.indexOf(data.marks[b].kind));
+    drawn.forEach((i) => {
+      const mark = data.marks[i], x = toX(mark.t, w);
+      if (mark.kind === "label" && data.marks.some((k) => k.kind === "contact" && Math.abs(toX(k.t, w) - x) < 5)) return; // says the same
+      c.fillStyle = c.strokeStyle = ink[HUES[mark.kind]]; c.lineWidth = 2;
+      if (mark.kind === "contact") { c.strokeStyle = ink.paper; c.lineWidth = 5; cross(c, x, y); c.strokeStyle = ink.event; c.lineWidth = 2.5; cross(c, x, y); }
+      else if (mark.kind === "fault") { c.beginPath(); c.moveTo(x, y - 5); c.lineTo(x + 5, y); c.lineTo(x, y + 5); c.lineTo(x - 5, y); c.fill(); }
+      else { c.beginPath(); c.arc(x, y, i === lit ? 5 : 3.5, 0, 2 * Math.PI); c.fill(); }
+    });
+    if (pointed >= 0) {
+      const mark = data.marks[pointed], text = `${mark.t.toFixed(2)} s  ${mark.title}`, width = wide(c, text) + 12;
+      const x = clamp(toX(mark.t, w) - width / 2, 4, w - width - 4);
+      plate(c, x, HEAD - 2, width, 18); say(c, text, x + 6, HEAD + 11, ink[HUES[mark.kind]]);
+    }
   }
   function drawRow(c, w, row, top, room, ts) {
     const head = 18, y0 = top + head, tall = room - head - 6, right = w - RIGHT;
@@ -255,31 +398,34 @@
     if (top) { c.beginPath(); c.moveTo(0, top + 0.5); c.lineTo(w, top + 0.5); c.stroke(); }
     c.strokeStyle = ink.grid; c.beginPath();
     for (const t of ts) { c.moveTo(Math.round(toX(t, w)) + 0.5, y0); c.lineTo(Math.round(toX(t, w)) + 0.5, y0 + tall); }
-    const [ys] = rounds(row.low, row.high, Math.max(1, tall / 26));
+    const [ys] = rounds(row.low, row.high, Math.max(2, tall / 24));
     for (const y of ys) { c.moveTo(LEFT, Math.round(toY(y)) + 0.5); c.lineTo(right, Math.round(toY(y)) + 0.5); }
     c.stroke();
-    for (const y of ys) say(c, `${y}`, LEFT - 6, toY(y) + 4, ink.faint, { size: 11, align: "right" });
+    for (const y of ys) say(c, `${y}`.replace("-", "−"), LEFT - 6, toY(y) + 4, ink.faint, { size: 11, align: "right" });
     const written = [];
     for (const [level, words] of row.limits) {
       c.strokeStyle = ink.faint; c.setLineDash([5, 4]); c.beginPath(); c.moveTo(LEFT, toY(level)); c.lineTo(right, toY(level)); c.stroke(); c.setLineDash([]);
       if (!words) continue;
       const beside = written.filter((other) => Math.abs(toY(level) - other.y) < 13).map((other) => other.x);
       const end = Math.min(right - 2, ...beside.map((x) => x - 16)); // two levels side by side: so are their words
-      const low = toY(level) - 3 < y0 + 8;
+      const low = toY(level) - 3 < y0 + 8, width = wide(c, words, { size: 10.5 });
+      c.globalAlpha = 0.75; c.fillStyle = ink.paper; c.fillRect(end - width - 2, toY(level) + (low ? 2 : -13), width + 4, 12); c.globalAlpha = 1;
       say(c, words, end, toY(level) + (low ? 12 : -3), ink.faint, { size: 10.5, align: "right" });
       written.push({ y: toY(level), x: end - c.measureText(words).width });
     }
     c.save(); c.beginPath(); c.rect(LEFT, y0 - 1, right - LEFT, tall + 2); c.clip();
     for (const line of [...row.lines].reverse()) {
-      c.strokeStyle = ink[line.role]; c.lineWidth = 1.8; c.beginPath();
+      c.strokeStyle = ink[line.role]; c.lineWidth = line.role === "limit" ? 1 : 1.8; c.beginPath();
+      c.setLineDash(line.role === "limit" ? [5, 4] : line.role === "need" ? [2, 3] : []);
       let open = false;
       for (let i = 0; i < T.length; i++) {
         const v = line.values[i];
         if (v === null) { open = false; continue; }
-        if (open) c.lineTo(toX(T[i], w), toY(v)); else c.moveTo(toX(T[i], w), toY(v));
+        const y = clamp(toY(v), y0, y0 + tall); // what runs off the scale runs along its edge
+        if (open) c.lineTo(toX(T[i], w), y); else c.moveTo(toX(T[i], w), y);
         open = true;
       }
-      c.stroke();
+      c.stroke(); c.setLineDash([]);
     }
     c.restore();
   }
@@ -289,14 +435,15 @@
     const write = (text, color, weight = 400) => {
       c.font = `${weight} 12px ${FONT}`;
       const width = c.measureText(text).width;
+      if (x + width > w) return; // a telephone: what does not fit is left out whole
       c.globalAlpha = 0.85; c.fillStyle = ink.paper; c.fillRect(x - 2, top + 2, width + 4, 15); c.globalAlpha = 1;
       say(c, text, x, top + 13, color, { weight, size: 12 });
       x += width + 9;
     };
-    write(`${row.name} [${row.unit}]`, ink.ink, 600);
+    write([row.name, row.unit && `[${row.unit}]`].filter(Boolean).join(" ") || " ", ink.ink, 600);
     for (const line of row.lines) {
       const v = at(line.values, now);
-      write(`${line.whose} ${v === null ? "–" : v.toFixed(Math.abs(v) < 10 ? 2 : 1)}`, ink[line.role], 600);
+      write(`${line.whose === row.name ? "" : line.whose} ${v === null ? "–" : v.toFixed(Math.abs(v) < 10 ? 2 : 1).replace("-", "−")}`.trim(), ink[line.role], 600);
       if (v !== null) { const p = toY(v); if (p >= y0 - 2 && p <= y0 + tall + 2) { c.fillStyle = ink[line.role]; c.beginPath(); c.arc(toX(now, w), p, 3.5, 0, 2 * Math.PI); c.fill(); } }
     }
     if (row.about && w > 620) write(row.about, ink.faint);
@@ -305,7 +452,8 @@
   // -- everything together --------------------------------------------------------------------------------------
   function colors() {
     const style = getComputedStyle(root);
-    for (const name of ["paper", "ink", "faint", "line", "ground", "asphalt", "patch", "obstacle", "paint", "edge", "grid", "ego", "partner", "other", "event", "fault"]) {
+    for (const name of ("paper ink faint line ground asphalt patch obstacle paint edge fence grid ego partner other event fault need limit "
+      + "glass dark lamp tail brake skin block").split(" ")) {
       ink[name] = style.getPropertyValue(`--${name}`).trim();
     }
   }
@@ -315,14 +463,25 @@
     $("time").setAttribute("aria-valuetext", `${now.toFixed(2)} seconds`);
     $("clock").textContent = `${now.toFixed(2)} s`;
     root.dataset.time = now.toFixed(4);
-    let current = -1;
-    data.marks.forEach((mark, i) => { if (mark.t <= now + 5e-4) current = i; });
+    const here = current();
     moments.forEach((moment, i) => {
-      moment.classList.toggle("ahead", i > current);
-      if (i === current) moment.setAttribute("aria-current", "true"); else moment.removeAttribute("aria-current");
+      moment.classList.toggle("ahead", i > here);
+      if (i === here) moment.setAttribute("aria-current", "true"); else moment.removeAttribute("aria-current");
     });
+    if (!playing) speak(here);
   }
-  const zoomBy = (factor) => { zoom = clamp(zoom * factor, 0.05, 40); pan = [pan[0] * factor, pan[1] * factor]; draw(); };
+  function speak(here) { // what the picture shows, in words
+    const parts = data.bodies.slice(0, 8).map((b) => { const p = pose(b, now); return p ? `${b.name} ${pace(p)}`.trim() : ""; }).filter(Boolean);
+    const gap = data.series.find((row) => row.name === "gap"), v = gap ? at(gap.lines[0].values, now) : null;
+    stage.setAttribute("aria-label", `The run from above at ${now.toFixed(2)} seconds: ${parts.join(", ")}${v === null ? "" : `; gap ${v.toFixed(1)} m`}`);
+    const words = here >= 0 ? `${data.marks[here].t.toFixed(2)} s: ${data.marks[here].title}` : "";
+    if ($("spoken").textContent !== words) $("spoken").textContent = words;
+  }
+  function zoomBy(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) { // what is below (x, y) stays there
+    const next = clamp(zoom * factor, 0.05, 40), k = next / zoom;
+    const aside = [x - stage.clientWidth / 2, y - stage.clientHeight / 2];
+    zoom = next; pan = [aside[0] - (aside[0] - pan[0]) * k, aside[1] - (aside[1] - pan[1]) * k]; draw();
+  }
   $("time").min = first; $("time").max = last;
   for (const rate of span > 120 ? [0.25, 1, 4, 16, 60, 240] : [0.1, 0.25, 0.5, 1, 2, 4]) {
     $("rate").append(new Option(`${rate}×`, rate, rate === 1, rate === 1));
@@ -335,13 +494,29 @@
   $("in").addEventListener("click", () => zoomBy(1.25));
   $("out").addEventListener("click", () => zoomBy(0.8));
   moments.forEach((moment) => moment.addEventListener("click", () => { pause(); seek(data.marks[Number(moment.dataset.index)].t); }));
+  function nearest(e) { // the moment whose sign is below the pointer
+    const box = strip.getBoundingClientRect();
+    if (e.clientY - box.top > HEAD) return -1;
+    let found = -1, best = 9;
+    data.marks.forEach((mark, i) => { const far = Math.abs(toX(mark.t, box.width) - (e.clientX - box.left)); if (far < best) { best = far; found = i; } });
+    return found;
+  }
   function scrub(e) { pause(); const box = strip.getBoundingClientRect(); seek(first + (e.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT) * span); }
-  strip.addEventListener("pointerdown", (e) => { strip.setPointerCapture(e.pointerId); scrub(e); });
-  strip.addEventListener("pointermove", (e) => { if (e.buttons) scrub(e); });
+  strip.addEventListener("pointerdown", (e) => {
+    const i = nearest(e);
+    if (i >= 0) { pause(); seek(data.marks[i].t); } else { strip.setPointerCapture(e.pointerId); scrub(e); }
+  });
+  strip.addEventListener("pointermove", (e) => {
+    if (e.buttons) { scrub(e); return; }
+    const i = nearest(e);
+    if (i !== pointed) { pointed = i; drawStrip(); }
+  });
+  strip.addEventListener("pointerleave", () => { if (pointed >= 0) { pointed = -1; drawStrip(); } });
   stage.addEventListener("pointerdown", (e) => stage.setPointerCapture(e.pointerId));
   stage.addEventListener("pointermove", (e) => { if (e.buttons) { pan = [pan[0] + e.movementX, pan[1] + e.movementY]; draw(); } });
   stage.addEventListener("dblclick", () => { zoom = 1; pan = [0, 0]; draw(); });
-  stage.addEventListener("wheel", (e) => { e.preventDefault(); zoomBy(e.deltaY < 0 ? 1.1 : 1 / 1.1); }, { passive: false });
+  stage.addEventListener("wheel", (e) => { e.preventDefault(); zoomBy(e.deltaY < 0 ? 1.1 : 1 / 1.1, e.offsetX, e.offsetY); }, { passive: false });
+  const faster = (by) => { $("rate").selectedIndex = clamp($("rate").selectedIndex + by, 0, $("rate").options.length - 1); };
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.tagName === "SELECT") return;
     if (e.key === " " && e.target.tagName === "BUTTON") return; // the button is meant
@@ -349,15 +524,19 @@
     const does = {
       " ": toggle, ArrowLeft: () => { pause(); seek(now - many * STEP); }, ArrowRight: () => { pause(); seek(now + many * STEP); },
       Home: () => { pause(); seek(first); }, End: () => { pause(); seek(last); },
+      n: () => { const next = data.marks.find((mark) => mark.t > now + 5e-4); pause(); seek(next ? next.t : last); },
+      p: () => { const past = data.marks.filter((mark) => mark.t < now - 5e-4).pop(); pause(); seek(past ? past.t : first); },
+      v: () => { $("view").selectedIndex = ($("view").selectedIndex + 1) % $("view").options.length; zoom = 1; pan = [0, 0]; draw(); },
+      "<": () => faster(-1), ",": () => faster(-1), ">": () => faster(1), ".": () => faster(1),
       "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8),
     }[e.key];
     if (does) { e.preventDefault(); does(); }
   });
   // Without a road there is no way to follow: the whole run, or everybody where its bodies would be dots.
   const longest = Math.max(...data.bodies.map((b) => b.length));
-  const onRoad = data.road.some((line) => line.kind === "area");
   const small = Math.max(whole[1] - whole[0], whole[3] - whole[2]) <= 25 * longest;
-  if (!onRoad && (small || data.bodies.length > 1)) $("view").value = small ? "run" : "all";
+  const driven = data.bodies.some((b) => b.kind === "car");
+  $("view").value = onRoad && driven ? (partner ? "pair" : "follow") : small || data.chains.length ? "run" : data.bodies.length > 1 ? (onRoad ? "run" : "all") : "follow";
   const wanted = /^#t=([\d.]+)$/.exec(location.hash);
   if (wanted) now = clamp(Number(wanted[1]), first, last);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colors(); draw(); });

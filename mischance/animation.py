@@ -18,10 +18,11 @@ import numpy as np
 
 from mischance._animation_film import film
 from mischance._animation_parts import Story
+from mischance._animation_shapes import BRAKING, PEOPLE, VEHICLES
 from mischance._animation_story import story
 from mischance.disk import disk, write_whole
 from mischance.errors import DatasetError
-from mischance.truth import AnyArray
+from mischance.truth import AnyArray, FloatArray
 
 LARGEST = 1_000_000  # bytes of a page
 _PAGE_FRAMES, _FILM_FRAMES = 2400, 200_000
@@ -101,27 +102,51 @@ def _hash(text: str) -> str:
 
 def _data(told: Story) -> str:
     """Return what the page's script draws, as JSON that cannot end the element it stands in."""
+    spots = np.concatenate([np.concatenate([body.x, body.y]) for body in told.bodies])
+    spots = spots[np.isfinite(spots)]
+    places = 2 if not len(spots) or np.ptp(spots) > 8.0 else 4  # centimetres on a road, less at an arm
+    looks: dict[Any, int] = {}  # equal bodies share their outlines
+    shapes: list[Any] = []
+    for body in told.bodies:
+        key = (body.kind, body.length, body.width, body.disc)
+        if key not in looks:
+            looks[key] = len(shapes)
+            shapes.append([[part.paint, np.round(part.points, 3).ravel().tolist()] for part in body.parts])
     document: dict[str, Any] = {
         "t": _numbers(told.t, 3),
         "event": told.event,
+        "shapes": shapes,
         "bodies": [
             {
                 "name": body.name, "role": body.role, "kind": body.kind, "disc": body.disc,
+                "shape": looks[body.kind, body.length, body.width, body.disc], "small": body.kind in PEOPLE,
                 "length": round(body.length, 3), "width": round(body.width, 3),
-                "x": _numbers(body.x, 2), "y": _numbers(body.y, 2), "yaw": _numbers(body.yaw, 3),
+                "x": _numbers(body.x, places), "y": _numbers(body.y, places), "yaw": _numbers(body.yaw, 3),
                 "speed": _numbers(body.speed, 2),
+                "brakes": _spans(told.t, body.acceleration) if body.kind in VEHICLES else [],
             }
             for body in told.bodies
         ],
         "contacts": [
-            {"t": round(c.t, 4), "x": round(c.x, 3), "y": round(c.y, 3), "who": c.who}
+            {"t": round(c.t, 4), "x": round(c.x, 3), "y": round(c.y, 3), "who": c.who, "words": c.words,
+             "normal": c.normal, "impulse": c.impulse}
             for c in told.contacts
         ],
         "marks": [
-            {"t": round(m.t, 4), "kind": m.kind, "title": m.title, "words": m.words, "end": _number(m.end, 4)}
+            {"t": round(m.t, 4), "kind": m.kind, "title": m.title, "words": m.words, "end": _number(m.end, 4),
+             "cause": m.cause}
             for m in told.marks
         ],
-        "road": [{"kind": line.kind, "points": np.round(line.points, 2).tolist()} for line in told.road],
+        "road": [
+            {"kind": line.kind, "points": np.round(line.points, 2).tolist(), "friction": _number(line.friction, 3)}
+            for line in told.road
+        ],
+        "ways": [
+            {"who": way.who, "start": round(way.start, 4), "end": _number(way.end, 4),
+             "points": np.round(way.points, 2).tolist()}
+            for way in told.ways
+        ],
+        "chains": [{"who": chain.who, "width": chain.width} for chain in told.chains],
         "series": [
             {
                 "name": row.name, "unit": row.unit, "about": row.about, "low": round(row.low, 3),
@@ -136,6 +161,14 @@ def _data(told: Story) -> str:
     for character in "<>&'":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _spans(t: FloatArray, acceleration: FloatArray) -> list[tuple[float, float]]:
+    """Return from when to when somebody brakes so that brake lamps would be lit."""
+    lit = np.concatenate([[False], acceleration < -BRAKING, [False]])
+    starts = np.flatnonzero(~lit[:-1] & lit[1:])
+    ends = np.minimum(np.flatnonzero(lit[:-1] & ~lit[1:]), len(t) - 1)
+    return list(zip(np.round(t[starts], 3).tolist(), np.round(t[ends], 3).tolist(), strict=True))
 
 
 def _numbers(values: AnyArray, digits: int) -> list[float | None]:

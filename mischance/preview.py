@@ -1,4 +1,4 @@
-"""One picture of a dataset, to see at a glance what came out: camera images, payments, or signals over time.
+"""One picture of a dataset, to see at a glance what came out: camera images, payments, runs from above, or signals.
 
 A sheet is made from the finished files alone and is the same for the same files.
 """
@@ -10,14 +10,16 @@ from pathlib import Path
 from mischance._sheet_cameras import cameras
 from mischance._sheet_payments import payments
 from mischance._sheet_signals import signals
+from mischance._sheet_tracks import tracks
 from mischance.errors import DatasetError
 
 
 def contact_sheet(dataset: Path, out: Path) -> Path:
     """Write a PNG that shows what a dataset holds, and return its path.
 
-    Camera images with their boxes where there are cameras, else payments with the campaigns marked, else the
-    first table of signals. Only the first file of each table is read.
+    Camera images with their boxes where there are cameras, else payments with the campaigns marked, else how all
+    runs came out and some of them from above, else the first table of signals. Only the first file of each table is
+    read.
 
     Raises:
         DatasetError: the folder is no dataset, an image is damaged, or the picture cannot be written.
@@ -30,5 +32,5 @@ def contact_sheet(dataset: Path, out: Path) -> Path:
     elif (dataset / "truth" / "transactions").is_dir():
         canvas = payments(dataset)
     else:
-        canvas = signals(dataset)
+        canvas = tracks(dataset) or signals(dataset)
     return canvas.save(out)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from math import cos, pi, sin, tan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mischance.engines import bullet
 from mischance.errors import RunError
 
 if TYPE_CHECKING:
@@ -20,28 +19,7 @@ if TYPE_CHECKING:
     _Mesh = tuple[FloatArray, FloatArray, IntArray]
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the engine's greeting, which it prints from C when imported, off the terminal."""
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr at all
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-with _quiet():
-    import pybullet  # pyright: ignore[reportMissingImports]  # it brings no stubs
-
+pybullet = bullet()
 KEPT = 32
 _RINGS, _SECTORS = 16, 32
 _PLANE = 2000.0  # half-side of the square that stands for a plane [m]

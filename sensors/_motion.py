@@ -113,11 +113,19 @@ def motion_of(chunk: Chunk, sensor: str) -> Motion:
     """Return the chunk's motion.
 
     Raises:
-        RunError: the world has no bodies, or shows no scene to mount a sensor in.
+        RunError: the world has no bodies, was told not to show their motion, or shows no scene to mount a sensor in.
     """
-    if chunk.motion is None or not chunk.scenes:
-        raise RunError(f"sensor {sensor!r} needs moving bodies, and this world has none", "use a world such as 'road'")
-    return chunk.motion
+    if chunk.motion is not None and chunk.scenes:
+        return chunk.motion
+    if chunk.motion is None and chunk.scenes:
+        raise RunError(
+            f"sensor {sensor!r} needs the poses of bodies at every step, which the world was told not to show",
+            "set `simulator.motion: true` (on the command line: --set simulator.motion=true)",
+        )
+    raise RunError(
+        f"sensor {sensor!r} needs moving bodies, and this world shows none",
+        "use a world such as 'road'; where the world has a setting `motion`, it must be true",
+    )
 
 
 def scene_of(chunk: Chunk, run: int) -> Scene:

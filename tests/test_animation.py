@@ -22,7 +22,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import mischance
-from mischance._animation_ground import _along
+from mischance._animation_ground import _along, inside
+from mischance._animation_shapes import _KINDS, silhouette
+from mischance._animation_story import story
 from mischance.animation import LARGEST, replay_page, replay_video
 from mischance.errors import DatasetError
 from mischance.jobs import sweep
@@ -69,6 +71,44 @@ def made(dataset: Path, name: str = "test/made", frames: int = 50, **scenario: A
     label = {"run": [0], "label_id": ["x:0"], "class": ["fault/" + HOSTILE], "target": [HOSTILE], "severity": [0.5]}
     columns = {**label, **times, "causes": ["not JSON <"], "role": ["fault"], "twin": [""]}
     store(dataset, "labels", {k: pa.array(v, pa.float64()) if k.startswith("t_") else v for k, v in columns.items()})
+    return dataset
+
+
+ROAD = {
+    "lanes": 2,
+    "lane_width": 3.5,
+    "length": 60.0,
+    "line": [{"length": 40.0}, {"length": 31.4159265, "radius": 20.0}],  # a quarter turn to the left
+    "patches": [{"start": 5.0, "end": 15.0, "friction": 0.1, "right": -100.0, "left": 3.5}],
+    "crossings": {"side": {"at": 25.0, "angle": np.pi / 2.0, "lanes": 2, "lane_width": 3.0, "reach": 30.0}},
+}
+
+
+def driven(dataset: Path) -> Path:
+    """Write a dataset by hand: a car that reverses, a cyclist, and a planned turn to the left with a radius of 10 m."""
+    dataset.mkdir(parents=True)
+    world = {"kind": "road", "road": ROAD, "friction": 0.8}
+    (dataset / "scenario.yaml").write_text(json.dumps({"mischance": 1, "name": "test/driven", "simulator": world}))
+    t = np.linspace(0.0, 2.0, 41)
+    two = np.repeat(t, 2)
+    store(
+        dataset,
+        "truth/actors",
+        {
+            "run": np.zeros(82, np.int64), "t": two, "actor": ["ego", "rider"] * 41,
+            "x": np.stack([30.0 + 3.0 * t, np.full(41, 36.0)], axis=1).ravel(),
+            "y": np.stack([np.full(41, 1.75), 10.0 - 2.0 * t], axis=1).ravel(),
+            "yaw": np.tile([np.pi, -np.pi / 2.0], 41), "speed": np.tile([-3.0, 2.0], 41),
+            "vx": np.tile([3.0, 0.0], 41), "vy": np.tile([0.0, -2.0], 41),
+            "category": ["car", "cyclist"] * 41, "length": np.tile([4.5, 1.8], 41), "width": np.tile([1.8, 0.6], 41),
+            "gap": np.full(82, np.inf), "ttc": pa.array([None, np.inf] * 41, pa.float64()),
+        },
+    )  # fmt: skip
+    pieces = {"x": [20.0, 30.0, 40.0], "y": [1.75, 1.75, 11.75], "heading": [0.0, 0.0, np.pi / 2.0]}
+    ways = {"way": [0.0, 10.0, 10.0 + 5.0 * np.pi], "length": [10.0, 5.0 * np.pi, 1e9], "curvature": [0.0, 0.1, 0.0]}
+    row = {"run": [0] * 3, "t": [0.0] * 3, "actor": ["ego"] * 3, "path": [0] * 3, "piece": [0, 1, 2]}
+    store(dataset, "truth/paths", {**row, **pieces, **ways, "offset": [1.0] * 3})
+    store(dataset, "runs", {"run": [0], "event": [False], "verdict": ["no contact"], "reason": ["nothing happened"]})
     return dataset
 
 
@@ -142,6 +182,80 @@ def test_bodies_of_any_table_with_positions(tmp_path: Path):
     t = np.array(data["t"])
     np.testing.assert_allclose(rows["gap"], np.hypot(4.0 - 2.0 * t, 2.0 - t), atol=0.01)
     np.testing.assert_allclose(rows["speed"], 1.0, atol=0.01)  # on the ground: a table without vz knows no more
+
+
+@pytest.mark.parametrize("kind", [*_KINDS, "", "submarine"])
+def test_a_body_is_drawn_as_large_as_it_is(kind: str):
+    length, width = (5.0, 2.0) if kind != "drone" else (2.0, 2.0)
+    points = np.concatenate([part.points for part in silhouette(kind, length, width)])
+    np.testing.assert_allclose(np.ptp(points, axis=0), [length, width], rtol=0.03)
+    np.testing.assert_allclose(points.max(axis=0) + points.min(axis=0), 0.0, atol=0.06)
+
+
+def test_a_run_without_motion_is_drawn_as_the_same_run_with_it(crash: Path, tmp_path: Path):
+    """Rows come 20 times a second; between them, and through contacts, the picture must not guess wrong."""
+    settings = {"sensors": "{}", "faults": "[]", "simulator.motion": "false"}
+    sweep(load("driving/cut_in:crash", settings), 1, tmp_path / "bare")
+    assert not (tmp_path / "bare" / "truth" / "motion").exists()
+    whole, bare = story(crash, 0, 200_000), story(tmp_path / "bare", 0, 200_000)
+    assert [body.name for body in bare.bodies] == [body.name for body in whole.bodies]
+    shared = np.isin(whole.t, bare.t)
+    assert shared.sum() > 40
+    t = whole.t
+    first = whole.contacts[0].t
+    for one, other in zip(whole.bodies, bare.bodies, strict=True):
+        for axis in ("x", "y", "yaw"):
+            shown = np.interp(t, bare.t, getattr(other, axis))
+            np.testing.assert_allclose(shown, getattr(one, axis), atol=0.03 if axis == "x" else 0.02)
+    gap = next(row for row in bare.series if row.name == "gap").lines[0][2]
+    assert abs(gap[np.argmin(np.abs(bare.t - first))]) < 0.002
+    assert gap.min() > -0.03
+
+
+def test_who_reverses_has_its_rear_ahead_and_keeps_its_way(tmp_path: Path):
+    data = data_of(replay_page(driven(tmp_path / "made"), 0, tmp_path / "out.html"))
+    ego = data["bodies"][0]
+    assert (ego["kind"], data["bodies"][1]["kind"]) == ("car", "cyclist")
+    assert ego["speed"] == [-3.0] * 41
+    assert ego["x"][-1] > ego["x"][0]
+    assert abs(ego["yaw"][0]) == pytest.approx(np.pi, abs=1e-3)
+    (way,) = data["ways"]
+    points = np.array(way["points"])
+    arc = points[(points[:, 0] > 30.0) & (points[:, 1] < 11.75)]
+    assert len(arc) > 5
+    np.testing.assert_allclose(np.hypot(*(arc - [30.0, 11.75]).T), 10.0 - 1.0, atol=0.01)  # a metre to its left
+    np.testing.assert_allclose(points[points[:, 1] > 11.75][:, 0], 39.0, atol=0.01)
+
+
+def test_the_road_is_where_its_settings_say(tmp_path: Path):
+    told = story(driven(tmp_path / "made"), 0, 100)
+    areas = [line.points for line in told.road if line.kind == "area"]
+    (patch,) = [line for line in told.road if line.kind == "patch"]
+    assert patch.friction == 0.1
+    assert [bool(inside(patch.points, x, y)) for x, y in ((10.0, 1.0), (10.0, 3.6), (4.0, 1.0))] == [True, False, False]
+    centre, turn = np.array([40.0, 20.0]), np.radians([20.0, 45.0, 70.0])
+    for radius, on in ((20.2, False), (19.8, True), (13.2, True), (12.8, False)):
+        x, y = (centre + radius * np.stack([np.sin(turn), -np.cos(turn)], axis=1)).T
+        assert (np.any([inside(area, x, y) for area in areas], axis=0) == on).all(), radius
+    assert any(inside(area, 25.0, -20.0) for area in areas)  # the crossing road, 25 m along
+    for line in told.road:  # nothing is painted where another road goes through
+        if line.kind in ("edge", "dashed"):
+            middle = 0.5 * (line.points[:-1] + line.points[1:])
+            assert sum(inside(area, *middle.T).astype(int) for area in areas).max() <= 1
+
+
+def test_what_happened_names_its_cause(crash: Path, tmp_path: Path):
+    data = data_of(replay_page(crash, 0, tmp_path / "out.html"))
+    contact = next(mark for mark in data["marks"] if mark["kind"] == "contact")
+    cause = data["marks"][contact["cause"]]
+    assert cause["title"] == "intruder: lane change start"
+    assert cause["t"] < contact["t"]
+    row = mischance.open(crash).table("contacts").iloc[0]
+    shown = data["contacts"][0]
+    np.testing.assert_allclose(shown["impulse"], row[["impulse_x", "impulse_y"]].astype(float))
+    np.testing.assert_allclose(shown["normal"], row[["normal_x", "normal_y"]].astype(float))
+    assert f"closing at {row['closing_speed']:.1f} m/s" in shown["words"]
+    assert f"Δv of ego {row['delta_v_a']:.1f} m/s" in shown["words"]
 
 
 def test_a_long_run_is_thinned_and_says_so(tmp_path: Path):
@@ -318,6 +432,73 @@ def test_a_browser_shows_the_page_and_asks_for_nothing(browser: Any, crash: Path
     )
     assert nameless == 0
     assert requests(browser) == [page.as_uri()]
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.xdist_group("browser")
+def test_the_road_is_drawn_where_the_numbers_say(browser: Any, tmp_path: Path):
+    page = replay_page(driven(tmp_path / "made"), 0, tmp_path / "out.html")
+    shown(browser, page, width=1600, height=1200)
+    choose = "const v = document.getElementById('view'); v.value = arguments[0]; v.dispatchEvent(new Event('change'))"
+    browser.execute_script(choose, "run")
+    for _ in range(4):  # out, until the bend is in the picture
+        browser.execute_script("document.getElementById('out').click()")
+    x0, y0, scale = map(float, browser.execute_script("return document.documentElement.dataset.view").split(","))
+    left, top = browser.execute_script(
+        "const b = document.getElementById('stage').getBoundingClientRect(); return [b.left, b.top]"
+    )
+    image = picture(browser)
+
+    def at(x: float, y: float) -> Any:
+        return image[round(top + y0 - y * scale), round(left + x0 + x * scale)]
+
+    asphalt, grass, ice = at(20.5, 5.2), at(5.3, -7.3), at(10.0, 2.6)
+    assert np.abs(asphalt - grass).sum() > 30
+    assert np.abs(asphalt - ice).sum() > 30
+    assert ice[0] > ice[2] + 30  # blue
+    turn = np.radians(50.0)
+    for radius, seen in ((20.0 - 5.3, asphalt), (20.0 - 1.2, asphalt), (21.0, grass), (12.0, grass)):
+        place = np.array([40.0, 20.0]) + radius * np.array([np.sin(turn), -np.cos(turn)])
+        assert np.abs(at(*place) - seen).max() <= 12, radius
+    assert np.abs(at(26.2, -5.3) - asphalt).max() <= 12  # the crossing road
+    ego = data_of(page)["bodies"][0]
+    red, green, blue = (int(at(ego["x"][0] + 1.55, ego["y"][0] + 0.8)[i]) for i in (2, 1, 0))
+    assert blue > red + 60 > green - 60  # the flank of the car that the run is about
+    words = browser.execute_script("return document.getElementById('stage').getAttribute('aria-label')")
+    assert "ego 3.0 m/s backwards" in words
+    assert requests(browser) == [page.as_uri()]
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.xdist_group("browser")
+def test_keys_go_from_moment_to_moment_and_change_speed_and_view(browser: Any, crash: Path, tmp_path: Path):
+    from selenium.webdriver.common.by import By
+
+    page = replay_page(crash, 0, tmp_path / "out.html")
+    shown(browser, page)
+    body = browser.find_element(By.TAG_NAME, "body")
+    times = sorted({mark["t"] for mark in data_of(page)["marks"]})
+    seen = []
+    for _ in times:
+        body.send_keys("n")
+        seen.append(time_of(browser))
+    np.testing.assert_allclose(seen, times, atol=1e-3)
+    body.send_keys("p")
+    assert time_of(browser) == pytest.approx(times[-2], abs=1e-3)
+    rate = browser.find_element(By.ID, "rate")
+    before = float(rate.get_attribute("value"))
+    body.send_keys(">")
+    assert float(rate.get_attribute("value")) > before
+    body.send_keys("<<")
+    assert float(rate.get_attribute("value")) < before
+    view = browser.find_element(By.ID, "view")
+    views = {view.get_attribute("value")}
+    for _ in range(4):
+        body.send_keys("v")
+        views.add(view.get_attribute("value"))
+    assert views == {"pair", "follow", "all", "run"}
+    for _ in range(4):
+        browser.execute_script("document.getElementById('in').click()")
     assert browser.get_log("browser") == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -247,6 +248,18 @@ def test_a_mount_that_is_not_there_is_answered_with_those_that_are():
     with pytest.raises(RunError) as caught:
         play(settings={"mount": "bike.helmet"})
     assert "near" in caught.value.hint
+
+
+def test_without_motion_it_says_which_setting_to_change():
+    still = replace(next(chunks((0,))), motion=None)
+    camera = Camera(Settings(**SMALL))
+    camera.start("front", [Draw(1, 0)], [])
+    with pytest.raises(RunError, match="'front'") as caught:
+        camera.read(still, Tiny(TinySettings()))
+    assert "simulator.motion: true" in caught.value.hint
+    with pytest.raises(RunError, match="'front'") as caught:
+        camera.read(replace(still, scenes=()), Tiny(TinySettings()))
+    assert "road" in caught.value.hint
 
 
 def test_settings_are_checked():

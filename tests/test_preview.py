@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mischance._canvas import ALARM, PALETTE, WARNING
+from mischance._animation_ink import ASPHALT, ROLES
+from mischance._canvas import ALARM, GOOD, PALETTE, WARNING
+from mischance._sheet import shown_runs, table
 from mischance.errors import DatasetError
 from mischance.preview import contact_sheet
 
@@ -125,8 +128,61 @@ def test_signals_are_drawn_where_there_is_nothing_else(tmp_path: Path):
     assert has(contact_sheet(dataset, tmp_path / "sheet.png"), PALETTE[1]) > 100
 
 
-def test_the_same_files_give_the_same_picture(filmed: Path, paid: Path, tmp_path: Path):
-    for dataset in (filmed, paid):
+@pytest.fixture
+def driven(tmp_path: Path) -> Path:
+    """Return a dataset of eight runs of two cars on a road, without a camera; in the last three they touch."""
+    dataset = tmp_path / "driven"
+    dataset.mkdir()
+    road = {"lanes": 2, "lane_width": 3.5, "length": 200.0}
+    scenario = {"mischance": 1, "name": "test/driven", "about": "A test.", "seed": 7, "event": {"name": "crash"}}
+    world = {"kind": "road", "road": road, "actors": {"ego": {}, "other": {}}}
+    (dataset / "scenario.yaml").write_text(json.dumps({**scenario, "vary": {"gap": 1, "pace": 1}, "simulator": world}))
+    t, runs = np.linspace(0.0, 4.0, 81), 8
+    gap = np.linspace(85.0, 50.0, runs)
+    ego, other = 15.0 * t, gap[:, None] + 4.0 + 0.0 * t
+    hit = ego[None, :] > other - 4.5
+    x = np.stack([np.broadcast_to(ego, hit.shape), other], axis=2).ravel()
+    n = 2 * len(t)
+    speed = np.tile([15.0, 0.0], len(t) * runs)
+    rows = {
+        "run": np.repeat(np.arange(runs), n),
+        "t": np.tile(np.repeat(t, 2), runs),
+        "x": x,
+        "y": np.full(len(x), 1.75),
+    }
+    sizes = {"length": np.full(len(x), 4.5), "width": np.full(len(x), 1.8), "category": ["car"] * len(x)}
+    store(
+        dataset,
+        "truth/actors",
+        {**rows, **sizes, "actor": ["ego", "other"] * (len(t) * runs), "yaw": np.zeros(len(x)), "speed": speed},
+    )
+    event = hit.any(axis=1)
+    assert event.sum() == 3
+    facts = {"run": np.arange(runs), "event": event, "margin": gap, "gap": gap, "pace": np.arange(runs) * 1.0}
+    store(dataset, "runs", {**facts, "verdict": [""] * runs, "reason": ["crash: too near"] * runs})
+    return dataset
+
+
+def test_runs_without_a_camera_are_shown_from_above_with_how_they_came_out(driven: Path, tmp_path: Path):
+    out = contact_sheet(driven, tmp_path / "sheet.png")
+    assert has(out, ASPHALT) > 20_000  # of the road
+    assert has(out, ALARM) > 2_000  # bar, tags and dots
+    assert has(out, GOOD) > 2_000
+    image = cv2.imread(str(out))
+    assert image is not None
+    bar = image[118 : 118 + 14, 28:388]  # three of eight are red
+    assert abs((bar == ALARM).all(axis=2).mean() - 3 / 8) < 0.02
+    ego, other = ROLES["ego"], ROLES["partner"]
+    assert min(has(out, ego), has(out, other)) > 500  # both cars, in every panel
+
+
+def test_the_runs_that_are_shown_are_the_telling_ones(driven: Path):
+    assert shown_runs(table(driven / "runs"), list(range(8)), 6) == [5, 6, 7, 4, 3, 2]
+    assert shown_runs(table(driven / "runs"), [0, 1, 2], 6) == [2, 1, 0]
+
+
+def test_the_same_files_give_the_same_picture(filmed: Path, paid: Path, driven: Path, tmp_path: Path):
+    for dataset in (filmed, paid, driven):
         first = contact_sheet(dataset, tmp_path / "a.png").read_bytes()
         assert contact_sheet(dataset, tmp_path / "b" / "b.png").read_bytes() == first
     assert not list(tmp_path.rglob("*.tmp"))

@@ -7,8 +7,12 @@ import pytest
 
 pytest.importorskip("pybullet")
 
+from mischance.engines import bullet
 from mischance.errors import RunError
 from mischance.renderers.tiny import Settings, Tiny
+from mischance.simulators._drive_kinds import KINDS
+from mischance.simulators._drive_scene import scene as scene_of_road
+from mischance.simulators.road import Road
 from mischance.truth import Body, Camera, Scene, Shape
 
 HERE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
@@ -138,6 +142,81 @@ def test_the_sun_casts_a_shadow_and_changes_no_label():
     assert np.array_equal(dark["instance"], bright["instance"])
     assert np.array_equal(dark["depth"], bright["depth"])
     assert np.all(dark["rgb"][0, :, 2] > dark["rgb"][0, :, 0])  # the sky is blue
+
+
+# -- the scene of the world `road` ---------------------------------------------------------------------------------
+
+STREET = {
+    "lanes": 2,
+    "length": 60,
+    "line": [{"length": 20}, {"length": 31.4159, "radius": 20}],
+    "crossings": {"side": {"at": 10, "lanes": 2}},
+    "patches": [{"start": -20, "end": -10, "friction": 0.1, "left": 3.5}],
+}
+
+
+def street(**actors):
+    return scene_of_road(Road.Settings(road=STREET, actors={"ego": {"speed": 0}, **actors}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_drawn_of_an_actor_fills_its_box(kind):
+    found = street(it={"body": kind, "speed": 0})
+    body = next(body for body in found.bodies if body.name == "it")
+    assert body.category == kind
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for shape in body.shapes:
+        a, b, c = shape.size
+        turn = np.array(bullet().getMatrixFromQuaternion(shape.pose[3:])).reshape(3, 3)
+        half = {"box": (a / 2, b / 2, c / 2), "sphere": (a, a, a), "cylinder": (a, a, b / 2)}[shape.kind]
+        reach = (np.abs(turn) * half).sum(axis=1)
+        low, high = np.minimum(low, shape.pose[:3] - reach), np.maximum(high, shape.pose[:3] + reach)
+    size = np.array(KINDS[kind][:3])
+    np.testing.assert_allclose(high - low, size, rtol=0.08, atol=0.03)
+    np.testing.assert_allclose(high + low, 0.0, atol=0.05 * size.max())
+    assert len({shape.color for shape in body.shapes}) >= 3  # one can tell what it is
+
+
+def test_seen_from_above_the_road_bends_crosses_and_is_icy_where_its_settings_say():
+    found = street()
+    height, size = 60.0, (480, 480)
+    s = np.sqrt(0.5)
+    eye = np.array([[10.0, 0.0, height, 0.0, s, 0.0, s]])  # looks down, +x is up in the picture
+    pose = np.zeros((1, len(found.bodies), 7))
+    pose[..., 6] = 1.0
+    pose[0, 0, 0] = -500.0
+    frames = Tiny(Settings(shadow=False)).draw(found, np.zeros(1), pose, Camera(size, FOV, eye, ("rgb",), 1.0, 300.0))
+    image = frames.passes["rgb"][0].astype(int)
+    focal = 240 / np.tan(FOV / 2)
+
+    def at(x, y):
+        return image[round(239.5 - focal * (x - 10.0) / height), round(239.5 - focal * y / height)]
+
+    def grassy(color):
+        return color[1] > color[0] + 15
+
+    road, ice = at(0.0, 5.0), at(-15.0, 1.2)
+    assert not grassy(road)
+    assert grassy(at(-5.0, -12.0))
+    assert ice.sum() > road.sum() + 150
+    assert np.abs(at(-15.0, 5.0) - road).max() < 12  # the other lane is not icy
+    assert np.abs(at(10.0 + 1.2, -15.0) - road).max() < 12  # the crossing road
+    for turn in np.radians([25.0, 50.0, 75.0]):
+        out = np.array([np.sin(turn), -np.cos(turn)])
+        middle = np.array([20.0, 20.0])
+        assert np.abs(at(*(middle + (20.0 - 1.75) * out)) - road).max() < 12, turn
+        assert at(*(middle + 20.0 * out)).sum() > road.sum() + 150  # the edge line
+        assert grassy(at(*(middle + 27.0 * out)))
+        assert grassy(at(*(middle + 7.0 * out)))
+
+
+def test_no_line_is_painted_across_a_crossing():
+    shapes = next(body for body in street().bodies if body.name == "road").shapes
+    lines = [shape for shape in shapes if shape.kind == "box" and shape.size[2] == 0.02]
+    assert len(lines) > 10
+    for shape in lines:
+        inside = abs(shape.pose[0] - 10.0) < 3.5 and 0.0 < shape.pose[1] < 7.0
+        assert not inside, shape
 
 
 def test_what_it_cannot_draw_is_named():

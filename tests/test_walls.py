@@ -22,17 +22,18 @@ CORE = ROOT / "mischance"
 # A private file (`_x.py`) stands on the floor of the files that it helps.
 FLOORS: dict[int, str] = {
     1: "errors advice units _arithmetic expressions truth randomness"
-    " _elementwise _rectangles _braking _driver_rules _stays criticality",
+    " _elementwise _rectangles _braking _driver_rules _stays criticality labelling",
     2: "document _scalars _writing _findings distributions _laws _formulas _samples _specs"
     " sockets observing catalog scenario loading building schema _distribution_schema _kinds _origin _checks"
-    " _plan_checks starter arrow"
+    " _plan_checks starter arrow engines"
     " temporal _temporal_text _temporal_robustness _temporal_reason",
     3: "plans drawing episode channel monitor outcome twins disk digest splits parts shards ledger manifest card"
     " dataset",
     4: "gym _gym_env _gym_loop _gym_picture _gym_views workers runners replaying jobs testing",
     5: "opening probability doctor preview _canvas _sheet _sheet_cameras _sheet_payments _sheet_signals"
-    " animation _animation_film _animation_ground _animation_parts _animation_story _animation_strip"
-    " _animation_tables _animation_words",
+    " _sheet_tracks animation _animation_contacts _animation_film _animation_ground _animation_ink _animation_parts"
+    " _animation_shapes _animation_stage _animation_story _animation_strip _animation_tables _animation_ways"
+    " _animation_words",
     6: "face cli __main__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
