@@ -19,7 +19,8 @@ _MOTION = "truth/motion"
 # Length and width [m] where neither a table nor the scenario says them: what is usual for such a body.
 _USUAL = {
     "car": (4.5, 1.8), "truck": (10.0, 2.5), "van": (5.5, 2.0), "bus": (12.0, 2.5), "motorcycle": (2.2, 0.8),
-    "cyclist": (1.8, 0.6), "pedestrian": (0.5, 0.6), "child": (0.35, 0.4), "animal": (1.5, 0.5), "debris": (0.8, 0.6), "occluder": (4.5, 1.8),
+    "cyclist": (1.8, 0.6), "pedestrian": (0.5, 0.6), "child": (0.35, 0.4),
+    "animal": (1.5, 0.5), "debris": (0.8, 0.6), "occluder": (4.5, 1.8),
 }  # fmt: skip
 DISC = 0.3  # radius of a body whose size nobody knows [m], or less where everything is small
 _SMALL = 0.012  # of the extent of the whole run: a body of unknown size is drawn no larger

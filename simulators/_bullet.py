@@ -7,13 +7,12 @@ starts from `resetSimulation` and creates its bodies in the same order, so the s
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, sin, sqrt
 from typing import Any
 
+from mischance import engines
 from mischance.errors import RunError
 
 STEP = 1.0 / 1000.0  # at 240 Hz one impact in four is off by more than 2 %
@@ -50,25 +49,6 @@ class Exchange:
     steps: int
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the engine's greeting, which it prints from C when imported, off the terminal."""
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr at all
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
 def engine() -> Any:
     """Return the module `pybullet`.
 
@@ -76,24 +56,22 @@ def engine() -> Any:
         RunError: it is not installed.
     """
     try:
-        with nullcontext() if "pybullet" in sys.modules else _quiet():
-            import pybullet  # pyright: ignore[reportMissingImports]  # it brings no stubs
+        return engines.bullet()
     except ImportError as error:
         raise RunError(
-            "`impact: {model: bullet}` needs PyBullet, which is not installed",
+            "`impact: {model: bullet}` and `{model: window}` need PyBullet, which is not installed",
             "pip install 'mischance[physics]' (on Python 3.12 or newer it is built from source: a C++ compiler),"
             " or take the analytic model",
         ) from error
-    return pybullet
 
 
 def client() -> tuple[Any, int]:
     """Return the engine and this process's own client of it."""
     global _client  # noqa: PLW0603  # connecting costs 33 ms, a reset 1.8 ms
-    bullet = engine()
+    module = engine()
     if _client is None or _client[0] != os.getpid():
-        _client = (os.getpid(), int(bullet.connect(bullet.DIRECT)))
-    return bullet, _client[1]
+        _client = (os.getpid(), int(module.connect(module.DIRECT)))
+    return module, _client[1]
 
 
 def collide(a: RigidBox, b: RigidBox, restitution: float, friction: float) -> Exchange:

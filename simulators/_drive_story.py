@@ -84,7 +84,7 @@ class Story:
         details: dict[str, Any] = {}
         words = ""
         if actor != self.ego:
-            closing = pace - own
+            closing = pace - own if gap >= 0.0 else own - pace
             details = {"gap": gap, "closing_speed": closing}
             words = f" {abs(gap):.1f} m {'ahead' if gap >= 0.0 else 'behind'}"
             if pace > 0.0 and gap >= 0.0:

@@ -115,7 +115,7 @@ class Road:
         self._stories = [
             Story(c.names, c.ego, plan, draw.of_world().faults) for plan, draw in zip(c.plans, draws, strict=True)
         ]  # fmt: skip
-        self._scenes = _scenes(settings)
+        self._scenes = _scenes(settings) if settings[0].motion else ()
         self._size = np.stack([2.0 * c.cars["half_l"], 2.0 * c.cars["half_w"]], axis=-1)
         bodies = tuple(KINDS)
         self._category = np.array(
