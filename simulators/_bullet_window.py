@@ -17,7 +17,7 @@ import numpy as np
 
 from mischance.errors import RunError
 
-from ._bullet import LONGEST, LOWEST, STEP, TAIL, engine
+from ._bullet import LONGEST, LOWEST, STEP, TAIL, RigidBox, engine, pressed_on
 from ._drive_state import FIXED, HELD
 
 GRAVITY = 9.81  # [m/s2]
@@ -156,6 +156,12 @@ class Window:
                     body, other, -1, -1, int((body, other) == tuple(sorted(pair))), physicsClientId=c
                 )
         places = [bullet.getBasePositionAndOrientation(body, physicsClientId=c) for body in pair]
+        boxes = [_box(self._cars[i]) for i in (self._a, self._b)]
+        moved = [at - was for at, was in zip(pressed_on(*boxes), boxes[1].position, strict=True)]
+        pressed = [x + dx for x, dx in zip(places[1][0], moved, strict=True)]
+        bullet.resetBasePositionAndOrientation(pair[1], pressed, places[1][1], physicsClientId=c)
+        speed = bullet.getBaseVelocity(pair[1], physicsClientId=c)
+        bullet.resetBaseVelocity(pair[1], *speed, physicsClientId=c)
         jx = jy = weight = mx = my = strongest = 0.0
         for _ in range(LONGEST):
             bullet.stepSimulation(physicsClientId=c)
@@ -289,6 +295,12 @@ class Window:
             return 0.0
         qx, qy = float(car["qx"]), float(car["qy"])
         return acos(min(max(1.0 - 2.0 * (qx * qx + qy * qy), -1.0), 1.0))
+
+
+def _box(car: Any) -> RigidBox:
+    """Return an actor as a box in the plane."""
+    size = (2.0 * float(car["half_l"]), 2.0 * float(car["half_w"]), float(car["height"]))
+    return RigidBox(size, 1.0, (float(car["x"]), float(car["y"]), 0.0), float(car["yaw"]), (0.0, 0.0, 0.0), 0.0)
 
 
 def _pushed(point: Sequence[Any]) -> tuple[float, float]:

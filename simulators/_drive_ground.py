@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import atan2, ceil, cos, hypot, sin, sqrt, tan
+from math import atan2, ceil, cos, hypot, inf, sin, sqrt, tan
 from typing import NamedTuple
 
 from mischance.truth import Shape
@@ -23,6 +23,7 @@ ASPHALT: Color = (0.25, 0.25, 0.27)
 GRASS: Color = (0.25, 0.40, 0.16)
 STEEL: Color = (0.62, 0.64, 0.66)
 BEHIND = 60.0  # metres of road drawn behind the start
+VERGE = 10.0  # of a patch that is drawn beside a road with bends [m]
 SAG = 0.02  # how far a chord may leave its arc [m]
 WALKERS = frozenset({"pedestrian", "child", "cyclist"})
 DASH, PERIOD = 6.0, 18.0  # broken line of a motorway: 6 m painted, 12 m free
@@ -44,8 +45,10 @@ def road(settings: Settings) -> list[Shape]:
         *way.strip(start, end, 0.5 * width, (width + 2.0, 0.1), -0.05, ASPHALT),
     ]
     for patch in lanes.patches:
-        right, left = max(patch.right, 0.0), min(patch.left, width)
-        if left > right:
+        # Boxes around a bend reach over both ends by what they are wide: there a patch is drawn beside the road only.
+        beside = VERGE if any(piece.radius is not None for piece in lanes.line) else inf
+        right, left = max(patch.right, -beside), min(patch.left, width + beside)
+        if left > right and patch.end > patch.start:
             tone = ICE if patch.friction < 0.25 else WET
             shapes += way.strip(patch.start, patch.end, 0.5 * (right + left), (left - right, 0.012), 0.0, tone)
     shapes += way.lines(lanes.lanes, lanes.lane_width, start, end, holes)

@@ -88,7 +88,8 @@ def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
         _, d, _ = project(road, pieces, c.x, c.y)
         row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(c.face * c.sine, c.face * c.cosine), c.face * c.speed
         row.acceleration, row.steer, row.roll, row.pitch = c.a, c.steer, c.roll, c.pitch
-        row.jerk = (c.a - c.before_a) * 20.0  # over one row
+        # over one row; that a car which has come to rest stops slowing down is no jerk, and who was hit is not driven
+        row.jerk = (c.a - c.before_a) * 20.0 if c.hit == 0 and (c.speed > 0.0 or c.a != 0.0) else 0.0
         c.before_a = c.a
         row.gap, row.ttc = _nearest(cars, i)
         if c.touched == 1:  # between two rows bodies touch and part again
@@ -612,7 +613,7 @@ def _end_step(
     if motion:
         _pose(cars, poses[w.k - k_start])
     if w.k % every == 0:
-        if e.hit == 0:
+        if e.hit == 0 and (e.speed > 0.0 or e.a != 0.0):
             w.max_jerk = max(w.max_jerk, abs(e.a - e.before_a) * 20.0)
         _rows(w, cars, road, pieces, rows)
     rest = w.first_contact < inf

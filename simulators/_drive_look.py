@@ -38,6 +38,11 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
     own = e.yaw - heading_at(paths[ego], piece, s)
     off = abs(d - reference(e, moves, ego, t)[0])
     w.max_off = max(w.max_off, off)
+    sideways = e.speed * e.speed * abs(paths[ego][piece].curvature)
+    if sideways > grip and sideways > w.side_need:
+        if w.side_need == 0.0:
+            w.t_side = t
+        w.side_need, w.side_had = sideways, grip
     if e.commanded == 1 and e.keeps == 0:
         w.max_aside = max(w.max_aside, off)
     for i in range(len(cars)):

@@ -163,16 +163,12 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
     if hit is None and run["worst"] >= 0 and (run["max_brake"] >= 1.0 or run["max_btn"] >= 0.5):
         velocity = float(run["worst_vx"]), float(run["worst_vy"])
         came = motion(cast.names[run["worst"]], velocity, float(run["worst_yaw"]))
-    slick = ""
-    if run["slick"] < 0.95 * run["friction"] and run["t_slick"] < when:
-        slick = f"{ego} came onto friction {run['slick']:.2f} at {run['t_slick']:.2f} s"
-        if run["max_off"] > STEERED:
-            slick += f" and left its path by {run['max_off']:.1f} m"
-        if run["max_off"] > STEERED or not came:
-            came = slick
+    astray = _astray(run, ego, when)
+    if astray and (run["max_off"] > STEERED or not came):
+        came = astray
     why = story.why(hit, min(when, end), came)
-    if slick and slick not in why:
-        why += f"; {slick}"
+    if astray and astray not in why:
+        why += f"; {astray}"
     if run["max_brake"] < 1.0 or isnan(run["t_brake"]):
         braked = f"{ego} did not brake"
     else:
@@ -200,6 +196,18 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
     nearest = cast.names[run["nearest"]]
     closest = f"closest {run['min_gap']:.2f} m to {nearest} at {run['t_gap']:.2f} s"
     return f"no contact: {why}; {braked}; {closest}, {ttc}{short}"
+
+
+def _astray(run: Any, ego: str, when: float) -> str:
+    """Return in words what took the ego off its path by `when` [s]: ice, a bend too fast; '' where nothing did."""
+    left = f" and left its path by {run['max_off']:.1f} m" if run["max_off"] > STEERED else ""
+    if run["slick"] < 0.95 * run["friction"] and run["t_slick"] < when:
+        return f"{ego} came onto friction {run['slick']:.2f} at {run['t_slick']:.2f} s{left}"
+    if run["side_need"] > 0.0 and left and run["t_side"] <= when:
+        need, had = run["side_need"], run["side_had"]
+        return f"{ego} was too fast for the bend at {run['t_side']:.2f} s ({need:.1f} m/s2 sideways of {had:.1f}){left}"
+    steered = run["max_aside"] > STEERED
+    return f"{ego} left its path by {run['max_off']:.1f} m" if left and not steered else ""
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import sin
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -47,6 +48,12 @@ class Patch(_Part):
     right: Length = Field(-100.0, description="its right border, measured like y on a straight road [m]")
     left: Length = Field(100.0, description="its left border [m]")
 
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not (self.start < self.end and self.right < self.left):
+            raise ValueError("a patch ends behind its start, and its left border lies left of its right one")
+        return self
+
 
 class Crossing(_Part):
     """Another road that crosses the main one; its lanes are numbered from its own right."""
@@ -56,6 +63,12 @@ class Crossing(_Part):
     lanes: int = Field(2, ge=1, le=8, description="number of lanes")
     lane_width: Length = Field(3.5, ge=2, le=6, description="width of a lane [m]")
     reach: Length = Field(80.0, ge=10, le=2000, description="length that is drawn to either side [m]")
+
+    @model_validator(mode="after")
+    def _crosses(self) -> Self:
+        if abs(sin(self.angle)) < 0.25:
+            raise ValueError("a crossing road goes across the main one, at 15 degrees or more")
+        return self
 
 
 class Lanes(_Part):
@@ -71,6 +84,22 @@ class Lanes(_Part):
     )
     patches: tuple[Patch, ...] = Field(default=(), max_length=8, description="stretches with another friction")
     crossings: dict[Word, Crossing] = Field(default={}, max_length=4, description="other roads, by name")
+
+    @model_validator(mode="after")
+    def _drivable(self) -> Self:
+        width = self.lanes * self.lane_width
+        for piece in self.line:
+            if piece.radius is None:
+                continue
+            # lanes lie to the left of the line: in a bend to the left they are on its inside
+            if 0.0 < piece.radius < width + 5.0:
+                raise ValueError(
+                    f"{self.lanes} lanes do not fit inside a bend to the left of radius {piece.radius:g} m:"
+                    f" it takes {width + 5.0:g} m"
+                )
+            if piece.length > 6.0 * abs(piece.radius):
+                raise ValueError(f"a bend of radius {piece.radius:g} m and length {piece.length:g} m runs into itself")
+        return self
 
     def centre(self, lane: int) -> float:
         """Return y of the middle of a lane [m]; y = 0 is the right edge of the road."""
@@ -250,7 +279,7 @@ class Actor(_Part):
     balance: Ratio = Field(
         0.5, ge=0.3, le=0.7, description="distance of the centre of mass from the front axle / wheelbase"
     )
-    mass: Mass | None = Field(None, gt=0, le=80000, description="mass with load [kg]")
+    mass: Mass | None = Field(None, ge=0.1, le=80000, description="mass with load [kg]")
     mass_height: Length | None = Field(None, gt=0, le=3, description="height of the centre of mass above the road [m]")
     inertia: float | None = Field(None, gt=0, description="yaw inertia until contact; a box's where not given [kg m2]")
     brakes: Acceleration | None = Field(
@@ -343,6 +372,8 @@ class Settings(_Part):
             raise ValueError(
                 f"{name} is on the road '{actor.road}' and needs a `station` there, 0 = where the roads cross"
             )
+        if actor.wheelbase is not None and actor.wheelbase > actor.sizes()[0]:
+            raise ValueError(f"{name} is {actor.sizes()[0]:g} m long with {actor.wheelbase:g} m between its axles")
         lanes = self.lanes_of(actor)[0]
         wanted = [actor.lane, *(move.to for move in actor.behaviour if isinstance(move, ChangeLane))]
         if max(wanted) > lanes:

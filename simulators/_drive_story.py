@@ -58,6 +58,9 @@ class Story:
                 cause = self._last(actor, t) if move >= 0 else max(others, default=None)
                 details = {"acceleration": values[0], "speed": values[1]}
                 row = self._row(t, "hard_braking", actor, cause[1] if cause else "", details)
+                if move < 0 and actor != self.ego:  # it follows somebody: its own manoeuvres say nothing of this
+                    said = f"{self.names[actor]} braked hard at {t:.2f} s"
+                    self.causes.setdefault(actor, []).append((t, row[1], said))
             elif kind == CONTACT:
                 row = self._contact(t, event[E["hit"]])
             elif kind == GROUND:
@@ -187,7 +190,7 @@ class Story:
         if self._from_behind(hit):
             return f"{self.names[hit[H[other]]]} ran into {self.names[self.ego]} from behind"
         velocity = hit[H[f"v{other}x"]], hit[H[f"v{other}y"]]
-        return motion(self.names[hit[H[other]]], velocity, hit[H[f"yaw_{own}"]])
+        return motion(self.names[int(hit[H[other]])], velocity, hit[H[f"yaw_{own}"]])
 
     def why(self, hit: Row | None, when: float, came: str) -> str:
         """Return in words what brought the run about: the manoeuvre to blame, and the faults that acted.

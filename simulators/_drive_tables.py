@@ -40,7 +40,9 @@ def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
         "vy": Column(unit="m/s", floor=1e-9, about="of the centre, world frame"),
         "yaw_rate": Column(unit="rad/s", floor=1e-9),
         "acceleration": Column(unit="m/s2", floor=1e-9, about="along the path, as realised"),
-        "jerk": Column(unit="m/s3", floor=1e-9, about="change of acceleration since the row before"),
+        "jerk": Column(
+            unit="m/s3", floor=1e-9, about="change of acceleration since the row before; 0 at rest and once hit"
+        ),
         "gap": Column(
             unit="m",
             floor=1e-9,

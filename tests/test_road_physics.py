@@ -903,3 +903,55 @@ def test_the_reason_names_what_the_ego_slid_on_and_who_ran_into_it():
     assert outcome(world)["reason"].startswith("collision: ego braked with 8.0 m/s2 at 1.00 s")
     world, _ = drive({"actors": {"ego": {"speed": 10.0}, "tail": {**tail, "speed": 25.0}}})
     assert outcome(world)["reason"].startswith("collision: tail ran into ego from behind")
+
+
+@pytest.mark.parametrize("model", ["bullet", "window"])
+def test_a_square_hit_pushes_nobody_sideways_at_any_speed(model: str):
+    """Faces that only just touch: rounding must not choose on which side of them the engine pushes."""
+    impulses = []
+    for speed in (8.0, 12.0, 20.0, 24.0, 28.0, 100 / 3):
+        truck = {"body": "truck", "speed": 0.0, "gap": 40.0, "heading": math.pi / 2}
+        tree = {"impact": {"model": model}, "actors": {"ego": {"speed": speed}, "truck": truck}}
+        _, chunk = drive(tree, until=8.0)
+        hit = rows(chunk.tables["contacts"])[0]
+        assert abs(hit["impulse_y"]) < 1e-3 * hit["impulse_x"]
+        assert hit["y"] == pytest.approx(1.75, abs=0.01)
+        impulses.append(hit["impulse_x"] / speed)
+    assert np.ptp(impulses) < 0.002 * np.mean(impulses)
+
+
+def test_the_reason_says_that_the_bend_was_too_fast():
+    line = [{"length": 20.0}, {"length": 100.0, "radius": 30.0}]
+    parked = {"speed": 0.0, "lane": 1, "offset": -6.0, "station": 45.0}
+    world, _ = drive({"road": {"line": line}, "actors": {"ego": {"speed": 80 / 3.6}, "parked": parked}})
+    assert "ego was too fast for the bend at" in outcome(world)["reason"]
+    assert "and left its path by" in outcome(world)["reason"]
+
+
+def test_a_follower_that_brakes_hard_is_named():
+    first = {"speed": 25.0, "gap": 50.0, "behaviour": [brake(1.0, 8.0)]}
+    second = {"speed": 25.0, "gap": 20.0, "behaviour": [{"kind": "follow"}]}
+    world, _ = drive({"actors": {"ego": {"speed": 25.0}, "second": second, "first": first}}, until=8.0)
+    assert outcome(world)["reason"].startswith("collision: second braked hard at")
+
+
+def test_coming_to_rest_is_no_jerk():
+    world, chunk = drive({"actors": {"ego": {"speed": 10.0, "jerk": 10.0, "behaviour": [brake(0.0, 6.0)]}}}, until=4.0)
+    told = rows(chunk.tables["actors"])
+    assert told[-1]["speed"] == 0.0
+    assert max(abs(row["jerk"]) for row in told) < 10.0 + 1e-6
+    assert outcome(world)["ego.max_jerk"] < 10.0 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("road", "words"),
+    [
+        ({"patches": [{"start": 50.0, "end": 20.0, "friction": 0.05}]}, "ends behind its start"),
+        ({"lanes": 8, "line": [{"length": 100.0, "radius": 16.0}]}, "do not fit inside a bend"),
+        ({"line": [{"length": 500.0, "radius": -60.0}]}, "runs into itself"),
+        ({"crossings": {"side": {"at": 50.0, "angle": 0.0}}}, "goes across the main one"),
+    ],
+)
+def test_roads_that_cannot_be_are_refused_in_words(road: dict[str, Any], words: str):
+    with pytest.raises(ValueError, match=words):
+        Road.Settings.model_validate({"road": road, "actors": {"ego": {"speed": 10.0}}})
