@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -69,21 +69,33 @@ def _room(room: str) -> Iterator[str]:
             yield from _table(("name", "unit", "what it is"), rows)
 
 
-def _model(model: type[BaseModel], path: str = "", seen: frozenset[type] = frozenset()) -> Iterator[str]:
-    """Yield a table of a model's fields, then those of the models inside it; `path` is the key that leads to it."""
+def _model(model: type[BaseModel], path: str = "", seen: frozenset[type] = frozenset(), tag: str = "") -> Iterator[str]:
+    """Yield a table of a model's fields, then those of the models inside it; `path` is the key that leads to it.
+
+    `tag`: the field whose one word tells this model from others in the same place; it is in the heading.
+    """
     fields = model.model_fields
     if not fields:
         if not path:
             yield "It has no settings."
             yield ""
         return
-    yield f"Inside `{path}`:" if path else "Settings:"
+    if tag:
+        word = get_args(fields[tag].annotation)[0]
+        about = (model.__doc__ or "").strip().partition("\n")[0]
+        yield f"**`{path}` with `{tag}: {word}`**" + (f" – {_text(about)}" if about else "")
+    else:
+        yield f"Inside `{path}`:" if path else "Settings:"
     yield ""
-    rows = ((f"`{f.alias or name}`", _default(f), _text(f.description)) for name, f in fields.items())
+    rows = ((f"`{f.alias or name}`", _default(f), _about(f)) for name, f in fields.items() if name != tag)
     yield from _table(("key", "default", "what it is"), rows)
-    for key, inner in _inner_models(model):
-        if inner not in seen:
-            yield from _model(inner, f"{path}.{key}".strip("."), seen | {model, inner})
+    known = seen | {model}
+    for key, inner, its_tag in _inner_models(model):
+        if inner not in known:
+            known |= {inner}  # what several kinds share stands once
+            yield from _model(inner, f"{path}.{key}".strip("."), known, its_tag)
+            if its_tag:
+                known |= {deeper for _, deeper, _ in _inner_models(inner)}
 
 
 def _default(field: Any) -> str:
@@ -96,18 +108,47 @@ def _default(field: Any) -> str:
     return f"`{text}`" if len(text) < 60 else "see the source"
 
 
-def _inner_models(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
-    found: dict[type[BaseModel], str] = {}
+def _about(field: Any) -> str:
+    """Return what a field is and, where it takes certain words or kinds alone, which."""
+    words = [f"`{word}`" for word in dict.fromkeys(_words(field.annotation))]
+    if len(words) < 2:
+        return field.description or ""
+    return "; ".join(part for part in (field.description, f"one of {', '.join(words)}") if part)
 
-    def look(key: str, annotation: Any) -> None:
+
+def _words(annotation: Any) -> Iterator[str]:
+    """Yield the words that an annotation allows, and those that tell apart the models that it allows."""
+    if get_origin(annotation) is Literal:
+        yield from (str(word) for word in get_args(annotation))
+        return
+    tag = _tag_of(annotation)
+    for argument in get_args(annotation):
+        if tag and isinstance(argument, type) and issubclass(argument, BaseModel):
+            yield from (str(word) for word in get_args(argument.model_fields[tag].annotation))
+        else:
+            yield from _words(argument)
+
+
+def _tag_of(annotation: Any) -> str:
+    """Return the field that tells the models of a union apart: `kind`, where each has one word for it."""
+    models = [one for one in get_args(annotation) if isinstance(one, type) and issubclass(one, BaseModel)]
+    kinds = [model.model_fields.get("kind") for model in models]
+    told = len(kinds) > 1 and all(kind is not None and get_origin(kind.annotation) is Literal for kind in kinds)
+    return "kind" if told else ""
+
+
+def _inner_models(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel], str]]:
+    found: dict[type[BaseModel], tuple[str, str]] = {}
+
+    def look(key: str, annotation: Any, tag: str = "") -> None:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found.setdefault(annotation, key)
-        for argument in getattr(annotation, "__args__", ()):
-            look(key, argument)
+            found.setdefault(annotation, (key, tag))
+        for argument in get_args(annotation):
+            look(key, argument, _tag_of(annotation))
 
     for name, field in model.model_fields.items():
         look(field.alias or name, field.annotation)
-    yield from ((key, inner) for inner, key in found.items())
+    yield from ((key, inner, tag) for inner, (key, tag) in found.items())
 
 
 def _scenarios() -> Iterator[str]:

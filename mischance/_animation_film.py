@@ -31,6 +31,7 @@ from mischance._animation_parts import Mark, Series, Story
 from mischance._animation_stage import (
     bodies,
     contacts,
+    first_contacts,
     ground,
     names,
     scale_bar,
@@ -149,16 +150,9 @@ class _Picture:
             level = round(float(_y(place, row, y)))
             cv2.line(image, (_LEFT, level), (SIZE[0] - _RIGHT, level), GRID, 1)
             write(image, f"{y:g}", _LEFT - 8, level + 4, 11, FAINT, right=True)
-        written: list[tuple[float, float]] = []
-        for limit, words in row.limits:
+        for limit, _ in row.limits:
             level = round(float(_y(place, row, limit)))
             dotted(image, np.array([[_LEFT, level], [SIZE[0] - _RIGHT, level]], np.float64), FAINT, 1, 5.0, 5.0)
-            beside = [x for y, x in written if abs(y - level) < 14]  # two levels side by side: so are their words
-            end = min([SIZE[0] - _RIGHT - 2.0, *(x - 16 for x in beside)])
-            wide = width(words, 11)
-            cv2.rectangle(image, (round(end - wide - 2), level - 14), (round(end + 2), level - 2), PAPER, -1)
-            write(image, words, end, level - 4, 11, FAINT, right=True)
-            written.append((level, end - wide))
         for _, role, values in reversed(row.lines):
             self._curve(place, row, values, role)
 
@@ -178,8 +172,9 @@ class _Picture:
         """Draw the line of events with what came of what, and each one's time through all rows."""
         image, told = self._still, self.told
         bottom = self.rows[-1][0] + self.rows[-1][1]
-        for mark in told.marks:
-            x, contact = round(float(self._x(mark.t))), mark.kind == "contact"
+        loud = _loud(told)
+        for n, mark in enumerate(told.marks):
+            x, contact = round(float(self._x(mark.t))), n in loud
             for y in range(self._events, bottom, 1 if contact else 7):
                 cv2.line(image, (x, y), (x, min(y + 2, bottom)), EVENT if contact else FAINT, 1)
         for t in round_ticks(float(told.t[0]), float(told.t[-1]), 10):
@@ -193,11 +188,12 @@ class _Picture:
         for mark in told.marks:
             if mark.cause >= 0:
                 self._because(told.marks[mark.cause], mark, y)
-        for mark in sorted(told.marks, key=lambda mark: list(_HUES)[::-1].index(mark.kind)):
+        for n in sorted(range(len(told.marks)), key=lambda n: list(_HUES)[::-1].index(told.marks[n].kind)):
+            mark = told.marks[n]
             spot = np.array([float(self._x(mark.t)), y])
             if mark.kind == "contact":
                 cross(image, spot, 5.0, PAPER, 4)
-                cross(image, spot, 5.0, EVENT, 2)
+                cross(image, spot, 5.0, EVENT if n in loud else FAINT, 2)
             elif mark.kind != "label":
                 cv2.circle(image, fine(spot), 4 << SHIFT, _HUES[mark.kind], -1, cv2.LINE_AA, SHIFT)
 
@@ -227,6 +223,9 @@ class _Picture:
             if np.isfinite(found):
                 centre = np.array([float(self._x(now)), float(_y(place, row, found))])
                 cv2.circle(image, fine(centre), 4 << SHIFT, ROLES[role], -1, cv2.LINE_AA, SHIFT)
+        for _, words in row.limits:  # beside the names of the curves, off the curves
+            if words and x + 14 + width(f"- - {words}", 11) < SIZE[0]:
+                x = write(image, f"- - {words}", x + 14, top, 11, FAINT)
 
     def _stage(self, image: AnyArray, now: float) -> None:
         told = self.told
@@ -238,6 +237,19 @@ class _Picture:
         taken = contacts(image, told, seen, now)
         names(image, told, seen, now, covered, taken)
         scale_bar(image, seen)
+
+
+def _loud(told: Story) -> set[int]:
+    """Return which of the moments are somebody's first contact: red, where later ones are grey."""
+    times = np.array([contact.t for contact in first_contacts(told)])
+    called: set[str] = set()
+    found = set()
+    for n, mark in enumerate(told.marks):
+        if mark.kind == "contact":
+            if mark.title not in called or (np.abs(times - mark.t) < 0.01).any():
+                found.add(n)
+            called.add(mark.title)
+    return found
 
 
 def _rows(count: int, above: int) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import ceil, cos, pi, sin, sqrt
@@ -12,13 +13,14 @@ import numpy as np
 from mischance._animation_parts import Chain, Line
 from mischance._animation_tables import Track, rows
 from mischance.opening import Dataset
-from mischance.truth import BoolArray, FloatArray
+from mischance.truth import AnyArray, BoolArray, FloatArray
 
 _BEYOND = 60.0  # road that is drawn behind and ahead of everybody [m]
 _SAG = 0.02  # a bend is drawn as chords that leave it by no more than this [m]
 CARRIED = "box"  # what a robot arm carries, and what hangs together there: names of that world
 _LINKS = ("shoulder", "upper_arm", "forearm", "wrist_roll", "wrist_pitch", "flange", "gripper")
 _LIMBS = ("person_upper_arm", "person_forearm", "person_hand")
+_LONG = 2.5  # angle of an arc that is told from its own middle [rad]
 _BAY = 0.35  # how far a warehouse's bays lie off their crossing, in spacings of its grid
 
 
@@ -96,10 +98,9 @@ def _road(road: Mapping[str, Any], placed: Sequence[Track]) -> Iterator[Line]:
     own = np.concatenate([_along(pieces, s, 0.0), _along(pieces, s, across)[::-1]])
     yield Line("area", own)
     for patch in road.get("patches") or ():
-        inside = _stations(pieces, float(patch["start"]), float(patch["end"]))
-        right, left = max(float(patch["right"]), 0.0), min(float(patch["left"]), across)
-        outline = np.concatenate([_along(pieces, inside, right), _along(pieces, inside, left)[::-1]])
-        yield Line("patch", outline, float(patch["friction"]))
+        outline = _patch(patch, pieces, (start, end))
+        if outline is not None:
+            yield Line("patch", outline, float(patch["friction"]))
     others = [_crossing(crossing, pieces, across) for crossing in (road.get("crossings") or {}).values()]
     surfaces = [own, *(area for area, _ in others)]
     marked = [[_along(pieces, s, i * width) for i in range(lanes + 1)], *(lines for _, lines in others)]
@@ -110,6 +111,117 @@ def _road(road: Mapping[str, Any], placed: Sequence[Track]) -> Iterator[Line]:
         for i, line in enumerate(lines):  # nothing is painted where another road goes through
             for piece in _outside(line, elsewhere):
                 yield Line("edge" if i in (0, len(lines) - 1) else "dashed", piece)
+
+
+def _patch(
+    patch: Mapping[str, Any], pieces: Sequence[tuple[float, float]], drawn: tuple[float, float]
+) -> FloatArray | None:
+    """Return a patch's outline, its right border and then its left one back; None where nothing of it is drawn.
+
+    Inside a bend a border ends at the bend's centre: no place lies farther to that side.
+    """
+    low, high = max(float(patch["start"]), drawn[0]), min(float(patch["end"]), drawn[1])
+    right, left = float(patch["right"]), float(patch["left"])
+    if not (low < high and right < left):
+        return None
+    borders: list[tuple[FloatArray, FloatArray]] = []
+    begun = -np.inf
+    for n, (length, bend) in enumerate([*pieces, (np.inf, 0.0)]):
+        first, begun = begun, (0.0 if n == 0 else begun) + length
+        a, b = max(low, first), min(high, begun)
+        if not a < b:
+            continue
+        radius = 1.0 / bend if bend else 0.0
+        r, w = max(right, radius) if bend < 0.0 else right, min(left, radius) if bend > 0.0 else left
+        if r < w:
+            s = _stations(pieces, a, b)
+            s[-1] = min(s[-1], np.nextafter(begun, -np.inf))  # its end belongs to the next piece, and bends as that
+            borders.append((_along(pieces, s, r), _along(pieces, s, w)))
+    if not borders:
+        return None
+    return np.concatenate([one for one, _ in borders] + [one[::-1] for _, one in borders[::-1]])
+
+
+def grip(
+    scenario: Mapping[str, Any], facts: Mapping[str, Any], labels: Mapping[str, AnyArray], track: Track
+) -> FloatArray | None:
+    """Return the friction of tyre and road below a body over its time, as the world has it; None if nobody says.
+
+    The last patch in which the body's place lies, from its start until before its end and between its borders, both
+    of them included, stands for the road's own; then each `friction` fault in turn moves it to its severity.
+    """
+    world = scenario.get("simulator")
+    if not isinstance(world, Mapping):
+        return None
+    candidates = (facts.get("friction"), _solved(world.get("friction"), facts))
+    known = next((float(c) for c in candidates if isinstance(c, int | float | np.floating) and np.isfinite(c)), None)
+    if known is None:
+        return None
+    found = np.full(len(track.t), known)
+    road = _solved(world.get("road"), facts)
+    patches = road.get("patches") if isinstance(road, Mapping) else None
+    if patches:
+        pieces = [(float(p["length"]), 1.0 / p["radius"] if p.get("radius") else 0.0) for p in road.get("line") or ()]
+        s, d = _projected(pieces, track.x, track.y)
+        for patch in patches:
+            on = (d >= float(patch["right"])) & (d <= float(patch["left"]))
+            # Who stands on a border by the last bits stands behind it.
+            on &= (s >= float(patch["start"]) - 1e-9) & (s < float(patch["end"]) - 1e-9)
+            found[on] = float(patch["friction"])
+    planned = scenario.get("faults") or ()
+    for i in range(len(labels["t_cause"]) if labels else 0):
+        named = str(labels["class"][i]).endswith("/friction") and str(labels["target"][i]) in ("road", "ego.tyre")
+        severity, onset, end = (float(labels[name][i]) for name in ("severity", "t_cause", "t_end"))
+        if not named or not np.isfinite(severity):
+            continue
+        ramp = _ramp(str(labels["causes"][i]) if "causes" in labels else "", planned, facts)
+        grown = np.clip((track.t - onset) / ramp, 0.0, 1.0) if ramp > 0.0 else np.ones(len(track.t))
+        acts = (track.t >= onset) & (track.t < (end if end > onset else np.inf))
+        found += np.where(acts, grown, 0.0) * (max(severity, 1e-3) - found)
+    return found
+
+
+def _ramp(causes: str, planned: Sequence[Any], facts: Mapping[str, Any]) -> float:
+    """Return the time over which a fault grows [s], from the scenario; 0 where it is drawn and nobody wrote it down."""
+    number = re.search(r"fault:(\d+)", causes)
+    if number is None or int(number[1]) >= len(planned):
+        return 0.0
+    said = _solved(planned[int(number[1])].get("ramp"), facts)
+    try:
+        return float(str(said).removesuffix("s"))
+    except ValueError:
+        return 0.0
+
+
+def _projected(
+    pieces: Sequence[tuple[float, float]], x: FloatArray, y: FloatArray
+) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+    """Return the way along the road's line and the offset to its left of places [m], by the piece that is nearest."""
+    line = [*pieces, (np.inf, 0.0)]
+    best, s, d = np.full(len(x), np.inf), np.zeros(len(x)), np.zeros(len(x))
+    x0, y0, heading, begun = 0.0, 0.0, 0.0, 0.0
+    for n, (length, bend) in enumerate(line):
+        dx, dy = x - x0, y - y0
+        if bend:
+            sign, rx, ry = float(np.sign(bend)), dx + sin(heading) / bend, dy - cos(heading) / bend
+            middle = 0.5 * length * bend if length * abs(bend) > _LONG else 0.0
+            turned = np.arctan2(sign * rx, -sign * ry) - heading - middle
+            turned = turned - 2.0 * pi * np.round(turned / (2.0 * pi)) + middle
+            along, off = turned / bend, sign * (1.0 / abs(bend) - np.hypot(rx, ry))
+        else:
+            along, off = dx * cos(heading) + dy * sin(heading), dy * cos(heading) - dx * sin(heading)
+        low = 0.0 if n else -np.inf
+        far = np.abs(off) + np.maximum(low - along, 0.0) + np.maximum(along - length, 0.0)
+        nearer = far < best - 1e-9
+        best = np.where(nearer, far, best)
+        s = np.where(nearer, begun + np.clip(along, low, length), s)
+        d = np.where(nearer, off, d)
+        if np.isfinite(length):
+            half = 0.5 * bend * length
+            chord = length * float(np.sinc(half / pi))
+            x0, y0 = x0 + chord * cos(heading + half), y0 + chord * sin(heading + half)
+            heading, begun = heading + 2.0 * half, begun + length
+    return s, d
 
 
 def _crossing(
@@ -232,10 +344,14 @@ def _grid(grid: Mapping[str, Any], placed: Sequence[Track]) -> Iterator[Line]:
         for j in range(rows):
             x, y = i * spacing + off, j * spacing + off
             yield Line("area", _box(x - side, x + side, y - side, y + side))
-    middles = [np.array([[i * spacing, 0.0], [i * spacing, (rows - 1) * spacing]]) for i in range(columns)]
-    middles += [np.array([[0.0, j * spacing], [(columns - 1) * spacing, j * spacing]]) for j in range(rows)]
-    for line in middles:
-        yield Line("dashed", line)
+    # Each aisle from crossing to crossing by itself: dashes that went on through would leave every other one bare.
+    for i in range(columns):
+        for j in range(rows):
+            x, y = i * spacing, j * spacing
+            if i + 1 < columns:
+                yield Line("dashed", np.array([[x + half, y], [x + spacing - half, y]]))
+            if j + 1 < rows:
+                yield Line("dashed", np.array([[x, y + half], [x, y + spacing - half]]))
 
 
 def _box(x0: float, x1: float, y0: float, y1: float) -> FloatArray:

@@ -34,7 +34,8 @@ def mixed(ink: Color, ground: Color, share: float) -> Color:
 
 def line(image: AnyArray, points: FloatArray, ink: Color, thick: int) -> None:
     """Draw a line through points (n, 2)."""
-    cv2.polylines(image, [fine_all(points)], False, ink, thick, cv2.LINE_AA, SHIFT)
+    if len(points) and np.isfinite(points).all():
+        cv2.polylines(image, [fine_all(points)], False, ink, thick, cv2.LINE_AA, SHIFT)
 
 
 def dotted(image: AnyArray, points: FloatArray, ink: Color, thick: int, on: float, off: float) -> None:
@@ -47,13 +48,19 @@ def dotted(image: AnyArray, points: FloatArray, ink: Color, thick: int, on: floa
 
 def fill(image: AnyArray, points: FloatArray, ink: Color) -> None:
     """Fill an outline (n, 2)."""
-    cv2.fillPoly(image, [fine_all(points)], ink, cv2.LINE_AA, SHIFT)
+    if len(points) > 2 and np.isfinite(points).all():  # OpenCV fails at what has no area
+        cv2.fillPoly(image, [fine_all(points)], ink, cv2.LINE_AA, SHIFT)
 
 
-def glaze(image: AnyArray, points: FloatArray, ink: Color, share: float) -> None:
-    """Fill an outline so that what is below shines through."""
+def glaze(image: AnyArray, points: FloatArray, ink: Color, share: float, *, strip: bool = False) -> None:
+    """Fill an outline (n, 2) so that what is below shines through; `strip`: one border, then the other one back."""
     over = image.copy()
-    fill(over, points, ink)
+    if strip:  # piece by piece: wide and around a bend, it covers itself
+        back = points[::-1]
+        for i in range(len(points) // 2 - 1):
+            fill(over, np.stack([points[i], points[i + 1], back[i + 1], back[i]]), ink)
+    else:
+        fill(over, points, ink)
     cv2.addWeighted(over, share, image, 1.0 - share, 0.0, dst=image)
 
 
@@ -144,6 +151,16 @@ def plate(
 
 def _ascii(text: str) -> str:
     """OpenCV's own letters are ASCII in older versions."""
-    for fancy, plain in (("²", "2"), ("³", "3"), ("−", "-"), ("·", "-"), ("Δv", "delta-v"), ("–", "-"), ("°", " deg")):
+    for fancy, plain in (
+        ("²", "2"),
+        ("³", "3"),
+        ("−", "-"),
+        ("·", "-"),
+        ("Δv", "delta-v"),
+        ("–", "-"),
+        ("°", " deg"),
+        ("×", "x"),
+        ("…", "..."),
+    ):
         text = text.replace(fancy, plain)
     return text.encode("ascii", "replace").decode()

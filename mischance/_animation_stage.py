@@ -36,7 +36,7 @@ from mischance._animation_ink import (
     width,
     write,
 )
-from mischance._animation_parts import Body, Story
+from mischance._animation_parts import Body, Contact, Story
 from mischance._animation_shapes import BRAKING, PEOPLE, VEHICLES
 from mischance._animation_ways import ahead
 from mischance._canvas import round_ticks
@@ -112,6 +112,8 @@ def extent(told: Story, now: float | None = None) -> tuple[FloatArray, FloatArra
         places = np.stack([body.x, body.y], axis=1) if now is None else pose(told.t, body, now)[None, :2]
         reach = 0.5 * float(np.hypot(body.length, body.width)) + (0.0 if now is None else 2.0 * body.width)
         spots += [places[np.isfinite(places).all(axis=1)] + side * reach for side in (-1.0, 1.0)]
+    if now is None and not any(one.kind == "edge" for one in told.road):  # a hall has an end, a road has none
+        spots += [one.points for one in told.road if one.kind == "area"]
     every = np.concatenate(spots)
     return (every.min(axis=0), every.max(axis=0)) if len(every) else (np.zeros(2), np.ones(2))
 
@@ -155,7 +157,7 @@ def ground(image: AnyArray, told: Story, seen: View, k: int = 1) -> None:
         cv2.line(image, (0, row), (seen.width, row), GRID, 1)
     for one in told.road:
         if one.kind == "patch":
-            glaze(image, seen.place(*one.points.T), AREAS["patch"], 0.6)
+            glaze(image, seen.place(*one.points.T), AREAS["patch"], 0.6, strip=bool(np.isfinite(one.friction)))
         elif one.kind in AREAS:
             fill(image, seen.place(*one.points.T), AREAS[one.kind])
     paved = any(one.kind == "area" for one in told.road)
@@ -275,8 +277,12 @@ def _motion(image: AnyArray, told: Story, body: Body, at: FloatArray, seen: View
 
 
 def contacts(image: AnyArray, told: Story, seen: View, now: float, k: int = 1, *, words: bool = True) -> list[Box]:
-    """Draw the contacts up to a time, the last one with its normal and its push; return what its words cover."""
+    """Draw the contacts up to a time, the last one with its normal, its push and its words; return what those cover.
+
+    Without `words` there are crosses alone: in a small picture arrows would hide the bodies.
+    """
     past = [contact for contact in told.contacts if contact.t <= now + 1e-6]
+    first = first_contacts(told)
     hardest = max((float(np.hypot(*one.impulse)) for one in told.contacts if one.impulse), default=0.0) or 1.0
     for contact in past:
         point, age = seen.place(contact.x, contact.y), now - contact.t
@@ -284,10 +290,10 @@ def contacts(image: AnyArray, told: Story, seen: View, now: float, k: int = 1, *
             cv2.circle(
                 image, fine(point), round((8 + 46 * age / _FLASH) * k) << SHIFT, EVENT, 3 * k, cv2.LINE_AA, SHIFT
             )
-        if contact is past[-1] and contact.normal is not None:
+        if words and contact is past[-1] and contact.normal is not None:
             normal = 34.0 * k * np.array([contact.normal[0], -contact.normal[1]])
             dotted(image, np.stack([point - normal, point + normal]), EVENT, k, 4.0 * k, 3.0 * k)
-        if contact is past[-1] and contact.impulse is not None:
+        if words and contact is past[-1] and contact.impulse is not None:
             push = np.array([contact.impulse[0], -contact.impulse[1]])
             size = float(np.hypot(*push))
             u = push / (size or 1.0)
@@ -296,12 +302,23 @@ def contacts(image: AnyArray, told: Story, seen: View, now: float, k: int = 1, *
                     long = (18.0 + 34.0 * np.sqrt(size / hardest)) * k
                     arrow(image, point + side * 5.0 * k * u, point + side * long * u, ink, thick)
         cross(image, point, 5.0 * k, PAPER, 4 * k)
-        cross(image, point, 5.0 * k, EVENT, 2 * k)
+        cross(image, point, 5.0 * k, EVENT if contact in first else FAINT, 2 * k)
     if not past or not words:
         return []
     last = past[-1]
     lines = [f"contact at {last.t:.3f} s", *([" - ".join(last.who)] if last.who else []), *last.words]
     return [plate(image, lines, seen.width - 10, 10, 13 * k, [EVENT, *[INK] * (len(lines) - 1)], EVENT)]
+
+
+def first_contacts(told: Story) -> list[Contact]:
+    """Return the contacts that are some body's first one: later ones, as it bounces on the ground, say less."""
+    met: set[str] = set()
+    found = []
+    for contact in sorted(told.contacts, key=lambda one: one.t):
+        if not contact.who or not met.issuperset(contact.who):
+            found.append(contact)
+        met |= set(contact.who)
+    return found
 
 
 def names(

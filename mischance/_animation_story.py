@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 
 from mischance._animation_contacts import contact_times, contacts_of, kicks_of, through
-from mischance._animation_ground import CARRIED, chains, ground, inside
-from mischance._animation_parts import Body, Contact, Line, Series, Story
+from mischance._animation_ground import CARRIED, chains, grip, ground
+from mischance._animation_parts import Body, Contact, Series, Story
 from mischance._animation_shapes import silhouette
 from mischance._animation_strip import nearness, series, stored
 from mischance._animation_tables import Track, rows, tracks
@@ -70,9 +70,8 @@ def story(path: Path, run: int, frames: int) -> Story:
         notes.append(f"{MARKS} of {len(marks)} moments are listed: the first ones")
         marks = tuple(replace(mark, cause=mark.cause if mark.cause < MARKS else -1) for mark in marks[:MARKS])
     road = ground(scenario, facts, dataset, run, placed)
-    known = _number(facts.get("friction"), (scenario.get("simulator") or {}).get("friction"))
     strip = _signals(dataset, run, t) if linked else ()
-    strip = strip or series(t, placed, bodies, partner, contacts, _friction(t, placed[0], known, road, labels))
+    strip = strip or series(t, placed, bodies, partner, contacts, grip(scenario, facts, labels, placed[0]))
     planned = ways(rows(dataset, "truth/paths", run), [placed[0], *([placed[partner]] if partner else [])], contacts)
     drawn, measures = values(facts, scenario, dataset)
     wanted = scenario.get("event") or {}
@@ -132,6 +131,7 @@ def _on(t: FloatArray, track: Track, poses: Track) -> Track:
         track.name, track.kind, track.length, track.width, track.disc, t,
         at(poses.t, poses.x), at(poses.t, poses.y), at(poses.t, poses.z), at(poses.t, poses.yaw),
         at(paced.t, paced.speed), at(track.t, track.acceleration), at(poses.t, poses.vx), at(poses.t, poses.vy),
+        None if track.away is None else track.away[np.clip(np.searchsorted(track.t, t + 1e-6) - 1, 0, None)],
     )  # fmt: skip
 
 
@@ -145,30 +145,7 @@ def _partner(placed: Sequence[Track], near: Sequence[FloatArray], contacts: Sequ
     return 1 + int(np.argmin([np.fmin.reduce(d, initial=np.inf) for d in near])) if near else 0
 
 
-# -- values, road, strip --------------------------------------------------------------------------------------------
-
-
-def _number(*candidates: object) -> float | None:
-    return next((float(c) for c in candidates if isinstance(c, int | float | np.floating) and np.isfinite(c)), None)
-
-
-def _friction(
-    t: FloatArray, ego: Track, known: float | None, road: Sequence[Line], labels: Mapping[str, AnyArray]
-) -> FloatArray | None:
-    """Return the friction below the first body over time: its patch's, a fault's, else the road's; None if unknown."""
-    if known is None:
-        return None
-    found = np.full(len(t), known)
-    for line in road:
-        if np.isfinite(line.friction):
-            found[inside(line.points, ego.x, ego.y)] = line.friction
-    for i in range(len(labels["t_cause"]) if labels else 0):
-        named = str(labels["class"][i]).endswith("/friction") and str(labels["target"][i]) in ("road", "ego.tyre")
-        if named and np.isfinite(labels["severity"][i]):
-            end = float(labels["t_end"][i])
-            within = (t >= labels["t_cause"][i]) & (t < (end if end > labels["t_cause"][i] else np.inf))
-            found[within] = labels["severity"][i]
-    return found
+# -- the strip --------------------------------------------------------------------------------------------
 
 
 def _signals(dataset: Dataset, run: int, t: FloatArray) -> tuple[Series, ...]:

@@ -22,6 +22,7 @@ from mischance.truth import AnyArray, BoolArray, FloatArray
 
 TTC_SHOWN = 10.0  # longer times to collision are off the strip [s]
 TTC_DANGER = 2.0  # UN R157, competent driver: dangerous below it (value unverified) [s]
+FLYING = ("drone", "bird")  # at one height they pass above one another too
 SIGNALS = 4  # rows of a world's own signals
 BEYOND = 50.0  # in the last moments before a contact the braking that is needed grows without bound [m/s2]
 IMPACT = 0.15  # accelerations so near a contact are no part of the scale [s]
@@ -82,10 +83,11 @@ def _accelerations(
     about = "" if calm.all() else "impacts run off the scale"
     if bodies[0].kind not in VEHICLES:
         return _row("acceleration", "m/s²", lines, limits, about=about, of=calm)
-    limits.append((-FULL_BRAKING, "0.774 g, full braking of UN R157"))
+    limits.append((-FULL_BRAKING, "−7.6 full braking of UN R157, 0.774 g"))
     grip = None if friction is None else -friction * GRAVITY
     if grip is not None and np.ptp(grip) < 1e-9:
-        limits.insert(0, (float(grip[0]), f"grip limit, friction {float(grip[0]) / -GRAVITY:g}"))
+        words = f"−{-float(grip[0]):.1f} grip limit, friction {float(grip[0]) / -GRAVITY:.2g}"
+        limits.insert(0, (float(grip[0]), words))
     elif grip is not None:
         lines.append(("grip limit", "limit", grip))
     row = _row("acceleration", "m/s²", lines, limits, about=about, of=calm)
@@ -152,7 +154,14 @@ def _least(values: Sequence[FloatArray]) -> FloatArray:
 
 
 def _ttc(a: Track, b: Track) -> FloatArray:
-    return time_to_collision_2d(_box(a), _box(b), (a.vx, a.vy), (b.vx, b.vy))
+    return _met(a, b, time_to_collision_2d(_box(a), _box(b), (a.vx, a.vy), (b.vx, b.vy)))
+
+
+def _met(a: Track, b: Track, values: FloatArray) -> FloatArray:
+    """Return values of two bodies; NaN where one of them is where nobody can meet it."""
+    for track in (a, b):
+        values = values if track.away is None else np.where(track.away, np.nan, values)
+    return values
 
 
 def _row(
@@ -179,12 +188,12 @@ def nearness(a: Track, b: Track) -> FloatArray:
     """Return the distance of two bodies [m]: of their boxes, or of their centres where they also move up and down."""
     if _flies(a) or _flies(b):
         return np.asarray(np.sqrt((a.x - b.x) ** 2 + (a.y - b.y) ** 2 + (a.z - b.z) ** 2), np.float64)
-    return oriented_gap(_box(a), _box(b))
+    return _met(a, b, oriented_gap(_box(a), _box(b)))
 
 
 def _flies(track: Track) -> bool:
     known = track.z[np.isfinite(track.z)]
-    return bool(len(known) and np.ptp(known) > 0.5)
+    return bool(len(known) and (track.kind in FLYING or np.ptp(known) > 0.5))
 
 
 def _box(track: Track) -> Rectangle:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mischance.arrow import units
+from mischance.arrow import readable, units
 from mischance.errors import DatasetError
 from mischance.opening import Dataset
-from mischance.truth import AnyArray, FloatArray
+from mischance.truth import AnyArray, BoolArray, FloatArray
 
 _KEYS = ("actor", "body", "drone", "robot", "agv", "vehicle", "person", "ship", "name")
 _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -25,12 +25,16 @@ _USUAL = {
 DISC = 0.3  # radius of a body whose size nobody knows [m], or less where everything is small
 _SMALL = 0.012  # of the extent of the whole run: a body of unknown size is drawn no larger
 # Where the settings of a world hold the radius of all bodies of one kind.
-_RADII = {"agv": ("fleet", "radius"), "person": ("people", "radius")}
+_RADII = {"agv": ("fleet", "radius"), "person": ("people", "radius"), "load": ("loads", "radius")}
+_BAY = "bay"  # a state of who is off the floor: nobody can meet it there
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One body over its own sample times: poses [m, rad], speed [m/s], acceleration [m/s2]; each (n,)."""
+    """One body over its own sample times: poses [m, rad], speed [m/s], acceleration [m/s2]; each (n,).
+
+    `away` is True where nobody can meet it, in a bay; None where it always can be met.
+    """
 
     name: str
     kind: str
@@ -46,6 +50,7 @@ class Track:
     acceleration: FloatArray
     vx: FloatArray
     vy: FloatArray
+    away: BoolArray | None = None
 
 
 def tracks(dataset: Dataset, run: int, scenario: Mapping[str, Any]) -> tuple[list[Track], list[Track]]:
@@ -115,7 +120,8 @@ def _of_table(dataset: Dataset, path: str, run: int, scenario: Mapping[str, Any]
     import pyarrow.parquet as pq
 
     first = next(iter(sorted((dataset.path / path).glob("*.parquet"))))
-    schema = pq.read_schema(first)
+    with readable(first):
+        schema = pq.read_schema(first)
     names = set(schema.names)
     if not {"t", "x", "y"} <= names or "event_id" in names or {"a", "b"} <= names:
         return
@@ -161,10 +167,12 @@ def _track(name: str, table: Mapping[str, AnyArray], scenario: Mapping[str, Any]
         q = [column(part) for part in ("qx", "qy", "qz", "qw")]
         yaw = zeros() if any(part is None for part in q) else _yaw(*q)  # type: ignore[arg-type]
     acceleration = column("acceleration", "ax")
+    state = table.get("state")
     kind, length, width, disc = _shape(name, table.get("category"), column("length"), column("width"), scenario)
     return Track(
         name, kind, length, width, disc, t, x, y, zeros() if z is None else z, np.unwrap(yaw), speed,
         _slope(speed, t) if acceleration is None else acceleration, vx, vy,
+        np.asarray(state[keep] == _BAY, np.bool_) if state is not None and (state == _BAY).any() else None,
     )  # fmt: skip
 
 
@@ -210,6 +218,9 @@ def _shape(
     radius = (drone.get("airframe") or {}).get("radius") if isinstance(drone, Mapping) else None
     if len(sizes) < 2 and isinstance(radius, int | float):
         return kind or "drone", 2.0 * radius, 2.0 * radius, True
+    bird = (simulator.get("birds") or {}).get(name)
+    if isinstance(bird, Mapping) and isinstance(bird.get("radius"), int | float):
+        return kind or "bird", 2.0 * bird["radius"], 2.0 * bird["radius"], True
     if len(sizes) < 2:
         part, key = _RADII.get(kind, ("", ""))
         radius = (simulator.get(part) or {}).get(key) if part else None

@@ -21,6 +21,8 @@ _UNITS = {
     "radius": "m", "angle": "rad",
 }  # fmt: skip
 
+FEW = 4  # more equal events at one time than this are told in one line
+
 
 def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> tuple[Mark, ...]:
     """Return events and the times of labels, in order of time, each with its cause."""
@@ -59,7 +61,40 @@ def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> t
     for n, (mark, _, parents) in enumerate(known):
         first = next((places[cause] for cause in parents if places.get(cause, n) != n), -1)
         found.append(replace(mark, cause=first))
-    return tuple(found)
+    return _folded(found)
+
+
+def _folded(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """Return the moments with events that are equal but for whom they befell, at one time, as one with their number."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for n, mark in enumerate(marks):
+        what = mark.title.rpartition(": ")[2]
+        alone = () if mark.kind == "event" else (n,)  # of contacts and faults each one counts
+        groups.setdefault((round(mark.t, 3), mark.kind, what, *alone), []).append(n)
+    place: dict[int, int] = {}
+    kept: list[Mark] = []
+    for key, rows in groups.items():
+        first = marks[rows[0]]
+        alike = [marks[row].title for row in rows]
+        several = len(rows) > FEW or (
+            len(rows) > 1 and len(set(alike)) == 1 and len({marks[r].words for r in rows}) == 1
+        )
+        for row in rows:
+            if several and row != rows[0]:
+                place[row] = place[rows[0]]
+                continue
+            place[row] = len(kept)
+            kept.append(marks[row])
+        if several:
+            who = dict.fromkeys(title.rpartition(": ")[0] for title in alike)
+            names = ", ".join(name for name in list(who)[:FEW] if name) + (" …" if len(who) > FEW else "")
+            words = names if len(who) > 1 else first.words
+            kept[place[rows[0]]] = replace(
+                first, title=f"{key[2] if len(who) > 1 else first.title} (× {len(rows)})", words=words
+            )
+    order = sorted(range(len(kept)), key=lambda n: kept[n].t)
+    new = {old: n for n, old in enumerate(order)}
+    return tuple(replace(kept[n], cause=new[place[kept[n].cause]] if kept[n].cause >= 0 else -1) for n in order)
 
 
 def details_of(text: object) -> dict[str, Any]:

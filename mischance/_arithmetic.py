@@ -1,7 +1,7 @@
 """IEEE 754 arithmetic that works alike on floats and on columns: floats by `math`, columns by NumPy.
 
 Nothing here raises: `1 / 0` is inf, `sqrt(-1)` is nan, `exp(1000)` is inf, in a float as in a column.
-NumPy is imported when the first column comes.
+NumPy is imported when the first column comes. `Dimensions` says of what dimension a result is, as far as it is known.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+BARE = "number"  # the dimension of a number that is written without a unit
 
 
 def _numeric(x: Any) -> Any:
@@ -159,3 +162,68 @@ CALLS: dict[str, Callable[..., Any]] = {
     "sin": _function(_sin, "sin"),
     "cos": _function(_cos, "cos"),
 }
+
+
+# -- dimensions -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """Finds the dimension of a tree, '' where it is not known, and refuses what joins two known ones that differ.
+
+    A bare number is SI and fits every dimension, and so does what is not known: products and quotients of two
+    quantities, powers, roots. A bare number or a ratio as a factor keeps the dimension of the other.
+
+    `known`: name in the tree -> dimension. `clash`: makes the error from what is done (compare, add, subtract or a
+    function's name), both operands and their dimensions.
+    """
+
+    known: Mapping[str, str]
+    clash: Callable[[str, tuple[ast.expr, ast.expr], tuple[str, str]], Exception]
+
+    def of(self, node: ast.expr) -> str:
+        """Return the dimension of a node, after a look at everything inside it."""
+        match node:
+            case ast.Name(id=name):
+                return self.known.get(name, "")
+            case ast.UnaryOp(op=ast.USub(), operand=x) | ast.Call(func=ast.Name(id="abs"), args=[x]):
+                return self.of(x)
+            case ast.BinOp(op=ast.Add() | ast.Sub() as op, left=left, right=right):
+                return self._alike("add" if isinstance(op, ast.Add) else "subtract", left, right)
+            case ast.BinOp(op=ast.Mult(), left=left, right=right):
+                a, b = self.of(left), self.of(right)
+                return b if a in (BARE, "ratio") else a if b in (BARE, "ratio") else ""
+            case ast.BinOp(op=ast.Div(), left=left, right=right):
+                a, b = self.of(left), self.of(right)
+                return a if b in (BARE, "ratio") else ""
+            case ast.Compare(left=left, comparators=[right]):
+                self._alike("compare", left, right)
+            case ast.Call(func=ast.Name(id="min" | "max" | "clip" as name), args=[first, *others]):
+                return self._alike(name, first, *others)
+            case ast.Call(func=ast.Name(id="where"), args=[condition, a, b]):
+                self.of(condition)
+                return _joined(self.of(a), self.of(b)) or ""
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    if isinstance(child, ast.expr):
+                        self.of(child)
+        return ""
+
+    def _alike(self, what: str, first: ast.expr, *others: ast.expr) -> str:
+        known, common = first, self.of(first)
+        for other in others:
+            dimension = self.of(other)
+            joined = _joined(common, dimension)
+            if joined is None:
+                raise self.clash(what, (known, other), (common, dimension))
+            if common in ("", BARE) and dimension not in ("", BARE):
+                known = other
+            common = joined
+        return common
+
+
+def _joined(a: str, b: str) -> str | None:
+    """Return the dimension that two have together: '' is unknown and fits, like BARE; None where they differ."""
+    if a in ("", BARE):
+        return b if b != BARE else a
+    return a if b in ("", BARE, a) else None

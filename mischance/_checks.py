@@ -43,6 +43,7 @@ class Checks:
         self.specs: dict[str, distributions.Spec] = {}
         self.plain: dict[str, float | str] = {}  # a middling value of each drawn value …
         self.middling: dict[str, float | str] = {}  # … and the same with its unit
+        self._drawn: dict[str, str] | None = None  # the dimension of each drawn value, computed ones too
         self.simulator: PlugIn | None = None
         self.agent: PlugIn | None = None
         self.sensors: dict[str, PlugIn] = {}
@@ -115,8 +116,7 @@ class Checks:
             self.origin.add(path, f"must be a number (got {f'${passed}, which draws words' if passed else 'words'})")
         elif found and found != dimension:
             wanted = units.wanted(dimension) if dimension in units.SI else "expected a plain number"
-            name = units.wanted(found).removeprefix("expected ").partition(" such as")[0]
-            self.origin.add(path, f"{wanted} (got {f'${passed}, ' if passed else ''}{name})")
+            self.origin.add(path, f"{wanted} (got {f'${passed}, ' if passed else ''}{units.called(found)})")
         elif keeps and isinstance(spec, Constant):
             value = float(spec.value)
             kept = {"≥ 0": value >= 0, "> 0": value > 0, "a probability": 0 <= value <= 1}[keeps]
@@ -144,23 +144,56 @@ class Checks:
             return None
         try:
             judged = isinstance(self.tree.get("vary", {}), dict)
-            return compile_expression(text, list(names) if judged else None)
+            return compile_expression(text, list(names) if judged else None, self.dimensions())
         except ExpressionError as error:
             self.origin.add(path, error.message, error.hint, column=error.column)
             return None
+
+    def dimensions(self, signals: Iterable[str] = ()) -> dict[str, str]:
+        """Return the dimensions of names in expressions, as far as they are known.
+
+        `signals`: those of the world; where it is a schema, its units count.
+        """
+        found: dict[str, str] = {}
+        for schema in (signals, self.world.measures if self.world else None):
+            for name, column in schema.items() if isinstance(schema, Mapping) else ():
+                if column.unit in units.UNITS and column.dtype not in ("bool", "category", "text"):
+                    found[name] = units.UNITS[column.unit].dimension
+        return {**found, **self.drawn_dimensions()}
+
+    def drawn_dimensions(self) -> dict[str, str]:
+        """Return the dimension of every drawn value, '' where it is not known; note computed ones that mix two."""
+        if self._drawn is None:
+            self._drawn = {name: self.dimension(name) for name in self.specs}
+            for name, spec in self.specs.items():  # in order of dependence
+                if isinstance(spec, Expr) and not self._drawn[name]:
+                    self._drawn[name] = self._computed(name, spec.text)
+        return self._drawn
+
+    def _computed(self, name: str, text: str) -> str:
+        try:
+            return compile_expression(text, None, self._drawn).dimension
+        except ExpressionError as error:
+            path: Path_ = ("vary", name)
+            path = (*path, "expr") if isinstance(self.at(path), dict) else path
+            self.origin.add(path, error.message, error.hint, column=error.column if self.at(path) == text else 0)
+            return ""
 
     def require(self) -> dict[str, Requirement]:
         """Compile what the agent promises, over signals, measures and drawn values."""
         found: dict[str, Requirement] = {}
         signals = self.simulator.declared.signals if self.simulator else None
         names: set[str] | None = None
+        dimensions = self.dimensions()
         if signals is not None and self.simulator is not None:
-            names = {*signals(self.simulator.settings), *self.simulator.declared.measures, *self.specs}
+            declared: Iterable[str] = signals(self.simulator.settings)
+            names = {*declared, *self.simulator.declared.measures, *self.specs}
+            dimensions = self.dimensions(declared)
         for name, text in self.mapping("require").items():
             if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
                 continue
             try:
-                found[name] = compile_requirement(text, names)
+                found[name] = compile_requirement(text, names, dimensions)
             except ExpressionError as error:
                 self.origin.add(("require", name), error.message, error.hint, column=error.column)
         return found
@@ -314,6 +347,7 @@ class Checks:
     def names(self) -> None:
         """Check the names that measure and exposure use, and that no two columns share one."""
         measures = self.measures()
+        self.drawn_dimensions()
         given = self.entries("measure")
         for i, name in enumerate(given):
             if isinstance(name, str) and name in given[:i]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from mischance._canvas import FAINT, Canvas
+from mischance.arrow import readable
 from mischance.errors import DatasetError
 from mischance.truth import AnyArray
 
@@ -24,7 +25,8 @@ def table(folder: Path) -> Columns:
     files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
     if not files:
         return {}
-    table = pq.ParquetFile(files[0]).read()
+    with readable(files[0]):
+        table = pq.ParquetFile(files[0]).read()
     return {name: _values(table.column(name)) for name in table.column_names}
 
 

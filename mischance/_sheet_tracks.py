@@ -20,6 +20,7 @@ PANELS, COLUMNS = 6, 2
 FRAMES = 600  # of a run that is drawn still
 BEFORE, AFTER = 1.6, 0.5  # of a run's way that a panel has room for, around its moment [s]
 _TOP, _SUMMARY, _PANEL = 84.0, 268.0, 236  # heights: title, outcomes, one picture
+_ALONE = 520  # height of the picture of a run that stands alone
 MOST_POINTS = 5000
 
 
@@ -34,32 +35,36 @@ def tracks(dataset: Path) -> Canvas | None:
             stories.append(story(dataset, run, FRAMES))
         except DatasetError:
             return None
-    rows = -(-len(stories) // COLUMNS)
-    canvas = Canvas(WIDTH, round(_TOP + _SUMMARY + rows * (_PANEL + 46) + 12))
-    many = len(list((dataset / "runs").glob("*.parquet"))) > 1
     count = len(runs["run"])
+    summary = _SUMMARY if count > 1 else 0.0  # of one run there is nothing to sum up
+    columns = min(COLUMNS, len(stories))
+    rows, tall = -(-len(stories) // columns), _PANEL if columns > 1 else _ALONE
+    canvas = Canvas(WIDTH, round(_TOP + summary + rows * (tall + 46) + 12))
+    many = len(list((dataset / "runs").glob("*.parquet"))) > 1
     scenario = title(canvas, dataset, f"{'the first ' * many}{count} run{'s' * (count > 1)}, {len(stories)} from above")
-    _outcomes(canvas, runs, scenario, stories[0])
-    wide = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) // COLUMNS
+    if count > 1:
+        _outcomes(canvas, runs, scenario, stories[0])
+    wide = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
     for i, told in enumerate(stories):
-        x = MARGIN + (i % COLUMNS) * (wide + GAP)
-        y = _TOP + _SUMMARY + (i // COLUMNS) * (_PANEL + 46)
-        _panel(canvas, told, x, y, wide)
+        x = MARGIN + (i % columns) * (wide + GAP)
+        y = _TOP + summary + (i // columns) * (tall + 46)
+        _panel(canvas, told, x, y, (wide, tall))
     return canvas
 
 
 # -- one run -----------------------------------------------------------------------------------------------------
 
 
-def _panel(canvas: Canvas, told: Story, x: float, y: float, wide: int) -> None:
+def _panel(canvas: Canvas, told: Story, x: float, y: float, room: tuple[int, int]) -> None:
     """Draw one run at its moment, with the way that everybody came."""
     now, said = _moment(told)
+    wide, tall = room
     end = canvas.text(x, y + 18, f"run {told.run}", size=15, bold=True) + 12
     end = canvas.tag(end, y + 18, told.event if told.happened else f"no {told.event}", ALARM if told.happened else GOOD)
     end = canvas.text(end + 12, y + 18, said, size=13, bold=True) + 12
     reason = _shortened(canvas, _cause(told), x + wide - end, 12)
     canvas.text(end, y + 18, reason, size=12, ink=FAINT)
-    size = (wide * SCALE, _PANEL * SCALE)
+    size = (wide * SCALE, tall * SCALE)
     image: AnyArray = np.zeros((size[1], size[0], 3), np.uint8)
     seen = _view(told, now, *size)
     ground(image, told, seen, SCALE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -152,15 +152,17 @@ class _Token:
     end: int
 
 
-def parse(text: str, names: Collection[str] | None) -> tuple[Node, tuple[str, ...]]:
+def parse(
+    text: str, names: Collection[str] | None, dimensions: Mapping[str, str] | None = None
+) -> tuple[Node, tuple[str, ...]]:
     """Return the tree of a requirement and the names in it, in order of appearance.
 
     Raises:
-        ExpressionError: what cannot be read or is not declared, with its column.
+        ExpressionError: what cannot be read, is not declared or is of another dimension, with its column.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters", "write two requirements", MAX_LENGTH + 1)
-    parser = _Parser(text, names)
+    parser = _Parser(text, names, dimensions)
     node = parser.formula(inside=False)
     parser.end()
     return node, tuple(dict.fromkeys(parser.found))
@@ -169,8 +171,8 @@ def parse(text: str, names: Collection[str] | None) -> tuple[Node, tuple[str, ..
 class _Parser:
     """Recursive descent over the tokens; `inside` says that an operator without parentheses reaches to here."""
 
-    def __init__(self, text: str, names: Collection[str] | None) -> None:
-        self.text, self.names = text, names
+    def __init__(self, text: str, names: Collection[str] | None, dimensions: Mapping[str, str] | None) -> None:
+        self.text, self.names, self.dimensions = text, names, dimensions
         self.found: list[str] = []
         self._tokens = _tokens(text)
         self._partner = _partners(self._tokens)
@@ -338,7 +340,7 @@ class _Parser:
     def _compile(self, start: int, end: int) -> Expression:
         text = self.text[start:end].rstrip()
         try:
-            return compile_expression(text, self.names)
+            return compile_expression(text, self.names, self.dimensions)
         except ExpressionError as error:
             column = start + error.column
             raise ExpressionError(error.message, self._misspelt(start, column) or error.hint, column) from None

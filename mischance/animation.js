@@ -61,7 +61,9 @@
     return Number.isFinite(x0) ? [x0, x1, y0, y1] : [-1, 1, -1, 1];
   }
   const reach = (body) => Math.hypot(body.length, body.width) / 2;
-  const whole = bounds(data.bodies.flatMap((b) => T.flatMap((_, i) => b.x[i] === null ? [] : [[b.x[i], b.y[i], reach(b)]])));
+  // a hall has an end and is seen whole, a road has none
+  const hall = data.road.some((line) => line.kind === "edge") ? [] : data.road.filter((line) => line.kind === "area").flatMap((line) => line.points.map(([x, y]) => [x, y, 0]));
+  const whole = bounds(data.bodies.flatMap((b) => T.flatMap((_, i) => b.x[i] === null ? [] : [[b.x[i], b.y[i], reach(b)]])).concat(hall));
   const partner = data.bodies.find((b) => b.role === "partner");
   const FOLLOW = Math.max(15 * ego.length, 12 * ego.width, 4);
   const somewhere = (body) => pose(body, now) || pose(body, T[body.x.findIndex((x) => x !== null)]);
@@ -279,6 +281,17 @@
     }
   }
   const hardest = Math.max(...data.contacts.map((k) => k.impulse ? Math.hypot(...k.impulse) : 0), 1e-9);
+  // Some body's first contact is red; later ones, as it bounces on the ground, are grey.
+  const met = new Set(), firsts = new Set(), called = new Set(), loud = new Set();
+  for (const k of [...data.contacts].sort((a, b) => a.t - b.t)) {
+    if (!k.who.length || k.who.some((name) => !met.has(name))) firsts.add(k);
+    k.who.forEach((name) => met.add(name));
+  }
+  for (const mark of data.marks) {
+    if (mark.kind !== "contact") continue;
+    if (!called.has(mark.title) || [...firsts].some((k) => Math.abs(k.t - mark.t) < 0.01)) loud.add(mark);
+    called.add(mark.title);
+  }
   function contacts(c, w, cam, taken) {
     const past = data.contacts.filter((k) => k.t <= now + 1e-6);
     past.forEach((k, n) => {
@@ -299,7 +312,7 @@
           for (const side of [1, -1]) arrow(c, x + side * 5 * ux, y + side * 5 * uy, x + side * long * ux, y + side * long * uy, color, width);
         }
       }
-      c.strokeStyle = ink.paper; c.lineWidth = 4; cross(c, x, y); c.strokeStyle = ink.event; c.lineWidth = 2; cross(c, x, y);
+      c.strokeStyle = ink.paper; c.lineWidth = 4; cross(c, x, y); c.strokeStyle = firsts.has(k) ? ink.event : ink.faint; c.lineWidth = 2; cross(c, x, y);
     });
     const last = past[past.length - 1];
     if (!last) return;
@@ -348,9 +361,9 @@
     say(c, "t [s]", 8, h - 7, ink.faint, { size: 11 });
     for (const mark of data.marks) {
       const x = toX(mark.t, w);
-      c.strokeStyle = mark.kind === "contact" ? ink.event : mark.kind === "fault" ? ink.fault : ink.faint;
-      c.globalAlpha = mark.kind === "contact" ? 0.9 : 0.4; c.lineWidth = mark.kind === "contact" ? 1.5 : 1;
-      c.setLineDash(mark.kind === "contact" ? [] : [2, 3]);
+      c.strokeStyle = loud.has(mark) ? ink.event : mark.kind === "fault" ? ink.fault : ink.faint;
+      c.globalAlpha = loud.has(mark) ? 0.9 : 0.4; c.lineWidth = loud.has(mark) ? 1.5 : 1;
+      c.setLineDash(loud.has(mark) ? [] : [2, 3]);
       c.beginPath(); c.moveTo(x, HEAD - 9); c.lineTo(x, h - FOOT); c.stroke();
     }
     c.setLineDash([]); c.globalAlpha = 1;
@@ -381,7 +394,7 @@
       const mark = data.marks[i], x = toX(mark.t, w);
       if (mark.kind === "label" && data.marks.some((k) => k.kind === "contact" && Math.abs(toX(k.t, w) - x) < 5)) return; // says the same
       c.fillStyle = c.strokeStyle = ink[HUES[mark.kind]]; c.lineWidth = 2;
-      if (mark.kind === "contact") { c.strokeStyle = ink.paper; c.lineWidth = 5; cross(c, x, y); c.strokeStyle = ink.event; c.lineWidth = 2.5; cross(c, x, y); }
+      if (mark.kind === "contact") { c.strokeStyle = ink.paper; c.lineWidth = 5; cross(c, x, y); c.strokeStyle = loud.has(mark) ? ink.event : ink.faint; c.lineWidth = 2.5; cross(c, x, y); }
       else if (mark.kind === "fault") { c.beginPath(); c.moveTo(x, y - 5); c.lineTo(x + 5, y); c.lineTo(x, y + 5); c.lineTo(x - 5, y); c.fill(); }
       else { c.beginPath(); c.arc(x, y, i === lit ? 5 : 3.5, 0, 2 * Math.PI); c.fill(); }
     });
@@ -402,16 +415,8 @@
     for (const y of ys) { c.moveTo(LEFT, Math.round(toY(y)) + 0.5); c.lineTo(right, Math.round(toY(y)) + 0.5); }
     c.stroke();
     for (const y of ys) say(c, `${y}`.replace("-", "−"), LEFT - 6, toY(y) + 4, ink.faint, { size: 11, align: "right" });
-    const written = [];
-    for (const [level, words] of row.limits) {
+    for (const [level] of row.limits) {
       c.strokeStyle = ink.faint; c.setLineDash([5, 4]); c.beginPath(); c.moveTo(LEFT, toY(level)); c.lineTo(right, toY(level)); c.stroke(); c.setLineDash([]);
-      if (!words) continue;
-      const beside = written.filter((other) => Math.abs(toY(level) - other.y) < 13).map((other) => other.x);
-      const end = Math.min(right - 2, ...beside.map((x) => x - 16)); // two levels side by side: so are their words
-      const low = toY(level) - 3 < y0 + 8, width = wide(c, words, { size: 10.5 });
-      c.globalAlpha = 0.75; c.fillStyle = ink.paper; c.fillRect(end - width - 2, toY(level) + (low ? 2 : -13), width + 4, 12); c.globalAlpha = 1;
-      say(c, words, end, toY(level) + (low ? 12 : -3), ink.faint, { size: 10.5, align: "right" });
-      written.push({ y: toY(level), x: end - c.measureText(words).width });
     }
     c.save(); c.beginPath(); c.rect(LEFT, y0 - 1, right - LEFT, tall + 2); c.clip();
     for (const line of [...row.lines].reverse()) {
@@ -446,6 +451,7 @@
       write(`${line.whose === row.name ? "" : line.whose} ${v === null ? "–" : v.toFixed(Math.abs(v) < 10 ? 2 : 1).replace("-", "−")}`.trim(), ink[line.role], 600);
       if (v !== null) { const p = toY(v); if (p >= y0 - 2 && p <= y0 + tall + 2) { c.fillStyle = ink[line.role]; c.beginPath(); c.arc(toX(now, w), p, 3.5, 0, 2 * Math.PI); c.fill(); } }
     }
+    for (const [, words] of row.limits) if (words) write(`- - ${words}`, ink.faint); // beside the curves' names, off the curves
     if (row.about && w > 620) write(row.about, ink.faint);
   }
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mischance.errors import TruthError
+from mischance.errors import DatasetError, TruthError
 from mischance.truth import AnyArray, Column, IntArray, Schema, Table
 
 if TYPE_CHECKING:
@@ -159,13 +159,36 @@ def read_stream(folder: Path, path: str) -> tuple[pa.Schema, list[pa.RecordBatch
         return reader.schema, list(reader)
 
 
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Turn what Arrow says of a damaged file of a dataset into one line that names the file.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DatasetError(
+            f"the file {str(file)!r} cannot be read: it is damaged or no Parquet file",
+            "`mischance verify DIR` names what is damaged in a dataset",
+        ) from error
+
+
 def read_parquet(file: Path, runs: Sequence[int] | None = None) -> pa.Table:
-    """Return the rows of one Parquet file, of those runs alone where given; row groups without them are not read."""
+    """Return the rows of one Parquet file, of those runs alone where given; row groups without them are not read.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
     import pyarrow.parquet as pq
 
     chosen = None if runs is None else [("run", "in", list(runs))]
     # Without partitioning: a folder called 'a=b' above the file is no column.
-    return pq.read_table(file, partitioning=None, filters=chosen)  # pyright: ignore[reportArgumentType]
+    with readable(file):
+        return pq.read_table(file, partitioning=None, filters=chosen)  # pyright: ignore[reportArgumentType]
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:

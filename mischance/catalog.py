@@ -15,6 +15,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -252,7 +253,8 @@ def _known(names: object) -> str:
 
 def _import(module: str) -> Any:
     try:
-        return importlib.import_module(module)
+        with redirect_stdout(sys.stderr):
+            return importlib.import_module(module)
     except Exception as error:
         raise CatalogError(f"the plug-in module {module} cannot be imported: {_one_line(error)}") from error
 
@@ -284,9 +286,22 @@ def _from_reference(name: str, base: Path | None, *, functions: bool = False) ->
 
         return function_agent(plugin)
     if not inspect.isclass(plugin):
-        classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
-        raise CatalogError(f"{place} has no class {attribute!r}", suggest(attribute, classes) or _known(classes))
+        what = "function or class" if functions else "class"
+        known = _own_names(module, functions=functions)
+        hint = suggest(attribute, known) or (_known(known) if known else f"it defines no {what}")
+        raise CatalogError(f"{place} has no {what} {attribute!r}", hint)
     return plugin
+
+
+def _own_names(module: Any, *, functions: bool) -> list[str]:
+    """Return the public classes that a module defines itself, and its functions where they may be plug-ins too."""
+    return [
+        key
+        for key, value in vars(module).items()
+        if (inspect.isclass(value) or (functions and inspect.isfunction(value)))
+        and value.__module__ == module.__name__
+        and not key.startswith("_")
+    ]
 
 
 def _is_file(path: Path) -> bool:
@@ -303,7 +318,8 @@ def _load(name: str, path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pydantic and dataclasses look the module up while its classes are made
     try:
-        spec.loader.exec_module(module)
+        with redirect_stdout(sys.stderr):  # what a user's file prints is for people: stdout is ours alone
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise CatalogError(f"the plug-in {str(path)!r} cannot be imported: {_one_line(error)}") from error

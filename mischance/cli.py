@@ -25,6 +25,13 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 # Looking for pydantic's plug-ins reads the metadata of every installed package; we use none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
+LIMIT = click.option(
+    "--limit",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="Time limit of one run [s].",
+)
 SWEEP_RUNS = 100  # where neither --runs nor a plan says how many
 ROOMS = ["scenarios", "simulators", "sensors", "renderers", "writers", "agents", "generators"]
 
@@ -169,8 +176,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Dataset folder [outputs/NAME]."),
         click.option("--twin", is_flag=True, help="Play each run beside its twins; fill t_effect and t_observable."),
         click.option("--keep-twins", is_flag=True, help="Store the twin's rows too, under twins/."),
-        click.option("--limit", type=click.FloatRange(0, min_open=True), default=600.0, show_default=True,
-                     help="Time limit of one run [s]."),
+        LIMIT,
         click.option("--retry-failed", is_flag=True, help="Try again the runs that the ledger has as failed."),
         click.option("--dry-run", is_flag=True, help="Say what would be done, and what it would take."),
         click.option("--preview/--no-preview", default=True, help="Draw preview.png into the dataset."),
@@ -224,6 +230,7 @@ def _sweep(
     result = sweep_with_progress(
         loaded, total, folder, workers=workers, twin=twin, keep_twins=keep_twins, limit=limit,
         retry_failed=retry_failed, quiet=ctx.obj["quiet"] or as_json, color=ctx.obj["color"],
+        notes=not ctx.obj["quiet"],
     )  # fmt: skip
     facts = summary(loaded, result, preview=preview)
     if as_json:
@@ -254,6 +261,7 @@ def _sweep(
 @click.option("--runs", type=click.IntRange(1), help="Runs of each scenario [10, or the points of its plan].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the datasets [outputs/test].")
+@LIMIT
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
 @click.option(
     "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Compare with a stored --json report."
@@ -263,11 +271,12 @@ def _sweep(
 @click.pass_context
 def test(
     ctx: click.Context, suite: str, agent: str | None, references: tuple[str, ...], runs: int | None, workers: int,
-    out: Path | None, junit: Path | None, baseline: Path | None, overrides: tuple[str, ...], seed: int | None,
-    as_json: bool,
+    out: Path | None, limit: float, junit: Path | None, baseline: Path | None, overrides: tuple[str, ...],
+    seed: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Test an agent on a suite: a folder, a file, a tag or a scenario; a plan is played over all its points."""
     from mischance import testing
+    from mischance.face import waiting_notes
 
     names = testing.suite(suite)
     quiet = ctx.obj["quiet"] or as_json
@@ -278,7 +287,8 @@ def test(
 
     report = testing.run_suite(
         names, out or Path("outputs") / "test", agent=agent, references=[name for name in references if name],
-        runs=runs, workers=workers, seed=seed, overrides=_changes(overrides), progress=show,
+        runs=runs, workers=workers, limit=limit, seed=seed, overrides=_changes(overrides), progress=show,
+        watch=None if ctx.obj["quiet"] else lambda name: waiting_notes(name, limit),
     )  # fmt: skip
     if baseline is not None:
         report = testing.compared(report, baseline)
@@ -302,11 +312,12 @@ def test(
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Draw it as a page to watch (.html).")
 @click.option("--video", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run as a film (.mp4).")
 @click.option("--compare/--no-compare", default=True, help="Play the run again; --no-compare only draws.")
+@LIMIT
 @_json_option
 @click.pass_context
 def replay(
     ctx: click.Context, dataset: Path, run: int, strict: bool, html: Path | None, video: Path | None, compare: bool,
-    as_json: bool,
+    limit: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Play one run of a dataset again, alone, and compare it with what is stored; or draw what is stored."""
     from mischance.jobs import replay as play_again
@@ -323,11 +334,17 @@ def replay(
         if as_json:
             _print_json({"run": run, **drawn})
         return
-    found = play_again(dataset, run)
+    found = play_again(dataset, run, limit=limit)
     if as_json:
         _print_json({**found.facts(), **drawn})
     else:
         click.echo(found.text())
+    if found.as_before:
+        _fail(
+            f"run {run} of {dataset} fails as before: there is nothing to compare",
+            f"mend the agent or the scenario that the reason names; {dataset}/ledger.sqlite has the whole of it",
+            1,
+        )
     if not found.same or (strict and not found.identical):
         what = "does not tell the same story again" if not found.same else "is not identical to the last bit"
         _fail(f"run {run} of {dataset} {what}", f"mischance verify {dataset} tells whether its files are whole", 1)

@@ -8,7 +8,9 @@ played in.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,16 +70,28 @@ def play(scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float] = ()) 
 
 
 def check_needs(scenario: Scenario) -> None:
-    """Say in one line which library a scenario's plug-ins lack.
+    """Say in one line which library a scenario's plug-ins lack, or which program its agent does.
 
     Raises:
-        CatalogError: a module that one of them needs is not installed.
+        CatalogError: a module that one of them needs is not installed, or the agent cannot be started.
     """
+    check_agent(scenario)
     for plugin in scenario.plugins():
         catalog.check_needs(plugin.room, plugin.kind, plugin.declared.needs)
         if plugin.renderer is not None:
             kind = str(getattr(plugin.settings, "renderer", ""))
             catalog.check_needs("renderers", kind, declares(plugin.renderer).needs)
+
+
+def check_agent(scenario: Scenario) -> None:
+    """Ask the agent's class, where it has a `check` of its settings, whether it can be started at all.
+
+    Raises:
+        CatalogError: it cannot.
+    """
+    check = getattr(scenario.agent.cls, "check", None) if scenario.agent and not scenario.agent.drawn else None
+    if scenario.agent and callable(check):
+        check(scenario.agent.settings)
 
 
 def batch_size(scenario: Scenario) -> int:
@@ -139,7 +153,8 @@ def _construct(cls: type[Any], settings: Any) -> Any:
     """Build a plug-in; one that has no settings may leave the argument out."""
     import inspect
 
-    return cls(settings) if inspect.signature(cls).parameters else cls()
+    with redirect_stdout(sys.stderr):
+        return cls(settings) if inspect.signature(cls).parameters else cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +195,8 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
     chunk: Chunk = world.start(of_world, streams)
     _check(chunk, 0.0, len(draws))
     if agent:
-        agent.start(draws, streams)
+        with redirect_stdout(sys.stderr):  # what an agent prints is for people: stdout is ours alone
+            agent.start(draws, streams)
     rate = float(getattr(agent, "rate", scenario.agent.declared.rate)) if agent and scenario.agent else 0.0
     channel = Channel(draws if agent else of_world, streams, rate, scenario.duration)
     fresh = _read(cast, sensors, sensors, chunk)
@@ -224,7 +240,8 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
                 if t == cut.t:
                     stream.rekey(key)
     if agent and hasattr(agent, "finish"):
-        agent.finish(channel.up(_gathered(agent, seen), chunk.end), channel.clock(chunk.end))
+        with redirect_stdout(sys.stderr):
+            agent.finish(channel.up(_gathered(agent, seen), chunk.end), channel.clock(chunk.end))
     trouble = agent.trouble() if agent and hasattr(agent, "trouble") else [None] * len(draws)
     measures, labels = world.outcome()
     parts = [labels, *(sensor.labels() for sensor in sensors.values()), channel.labels()]
@@ -275,7 +292,9 @@ def _act(
 ) -> None:
     """Let the agent see what has reached it, and send what it says."""
     live = ~chunk.over & channel.awake(t)
-    answer = agent.act(channel.up(_gathered(agent, seen), t), channel.clock(t), live)
+    readings, clock = channel.up(_gathered(agent, seen), t), channel.clock(t)
+    with redirect_stdout(sys.stderr):
+        answer = agent.act(readings, clock, live)
     if isinstance(answer, (list, tuple)) and len(answer) == len(draws):
         answer = _in_columns(scenario, answer, t, live, draws)
     _check_commands(scenario, answer, t, draws)

@@ -5,7 +5,8 @@ declared names, `+ - * / % **`, unary minus, `and or not`, one comparison at a t
 and ten functions. A scanner of our own reads every character, turns quantities into
 SI and stands in one neutral letter for each operand; what is left, a skeleton such as
 `x > y and not z`, goes to Python's parser for its precedence alone. Nothing is ever
-evaluated as Python: the tree becomes closures.
+evaluated as Python: the tree becomes closures. Where the dimensions of names are
+given, what compares a length with a time is refused.
 
 Scalars are worked out with `math`, columns with NumPy, which is imported when the
 first column comes. Both follow IEEE 754: `1 / 0` is inf and `sqrt(-1)` is nan, never
@@ -24,9 +25,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mischance import units
 from mischance._arithmetic import (
+    BARE,
     BINARY,
     CALLS,
     COMPARE,
+    Dimensions,
     larger_of,
     logical_and,
     logical_not,
@@ -83,11 +86,15 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression: call it with the values of its names."""
+    """A compiled expression: call it with the values of its names.
+
+    `dimension` is that of its value, '' where it is not known or none were given.
+    """
 
     text: str
     names: tuple[str, ...]
     _run: _Closure = field(repr=False, compare=False)
+    dimension: str = field(default="", repr=False, compare=False)
 
     def __call__(self, values: Mapping[str, Any]) -> Value:
         """Return the value: a float or bool for scalars, a column where any name is a column.
@@ -125,7 +132,9 @@ class Expression:
         return compile_expression, (self.text,)  # closures do not travel between processes; text does
 
 
-def compile_expression(text: str, names: Collection[str] | None = None) -> Expression:
+def compile_expression(
+    text: str, names: Collection[str] | None = None, dimensions: Mapping[str, str] | None = None
+) -> Expression:
     """Return the expression that a text means.
 
     A number may carry a unit (`gap > 3 m`, `15 m/s3`), the longest that fits; `60 %` is a ratio where nothing
@@ -135,9 +144,10 @@ def compile_expression(text: str, names: Collection[str] | None = None) -> Expre
     Args:
         text: what the scenario says.
         names: the declared names, dotted ones included; None takes any name.
+        dimensions: those of names, as far as they are known; None checks no dimension.
 
     Raises:
-        ExpressionError: what is not allowed or not declared, with its column in `text`.
+        ExpressionError: what is not allowed, not declared or of another dimension, with its column in `text`.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters", "split it into drawn values", MAX_LENGTH + 1)
@@ -149,8 +159,10 @@ def compile_expression(text: str, names: Collection[str] | None = None) -> Expre
         raise scanner.explain(error) from None
     except (ValueError, RecursionError, MemoryError):
         raise ExpressionError("cannot be read", "use fewer parentheses") from None
-    run = _Compiler(scanner).compile(tree)
-    return Expression(text, tuple(dict.fromkeys(scanner.names)), run)
+    compiler = _Compiler(scanner)
+    run = compiler.compile(tree)
+    dimension = "" if dimensions is None else compiler.dimension(tree, dimensions)
+    return Expression(text, tuple(dict.fromkeys(scanner.names)), run, dimension)
 
 
 def _column(name: str, value: object) -> Any:
@@ -170,6 +182,8 @@ class _Scanner:
         self.declared = declared
         self.names: list[str] = []
         self.operands: dict[str, float | bool | str] = {}  # stand-in -> constant or name
+        self.units: dict[str, str] = {}  # stand-in of a number -> its dimension
+        self.ends: dict[str, int] = {}  # stand-in -> where its text ends
         self.skeleton = ""
         self._nodes = 0
         self._depth = 0
@@ -221,7 +235,7 @@ class _Scanner:
         # One CJK letter an operand: a Python identifier of one character, unlike anything that the text may hold.
         self._count(at)
         letter = chr(0x4E00 + len(self.operands))
-        self.operands[letter] = value
+        self.operands[letter], self.ends[letter] = value, end
         self.skeleton += letter.ljust(end - at)
 
     def _operator(self, sign: str, at: int, before: str) -> None:
@@ -277,6 +291,7 @@ class _Scanner:
             number = scale.si(number)
         if not math.isfinite(number):
             raise self._error("the number is too large", "", at)
+        self.units[chr(0x4E00 + len(self.operands))] = units.UNITS[unit].dimension if unit else BARE
         self._operand(number, at, end)
         return end
 
@@ -363,9 +378,49 @@ class _Compiler:
         function = CALLS[name]
         return _apply1(function, *args) if len(args) == 1 else _apply2(function, *args)
 
+    def dimension(self, tree: ast.expr, named: Mapping[str, str]) -> str:
+        """Return the dimension of the value, '' where it is not known.
+
+        Raises:
+            ExpressionError: two known dimensions that differ are compared or added.
+        """
+        known = {
+            letter: _checked(named.get(value, "") if isinstance(value, str) else self.scanner.units.get(letter, ""))
+            for letter, value in self.scanner.operands.items()
+        }
+        found = Dimensions(known, self._clash).of(tree)
+        return "" if found == BARE else found
+
+    def _clash(self, what: str, nodes: tuple[ast.expr, ast.expr], found: tuple[str, str]) -> ExpressionError:
+        a, b = (f"{units.called(one)} ({self._text(node)})" for one, node in zip(found, nodes, strict=True))
+        said = {"compare": f"compares {a} with {b}", "add": f"adds {b} to {a}", "subtract": f"subtracts {b} from {a}"}
+        written = [self._is_number(node) for node in nodes]  # the number is more likely wrong than the name
+        odd = 0 if written == [True, False] else 1
+        hint = units.wanted(found[1 - odd]).replace("expected", "write") if written[odd] else ""
+        return self._error(nodes[odd], said.get(what, f"{what} mixes {a} with {b}"), hint)
+
+    def _is_number(self, node: ast.expr) -> bool:
+        inner = node.operand if isinstance(node, ast.UnaryOp) else node
+        return isinstance(inner, ast.Name) and inner.id in self.scanner.units
+
+    def _text(self, node: ast.expr) -> str:
+        """Return what was written where a node stands, at most 40 characters of it."""
+        end = self._characters(node.end_col_offset or 0)
+        end = self.scanner.ends.get(self.scanner.skeleton[end - 1], end)
+        text = " ".join(self.scanner.text[self._characters(node.col_offset) : end].split())
+        return text if len(text) <= 40 else text[:39] + "…"
+
+    def _characters(self, offset: int) -> int:
+        return len(self.scanner.skeleton.encode()[:offset].decode(errors="ignore"))
+
     def _error(self, node: ast.AST, message: str, hint: str) -> ExpressionError:
-        before = self.scanner.skeleton.encode()[: getattr(node, "col_offset", 0)].decode(errors="ignore")
-        return ExpressionError(message, hint, len(before) + 1)
+        return ExpressionError(message, hint, self._characters(getattr(node, "col_offset", 0)) + 1)
+
+
+def _checked(dimension: str) -> str:
+    """Return a dimension as it is compared; '' for money and others that no unit can name."""
+    alike = {"temperature difference": "temperature", "level": "ratio"}
+    return alike.get(dimension, dimension if dimension in (*units.SI, "ratio", BARE) else "")
 
 
 # -- closures ---------------------------------------------------------------------------------------------------------

@@ -18,24 +18,59 @@ if TYPE_CHECKING:
     from mischance.scenario import Scenario
 
 EVERY = 10.0  # seconds between plain lines where there is no terminal
+PATIENCE = 20.0  # seconds without a finished run after which it is said what is waited for; then 40, 80 …
 
 
 def sweep_with_progress(
-    scenario: Scenario, runs: int, out: Path, *, quiet: bool, color: bool | None, **options: Any
+    scenario: Scenario, runs: int, out: Path, *, quiet: bool, color: bool | None, notes: bool = True, **options: Any
 ) -> SweepResult:
-    """Run a sweep; show its progress on stderr, as a live line on a terminal and as plain lines elsewhere."""
+    """Run a sweep; show its progress on stderr, as a live line on a terminal and as plain lines elsewhere.
+
+    With `quiet` nothing is shown but what a sweep waits for where no run ends, and not that without `notes`.
+    """
     from mischance.episode import check_needs
     from mischance.jobs import sweep
 
     check_needs(scenario)
+    waiting = waiting_notes(scenario.name, options.get("limit", 0.0))
     if quiet:
-        return sweep(scenario, runs, out, **options)
+        return sweep(scenario, runs, out, progress=waiting if notes else None, **options)
     if sys.stderr.isatty() and color is not False:
-        return _live(scenario, lambda show: sweep(scenario, runs, out, progress=show, **options))
-    return sweep(scenario, runs, out, progress=_plain(scenario), **options)
+        return _live(scenario, waiting, lambda show: sweep(scenario, runs, out, progress=show, **options))
+    return sweep(scenario, runs, out, progress=_plain(scenario, waiting), **options)
 
 
-def _live(scenario: Scenario, play: Callable[[Callable[[Progress], None]], SweepResult]) -> SweepResult:
+def waiting_notes(name: str, limit: float) -> Callable[[Progress], None]:
+    """Return what says on stderr, where no run ends for a while, which runs are waited for and how long they may take.
+
+    Args:
+        name: the scenario.
+        limit: time that one run may take [s]; 0 for any.
+    """
+    decided, since, patience = -1, 0.0, PATIENCE
+
+    def look(now: Progress) -> None:
+        nonlocal decided, since, patience
+        if now.done + now.failed != decided:
+            decided, since, patience = now.done + now.failed, now.seconds, PATIENCE
+        if now.waiting is None or now.seconds - since < patience:
+            return
+        patience *= 2
+        first, last = now.waiting
+        which = f"run {first}" if first == last else f"runs {first} to {last}"
+        line = f"note: {name}: no run has ended for {_time(now.seconds - since)}; waiting for {which}"
+        if limit > 0:
+            line += f"; the time limit of one run is {limit:g} s (--limit)"
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    return look
+
+
+def _live(
+    scenario: Scenario,
+    waiting: Callable[[Progress], None],
+    play: Callable[[Callable[[Progress], None]], SweepResult],
+) -> SweepResult:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -52,15 +87,17 @@ def _live(scenario: Scenario, play: Callable[[Callable[[Progress], None]], Sweep
             phase = "" if now.phase == "playing" else f" ({now.phase})"
             done = now.done + now.failed
             bars.update(task, description=f"{scenario.name}{phase}", total=now.total, completed=done, rate=rate)
+            waiting(now)  # rich puts it above the bar
 
         return play(show)
 
 
-def _plain(scenario: Scenario) -> Callable[[Progress], None]:
+def _plain(scenario: Scenario, waiting: Callable[[Progress], None]) -> Callable[[Progress], None]:
     last = time.monotonic()
 
     def show(now: Progress) -> None:
         nonlocal last
+        waiting(now)
         if time.monotonic() - last < EVERY:
             return
         last = time.monotonic()

@@ -45,6 +45,7 @@ class Progress:
     rate: float
     left: float | None
     phase: str = "playing"
+    waiting: tuple[int, int] | None = None  # first and last run of the job that has been under way the longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class _Sweep:
         self._left = {shard: len(runs) for shard, runs in self._open.items()}
         self._urgent: deque[Job] = deque()
         self._under_way = 0
+        self._playing: dict[tuple[int, int], None] = {}  # first and last runs of jobs under way, the oldest first
         self._cost: float | None = None  # seconds a run
         self._size = 0
         self._batch = 1
@@ -200,6 +202,8 @@ class _Sweep:
                 return
             self.runner.submit(job)
             self._under_way += 1
+            if isinstance(job, PlayJob):
+                self._playing[job.first, job.last] = None
 
     def _next(self) -> Job | None:
         for shard, runs in self._open.items():
@@ -237,6 +241,8 @@ class _Sweep:
         return size - size % self._batch if size > self._batch else size
 
     def _take(self, job: Job, result: Done | Failed) -> None:
+        if isinstance(job, PlayJob):
+            self._playing.pop((job.first, job.last), None)
         if isinstance(result, Failed) and result.stop is not None:
             raise DatasetError(result.reason, result.stop)
         if isinstance(job, PlayJob):
@@ -303,7 +309,8 @@ class _Sweep:
         waiting = total - self._done - self._failed
         phase = "stopping" if self._stopping else ("playing" if waiting else "finishing")
         left = waiting / rate if rate > 0 else None
-        self._progress(Progress(self._done, self._failed, total, self._events, seconds, rate, left, phase))
+        oldest = next(iter(self._playing), None)
+        self._progress(Progress(self._done, self._failed, total, self._events, seconds, rate, left, phase, oldest))
 
 
 __all__ = ["Interrupted", "Progress", "Replay", "SweepResult", "replay", "sweep"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mischance.arrow import read_parquet, units
+from mischance.arrow import read_parquet, readable, units
 from mischance.dataset import SCENARIO
 from mischance.errors import DatasetError
 from mischance.manifest import MERGE, PARTS, read_manifest
@@ -122,7 +122,8 @@ class Dataset:
             return pa.concat_tables([read_parquet(file) for file in shards])
         near = [file for file in shards if _overlaps(file, runs)]
         if not near:
-            return pq.read_schema(shards[0]).empty_table()
+            with readable(shards[0]):
+                return pq.read_schema(shards[0]).empty_table()
         return pa.concat_tables([read_parquet(file, runs.tolist()) for file in near])
 
 

@@ -35,7 +35,8 @@ class Replay:
     """What a replay came to.
 
     identical: same digest. close: same events, labels and verdict, floats within 1e-9. differs: `difference`
-    says where first. failed: the run did not finish, now or then. `why`: what is different on this machine.
+    says where first. failed: the run did not finish, now or then; `difference` says why. `why`: what is different
+    on this machine. `as_before`: it failed now just as it did then.
     """
 
     run: int
@@ -45,6 +46,7 @@ class Replay:
     difference: str = ""
     largest: float = 0.0
     why: tuple[str, ...] = field(default=())
+    as_before: bool = False
 
     @property
     def identical(self) -> bool:
@@ -71,14 +73,14 @@ class Replay:
         return {
             "run": self.run, "verdict": self.verdict, "identical": self.identical, "same": self.same,
             "stored_digest": self.stored, "replayed_digest": self.replayed, "difference": self.difference,
-            "largest_difference": self.largest, "why": list(self.why),
+            "largest_difference": self.largest, "why": list(self.why), "as_before": self.as_before,
         }  # fmt: skip
 
 
 def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENARIO_WORK) -> Replay:
     """Play one run of a dataset alone and compare it with what is stored.
 
-    A run that crashed or hung is played in a process of its own.
+    A run that crashed or hung is played in a process of its own, where it has `limit` seconds.
 
     Raises:
         DatasetError: the folder is no dataset, or has no such run.
@@ -119,9 +121,12 @@ def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENA
 
 
 def _failed(entry: Entry, result: Failed, why: tuple[str, ...]) -> Replay:
-    again = "again " if entry.status == result.status else ""
-    reason = result.reason.split("\n")[0]
-    return Replay(entry.run, "failed", entry.digest, None, f"{result.status} {again}({reason})", why=why)
+    reason, before = (text.split("\n")[0] for text in (result.reason, entry.error or ""))
+    # Where a process was ended from outside, the place that it had got to differs from time to time.
+    if entry.status == result.status and (reason == before or result.status != "failed"):
+        return Replay(entry.run, "failed", entry.digest, None, f"fails as before: {reason}", as_before=True)
+    then = f"; then it was {entry.status}" + (f" ({before})" if before else "")
+    return Replay(entry.run, "failed", entry.digest, None, f"{result.status} now ({reason}){then}", why=why)
 
 
 class _Stored:

@@ -9,7 +9,8 @@ built anew for each run, unless it is a simulator that holds many runs at once
 What a class may declare beside its methods (all optional, see `declares`):
 `Settings`, `batch`, `piece` (the longest time in one chunk [s], so that a chunk
 stays at a few MB), `measures`, `faults`, `commands`, `targets`, `reads`, `rate`,
-`signals` (what `require` may speak of), `needs` (modules without which it cannot play);
+`signals` (what `require` may speak of; as a schema its units are checked too),
+`needs` (modules without which it cannot play);
 a simulator also `default_actor` (whom a command means that names nobody), `complete(row)`
 (adds to an agent's answer what follows from what it leaves out), `most(settings)` (how many runs
 it can hold with those settings, where that is less than `batch`). A command's column with
@@ -18,7 +19,7 @@ it can hold with those settings, where that is less than `batch`). A command's c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -190,7 +191,7 @@ class Declared:
     faults: Mapping[str, FaultKind] = field(default_factory=dict)
     commands: Schema = field(default_factory=dict)
     targets: Callable[[Any], Sequence[str]] | None = None
-    signals: Callable[[Any], Sequence[str]] | None = None
+    signals: Callable[[Any], Collection[str]] | None = None
     reads: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     finish: Callable[[Path], None] | None = None

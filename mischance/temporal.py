@@ -115,17 +115,21 @@ class Requirement:
         return compile_requirement, (self.text,)  # text travels between processes, trees need not
 
 
-def compile_requirement(text: str, names: Collection[str] | None = None) -> Requirement:
+def compile_requirement(
+    text: str, names: Collection[str] | None = None, dimensions: Mapping[str, str] | None = None
+) -> Requirement:
     """Return the requirement that a text means.
 
     Args:
         text: what the scenario says.
         names: the declared names, dotted ones included; None takes any name.
+        dimensions: those of names, as far as they are known; None checks no dimension.
 
     Raises:
-        ExpressionError: what cannot be read, is not declared or has two readings, with its column in `text`.
+        ExpressionError: what cannot be read, is not declared, has two readings or compares a length with a time,
+            with its column in `text`.
     """
-    tree, found = parse(text, names)
+    tree, found = parse(text, names, dimensions)
     return Requirement(text, found, tree)
 
 

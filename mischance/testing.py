@@ -18,9 +18,9 @@ from xml.etree import ElementTree
 from mischance import catalog
 from mischance.advice import suggest
 from mischance.drawing import draw
-from mischance.episode import play
+from mischance.episode import check_agent, check_needs, play
 from mischance.errors import DatasetError, MischanceError
-from mischance.jobs import sweep
+from mischance.jobs import Progress, sweep
 from mischance.loading import load
 from mischance.monitor import PREFIX
 from mischance.scenario import Scenario
@@ -149,9 +149,11 @@ def run_suite(
     references: Sequence[str] = REFERENCES,
     runs: int | None = None,
     workers: int = 1,
+    limit: float = 600.0,
     seed: int | None = None,
     overrides: Mapping[str, str] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    watch: Callable[[str], Callable[[Progress], None]] | None = None,
 ) -> Report:
     """Play every scenario of a suite with one agent, each into a dataset of its own, and judge every run.
 
@@ -162,9 +164,14 @@ def run_suite(
         references: the agents that failed runs are played again with.
         runs: runs a scenario; where not given the points of its plan, or 10 where it has none.
         workers: worker processes.
+        limit: time that one run may take [s].
         seed: replaces the scenarios' seeds.
         overrides: changes as `--set` makes them.
         progress: called with scenario, its place and their number.
+        watch: scenario -> what is called now and then with how far its runs are.
+
+    Raises:
+        MischanceError: the agent given asks for a program that is not there: it could play no scenario.
     """
     cases: list[Case] = []
     errors: dict[str, str] = {}
@@ -173,9 +180,12 @@ def run_suite(
             progress(name, place, len(scenarios))
         try:
             scenario = _driven_by(name, agent, overrides, seed)
+            _check(scenario, fatal=agent is not None)
             folder = out / scenario.name.replace("/", "_").replace(":", "_")
             number = runs or (scenario.plan.size if scenario.plan else RUNS)
-            result = sweep(scenario, number, folder, workers=workers)
+            result = sweep(
+                scenario, number, folder, workers=workers, limit=limit, progress=watch(scenario.name) if watch else None
+            )
             found = _cases(scenario, folder)
             for reference in references:
                 found = _judged_against(name, found, reference, overrides, seed)
@@ -183,11 +193,26 @@ def run_suite(
             for run, reason in result.failures.items():
                 replay = f"mischance replay {folder} {run}"
                 cases.append(Case(scenario.name, run, False, "not played", reason, float("nan"), replay=replay))
-        except DatasetError:
+        except (DatasetError, _NoAgentError):
             raise
         except MischanceError as error:
             errors[name] = error.message
     return Report(agent or "(each scenario's own)", tuple(references), tuple(cases), errors)
+
+
+class _NoAgentError(MischanceError):
+    """The system under test itself is not there: no scenario of the suite can be played."""
+
+
+def _check(scenario: Scenario, *, fatal: bool) -> None:
+    """Say before any run what a scenario lacks; a `fatal` lack of the agent's ends the whole suite."""
+    try:
+        check_agent(scenario)
+    except MischanceError as error:
+        if fatal:
+            raise _NoAgentError(error.message, error.hint) from error
+        raise
+    check_needs(scenario)
 
 
 def _driven_by(name: str, agent: str | None, overrides: Mapping[str, str] | None, seed: int | None) -> Scenario:

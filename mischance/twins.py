@@ -197,7 +197,8 @@ def _differ(mine: AnyArray, its: AnyArray, column: Column) -> AnyArray:
     if mine.dtype.kind == "f":
         same = (mine == its) | (np.isnan(mine) & np.isnan(its))
         if column.floor > 0:
-            same |= np.abs(mine - its) <= column.floor
+            with np.errstate(invalid="ignore"):  # infinity less itself: the same, as found above
+                same |= np.abs(mine - its) <= column.floor
         differ = ~same
     else:
         differ = np.asarray(mine != its)

@@ -221,6 +221,11 @@ def show(value: float, dimension: str) -> str:
     return f"{float(value):.6g} {SI.get(dimension, '')}".rstrip()
 
 
+def called(dimension: str) -> str:
+    """Return what an error calls a quantity of that dimension: 'a length'."""
+    return wanted(dimension).removeprefix("expected ").partition(" such as")[0]
+
+
 def wanted(dimension: str) -> str:
     """Return what a place of that dimension takes, as the beginning of an error."""
     name, example, _ = _TABLE.get(dimension, ("a number, with or without a unit,", "50 km/h", {}))

@@ -68,11 +68,15 @@ class Road:
         return [*found, "road"]
 
     @staticmethod
-    def signals(settings: RoadSettings) -> Sequence[str]:
-        """Return what requirements may speak of: the numbers of every actor's rows."""
+    def signals(settings: RoadSettings) -> Schema:
+        """Return what requirements may speak of, with its units: the numbers of every actor's rows."""
         columns = actors_schema(tuple(settings.actors), tuple(KINDS))
-        numbers = [name for name, column in columns.items() if name != "t" and column.dtype not in ("category", "text")]
-        return [f"{actor}.{name}" for actor in settings.actors for name in numbers]
+        numbers = {
+            name: column
+            for name, column in columns.items()
+            if name != "t" and column.dtype not in ("category", "text")
+        }  # fmt: skip
+        return {f"{actor}.{name}": column for actor in settings.actors for name, column in numbers.items()}
 
     @staticmethod
     def complete(row: Mapping[str, Any]) -> Mapping[str, Any]:

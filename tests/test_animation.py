@@ -22,13 +22,18 @@ import pyarrow.parquet as pq
 import pytest
 
 import mischance
-from mischance._animation_ground import _along, inside
+from mischance._animation_ground import _along, grip, ground, inside
+from mischance._animation_ink import fill, glaze
 from mischance._animation_shapes import _KINDS, silhouette
 from mischance._animation_story import story
+from mischance._animation_strip import nearness
+from mischance._animation_tables import Track
+from mischance._animation_words import moments
 from mischance.animation import LARGEST, replay_page, replay_video
 from mischance.errors import DatasetError
 from mischance.jobs import sweep
 from mischance.loading import load
+from mischance.opening import Dataset
 
 HOSTILE = "<script>document.title='owned'</script>\"'&</style>]]>-->"
 
@@ -244,6 +249,77 @@ def test_the_road_is_where_its_settings_say(tmp_path: Path):
             assert sum(inside(area, *middle.T).astype(int) for area in areas).max() <= 1
 
 
+def test_the_grip_limit_is_that_of_the_world(tmp_path: Path):
+    """Beside the lanes too, from a patch's start until before its end, behind a bend, with a fault on top."""
+    world = {"simulator": {"friction": 0.8, "road": {**ROAD, "patches": [
+        {"start": 5.0, "end": 15.0, "friction": 0.1, "right": -100.0, "left": 100.0},
+        {"start": 75.0, "end": 85.0, "friction": 0.3, "right": -2.0, "left": 1.0},
+    ]}}, "faults": [{"ramp": "1.0 s"}]}  # fmt: skip
+    x = np.array([4.9, 5.0, 10.0, 10.0, 14.9, 15.0, 60.5, 57.9, 40.0 + 20.0, 10.0])
+    y = np.array([0.0, 9.0, -50.0, 40.0, 0.0, 0.0, 30.0, 30.0, 20.0, -101.0])
+    t, zeros = np.arange(10.0), np.zeros(10)
+    track = Track("ego", "car", 4.5, 1.8, False, t, x, y, *[zeros] * 6)
+    expected = np.array([0.8, 0.1, 0.1, 0.1, 0.1, 0.8, 0.3, 0.8, 0.8, 0.8])
+    assert grip(world, {}, {}, track) == pytest.approx(expected)
+    found = {"class": ["fault/road/friction"], "target": ["road"], "severity": [0.5], "causes": ['["fault:0"]']}
+    labels = {name: np.array(values) for name, values in {**found, "t_cause": [4.5], "t_end": [6.5]}.items()}
+    expected[5], expected[6] = 0.5 * (0.8 + 0.5), 0.5  # half grown, grown
+    assert grip(world, {}, labels, track) == pytest.approx(expected)
+    (patch, _) = [
+        line for line in ground(world, {}, Dataset(driven(tmp_path / "made")), 0, [track]) if line.friction < 1
+    ]
+    assert patch.points[:, 1].min() == -100.0
+    assert patch.points[:, 1].max() == 100.0
+
+
+def test_what_has_no_area_is_no_mishap():
+    image = np.zeros((20, 20, 3), np.uint8)
+    for points in (np.zeros((0, 2)), np.ones((1, 2)), np.full((4, 2), np.nan)):
+        fill(image, points, (255, 255, 255))
+        glaze(image, points, (255, 255, 255), 0.5)
+        glaze(image, points, (255, 255, 255), 0.5, strip=True)
+
+    assert not image.any()
+
+
+def test_a_patch_that_ends_before_it_starts_is_not_drawn(tmp_path: Path):
+    dataset = driven(tmp_path / "made")
+    scenario = json.loads((dataset / "scenario.yaml").read_text())
+    scenario["simulator"]["road"]["patches"][0] |= {"start": 15.0, "end": 5.0}
+    (dataset / "scenario.yaml").write_text(json.dumps(scenario))
+    assert not [one for one in story(dataset, 0, 100).road if one.kind == "patch"]
+    assert replay_page(dataset, 0, tmp_path / "out.html").is_file()
+
+
+def test_many_equal_events_are_one_moment():
+    n = 80
+    texts = {"kind": ["follow start"] * n + ["contact"], "subject": [f"car{i}" for i in range(n)] + ["car1"]}
+    ids = {"event_id": [f"e{i}" for i in range(n + 1)], "parent_id": [""] * n + ["e7"], "details": ["{}"] * (n + 1)}
+    events = {name: np.array(values, object) for name, values in {**texts, **ids}.items()}
+    first, second = moments({**events, "t": np.array([0.0] * n + [2.0])}, {})
+    assert first.title == "follow start (× 80)"
+    assert first.words.startswith("car0, car1")
+    assert (second.title, second.cause) == ("car1: contact", 0)
+
+
+def test_who_stands_in_a_bay_is_near_nobody():
+    t, zeros = np.arange(4.0), np.zeros(4)
+    away = np.array([True, False, False, True])
+    one = Track("agv1", "agv", 1.0, 1.0, True, t, *[zeros] * 8, away)
+    two = Track("agv2", "agv", 1.0, 1.0, True, t, zeros + 3.0, *[zeros] * 7)
+    assert nearness(one, two) == pytest.approx([np.nan, 2.0, 2.0, np.nan], nan_ok=True)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path):
+    dataset = driven(tmp_path / "made")
+    (file,) = (dataset / "truth" / "actors").glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(DatasetError, match="cannot be read") as error:
+        replay_page(dataset, 0, tmp_path / "out.html")
+    assert file.name in error.value.message
+    assert "mischance verify" in error.value.hint
+
+
 def test_what_happened_names_its_cause(crash: Path, tmp_path: Path):
     data = data_of(replay_page(crash, 0, tmp_path / "out.html"))
     contact = next(mark for mark in data["marks"] if mark["kind"] == "contact")
@@ -452,7 +528,7 @@ def test_the_road_is_drawn_where_the_numbers_say(browser: Any, tmp_path: Path):
     def at(x: float, y: float) -> Any:
         return image[round(top + y0 - y * scale), round(left + x0 + x * scale)]
 
-    asphalt, grass, ice = at(20.5, 5.2), at(5.3, -7.3), at(10.0, 2.6)
+    asphalt, grass, ice = at(20.5, 5.2), at(3.2, -7.3), at(10.0, 2.6)
     assert np.abs(asphalt - grass).sum() > 30
     assert np.abs(asphalt - ice).sum() > 30
     assert ice[0] > ice[2] + 30  # blue

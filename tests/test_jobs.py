@@ -274,7 +274,8 @@ def test_replay_of_a_crash_crashes_in_a_process_of_its_own(tmp_path: Path) -> No
     make(out, "dies", workers=1)
     again = replay(out, 5, work=world("dies"))
     assert again.verdict == "failed"
-    assert "crashed again" in again.text()
+    assert again.as_before
+    assert "fails as before: its process ended with exit code 3" in again.text()
     assert replay(out, 6, work=world("dies")).identical
     with pytest.raises(DatasetError, match="runs 0 to 29"):
         replay(out, RUNS, work=HONEST)

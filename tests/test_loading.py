@@ -127,6 +127,12 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
     "forced alone": ("chance: 0.1", "forced: 0.1", ["21:55: faults[0].forced: goes with `chance`"]),
     "forced what": ("chance: 0.1", "chance: 0.1, forced: [x]", ["21:68: faults[0].forced: expected a ratio such as '5 %' (got a list of 1)"]),
     "faults as a mapping": ("faults:\n  - {target", "faults:\n  x: {target", ["21:3: faults: must be a list (got a mapping of 1)"]),
+    "constraint of another dimension": ("[gap > 3 m]", "[gap > 3 m, 0.5 * gap > 3 kg]", ["10:38: constraints[1]: compares a length (0.5 * gap) with a mass (3 kg); write a length such as '12 m'"]),
+    "event of another dimension": ("when: ego.contacts > 0", "when: ego.contacts > 0 and min_gap < gap - 2 s", ["22:69: event.when: subtracts a time (2 s) from a length (gap); write a length"]),
+    "margin of two dimensions": ("margin: min_gap", "margin: 'min(speed, min_gap)'", ["22:70: event.margin: min mixes a speed (speed) with a length (min_gap)"]),
+    "computed of two dimensions": ("speed / 2", "speed / 2 + 1 - gap", ["8:32: vary.rest.expr: subtracts a length (gap) from a speed (speed / 2 + 1)"]),
+    "requirement of another dimension": ("seed: 7", "require: {a: 'always 3 kg < max(min_gap, 0)'}", ["3:22: require.a: compares a mass (3 kg) with a length (max(min_gap, 0)); write a length"]),
+    "compared with a computed value": ("[gap > 3 m]", "[gap > rest]", ["10:21: constraints[0]: compares a length (gap) with a speed (rest)"]),
     "no such measure": ("[min_gap]", "[min_gasp, 3]", ["23:11: measure[0]: 'road' has no measure 'min_gasp'; did you mean 'min_gap'?", "23:21: measure[1]: must be text (got 3); quote it: '3'"]),
     "shares": ("train: 0.8", "train: 0.9", ["24:8: split: the shares must add up to 1 (got 1.1)"]),
     "variant of nothing": ("near: {gap: 9 m}", "near: {gasp: 9 m}", ["26:10: variants.near.gasp: nothing of that name to change; did you mean 'gap'?"]),
@@ -150,6 +156,30 @@ def test_what_is_wrong_is_said_at_its_place(case: str):
     assert len(found) == len(expected), found
     for line, start in zip(found, expected, strict=True):
         assert line.startswith(f"s.yaml:{start}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["gap > 3", "3 > gap", "gap > 3 km", "gap > 50 % * gap", "gap > speed * 1 s", "gap / speed > 2 s", "gap * gap > 3",
+     "gap > bare", "bare > 3 kg", "gap / gap < 3 kg", "sqrt(gap * 3 m) > 1 m", "where(gap > 3, gap, 1) > 3 ft",
+     "clip(gap, 1, 3 m) + 2 > -min(gap, 0)", "speed - 5 km/h > rest and not gap < 1 m", "warm - 5 K > 20 degC",
+     "loud > 3 dB and loud > 50 %", "gap % 2 s < 1", "gap ** 2 > 3 s"],
+)  # fmt: skip
+def test_a_bare_number_and_what_is_not_known_fit_every_dimension(text: str):
+    drawn = "vary:\n  bare: {uniform: [1, 2]}\n  warm: {uniform: [1 K, 2 K]}\n  loud: {uniform: [10 %, 50 %]}"
+    Path("s.yaml").write_text(changed("vary:", drawn).replace("gap > 3 m", f'"{text}"'))
+    assert load("s.yaml").constraints[0].text == text
+
+
+def test_signals_have_the_units_of_their_columns():
+    promises = (
+        "require:\n  a: always ego.gap > 0 s\n  b: always ego.gap < 3 m or (ego.lane < 1 kg and ego.hit)\n"
+        "  c: for 2 s ego.speed < speed until ego.speed > gap\nagent:"
+    )
+    assert [line.partition(": ")[2] for line in complaints(changed("agent:", promises))] == [
+        "require.a: compares a length (ego.gap) with a time (0 s); write a length such as '12 m'",
+        "require.c: compares a speed (ego.speed) with a length (gap)",
+    ]
 
 
 def test_one_round_shows_all_problems_even_where_the_types_are_wrong_too():

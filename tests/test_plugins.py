@@ -297,7 +297,7 @@ BROKEN = {
     "an error when imported": ("1 / 0\n", "Pusher", "ZeroDivisionError"),
     "a missing method": ("class Pusher:\n    def start(self, draws, streams): pass\n", "Pusher", "Pusher has no act"),
     "a missing class": (PUSHER, "Pushr", "did you mean 'Pusher'?"),
-    "something else than a class": (f"{PUSHER}\nPushr = 3\n", "Pushr", "has no class 'Pushr'"),
+    "something else than a class": (f"{PUSHER}\nPushr = 3\n", "Pushr", "has no function or class 'Pushr'"),
     "settings that are no model": (PUSHER.replace("reads = ()", "reads = ()\n    Settings = 3"), "Pusher", "Settings"),
 }
 

@@ -18,6 +18,7 @@ from mischance.drawing import draw
 from mischance.episode import play
 from mischance.errors import MischanceError
 from mischance.loading import load
+from mischance.testing import run_suite
 
 needs_awk = pytest.mark.skipif(shutil.which("awk") is None, reason="awk is not installed")
 
@@ -131,10 +132,23 @@ def test_a_program_that_dies_hangs_or_babbles_yields_a_labelled_outcome(tmp_path
     assert t[-1] == 3.0  # the world goes on
 
 
-def test_a_program_that_is_not_there_is_an_outcome_too(tmp_path):
-    runs, _ = outcome(drive([str(tmp_path / "nobody")]))
-    assert runs["verdict"][0] == "agent ended"
-    assert "No such file" in runs["reason"][0]
+def test_a_program_that_cannot_be_started_is_an_error_before_any_run(tmp_path):
+    text = tmp_path / "text.sh"
+    text.write_text("#!/bin/sh\n")
+    with pytest.raises(MischanceError, match="is not there"):
+        drive([str(tmp_path / "nobody")])
+    with pytest.raises(MischanceError, match="may not be executed") as error:
+        drive([str(text)])
+    assert "chmod +x" in error.value.hint
+    with pytest.raises(MischanceError, match="what runs it"):
+        drive([str(executable(text, "while read a; do echo; done\n"))])
+
+
+def test_a_suite_stops_at_once_where_the_program_is_not_there(tmp_path):
+    agent = f"{{kind: program, command: [{tmp_path / 'nobody'}]}}"
+    with pytest.raises(MischanceError, match="is not there"):
+        run_suite(["driving/cut_in", "driving/cut_in:critical"], tmp_path / "out", agent=agent, runs=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_length_prefixed_messages_work_too(tmp_path):

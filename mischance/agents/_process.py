@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import selectors
+import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -20,6 +22,26 @@ class NoAnswer(Exception):  # noqa: N818  # it is an answer of a kind
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def why_not(program: str) -> tuple[str, str]:
+    """Return why a program cannot be started and what to do about it; two empty words where it can."""
+    found = shutil.which(program)
+    if found is None:
+        if os.path.dirname(program) and os.path.isfile(program):
+            return "may not be executed", f"chmod +x {shlex.quote(program)}"
+        if os.path.isfile(program):
+            return "is not on the PATH", f"a file of the current folder is called ./{program}"
+        where = "names start at the current folder" if os.path.dirname(program) else "it is looked for on the PATH"
+        return "is not there", f"{where}; `command` is a list: the program, then each argument"
+    with contextlib.suppress(OSError), open(found, "rb") as file:
+        head = file.read(256)
+        if b"\0" not in head and not head.startswith(b"#!") and os.name == "posix":
+            return (
+                "is a text without a first line that says what runs it",
+                "for example #!/bin/sh or #!/usr/bin/env python3",
+            )
+    return "", ""
 
 
 class Process:

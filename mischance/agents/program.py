@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from mischance.errors import CatalogError
 from mischance.observing import observation
 from mischance.sockets import Trouble
 from mischance.units import Frequency, Time
@@ -49,6 +50,19 @@ class Program:
         self.rate = settings.rate
         self._processes: list[Process] = []
         self._trouble: list[Trouble | None] = []
+
+    @staticmethod
+    def check(settings: Settings) -> None:
+        """Say before any run that there is no such program.
+
+        Raises:
+            CatalogError: it is not there, may not be executed, or is a text that does not say what runs it.
+        """
+        from ._process import why_not
+
+        reason, hint = why_not(settings.command[0])
+        if reason:
+            raise CatalogError(f"the agent's program {settings.command[0]!r} {reason}", hint)
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
         """End the last runs' programs and start one for each run."""
