@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +259,7 @@ def test_the_grip_limit_is_that_of_the_world(tmp_path: Path):
     x = np.array([4.9, 5.0, 10.0, 10.0, 14.9, 15.0, 60.5, 57.9, 40.0 + 20.0, 10.0])
     y = np.array([0.0, 9.0, -50.0, 40.0, 0.0, 0.0, 30.0, 30.0, 20.0, -101.0])
     t, zeros = np.arange(10.0), np.zeros(10)
-    track = Track("ego", "car", 4.5, 1.8, False, t, x, y, *[zeros] * 6)
+    track = Track("ego", "car", 4.5, 1.8, False, t, x, y, zeros, zeros, zeros, zeros, zeros, zeros)
     expected = np.array([0.8, 0.1, 0.1, 0.1, 0.1, 0.8, 0.3, 0.8, 0.8, 0.8])
     assert grip(world, {}, {}, track) == pytest.approx(expected)
     found = {"class": ["fault/road/friction"], "target": ["road"], "severity": [0.5], "causes": ['["fault:0"]']}
@@ -305,8 +306,8 @@ def test_many_equal_events_are_one_moment():
 def test_who_stands_in_a_bay_is_near_nobody():
     t, zeros = np.arange(4.0), np.zeros(4)
     away = np.array([True, False, False, True])
-    one = Track("agv1", "agv", 1.0, 1.0, True, t, *[zeros] * 8, away)
-    two = Track("agv2", "agv", 1.0, 1.0, True, t, zeros + 3.0, *[zeros] * 7)
+    one = Track("agv1", "agv", 1.0, 1.0, True, t, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, away)
+    two = replace(one, name="agv2", x=zeros + 3.0, away=None)
     assert nearness(one, two) == pytest.approx([np.nan, 2.0, 2.0, np.nan], nan_ok=True)
 
 
