@@ -22,7 +22,7 @@ CORE = ROOT / "mischance"
 # A private file (`_x.py`) stands on the floor of the files that it helps.
 FLOORS: dict[int, str] = {
     1: "errors advice units _arithmetic expressions truth randomness"
-    " _elementwise _rectangles _braking _driver_rules _stays criticality labelling",
+    " _elementwise _rectangles _braking _driver_rules _stays criticality encounters labelling",
     2: "document _scalars _writing _findings distributions _laws _formulas _samples _specs"
     " sockets observing catalog scenario loading building schema _distribution_schema _kinds _origin _checks"
     " _plan_checks starter arrow engines"
