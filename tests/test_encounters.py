@@ -66,7 +66,7 @@ def test_who_is_beside_or_behind_is_not_followed():
 
 
 def test_who_crosses_after_the_ego_has_a_post_encroachment_time():
-    """The ego leaves the place of crossing after (20 + 0.95 + 2.25) m, the other enters it after (24 - 0.95 - 2.25) m."""
+    """The ego leaves the place of crossing after 20 + 0.95 + 2.25 m, the other enters it after 24 - 0.95 - 2.25 m."""
     t = np.arange(0, 101) / 20
     crossing = {"x": 20.0, "y": -24.0, "yaw": np.pi / 2, "vy": 8.0}
     worst = encounters(rows(("ego", {"vx": 10.0}), ("other", crossing), t=t)).worst()["other"]
