@@ -305,7 +305,7 @@ def test_environments_in_processes_of_their_own():
 
 def test_the_function_that_the_page_shows_is_an_agent(tmp_path: Path):
     text = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
-    (source,) = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    source, *_ = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "brake.py").write_text(source)
     own = {"agent": f"{{kind: '{tmp_path / 'brake.py'}:brake'}}", "sensors": "{}", "faults": "[]", "duration": "3 s"}
     scenario = mischance.load("driving/cut_in:critical", own)
