@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
-import os
 import platform
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
+
+from mischance.engines import silenced
 
 CORE = (
     "click", "cv2", "embreex", "jinja2", "numba", "numpy", "pandas", "pebble", "pyarrow", "pybullet", "pydantic",
@@ -113,26 +112,12 @@ def examine() -> Report:
     return Report(core, extras, tuple(plugins), tuple(broken))
 
 
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep what libraries print from C when imported, such as PyBullet's greeting, out of the report."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
 def _look(module: str, *, load: bool = True) -> Finding:
     if importlib.util.find_spec(module) is None:
         return Finding(module, "", "not installed", missing=True)
     try:
         if load:
-            with _silence():
+            with silenced():
                 importlib.import_module(module)
         version = metadata.version(NAMES.get(module, module))
     except metadata.PackageNotFoundError:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from math import nan
 from typing import Any
 
-from mischance.truth import LABELS, Schema, Table
+import numpy as np
+
+from mischance.truth import LABELS, AnyArray, Schema, Table
 
 Row = tuple[Any, ...]
 
@@ -38,4 +40,11 @@ def label_row(
 
 def table_of_rows(schema: Schema, runs: Sequence[Sequence[Row]]) -> Table:
     """Return a table from rows in the schema's order, a list of rows for each run."""
-    return Table.of(schema, [dict(zip(schema, zip(*rows, strict=True), strict=True)) if rows else {} for rows in runs])
+    flat = [row for run in runs for row in run]
+    offsets = np.zeros(len(runs) + 1, np.int64)
+    np.cumsum([len(run) for run in runs], out=offsets[1:])
+    columns: dict[str, AnyArray] = {}
+    for i, (name, column) in enumerate(schema.items()):
+        columns[name] = np.empty(len(flat), column.storage)
+        columns[name][:] = [row[i] for row in flat]
+    return Table(schema, columns, offsets)

@@ -412,21 +412,6 @@ def _end(line: Line, n: int) -> tuple[float, float, float]:
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 
-def targets(settings: Settings) -> list[str]:
-    """Return what a fault may be aimed at."""
-    found = []
-    for name, actor in settings.actors.items():
-        way = KINDS[actor.body].way
-        if way == "fixed":
-            continue
-        found += [f"{name}.brakes", f"{name}.actuator"]
-        if way != "rails":
-            found.append(f"{name}.steering")
-        if way == "wheels":
-            found.append(f"{name}.tyre")
-    return [*found, "road"]
-
-
 def _faults(found: Cast, r: int, draw: Draw, own: Sequence[Fault]) -> None:
     for n, fault in enumerate(sorted(own, key=lambda fault: (fault.onset, fault.fault_id))):
         actor, _, part = fault.target.rpartition(".")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mischance.labelling import label_row, table_of_rows
 from mischance.truth import LABELS, AnyArray, BoolArray, Column, FloatArray, Schema, Table
 
 from ._drive_story import SIDES, H, Row, Story, motion
@@ -215,9 +216,6 @@ def _astray(run: Any, ego: str, when: float) -> str:
 
 def labels(stories: Sequence[Story], names: Sequence[str]) -> Table:
     """Return a label for each fault of plant and road, and one for each collision."""
-    import json
-
-    nan = float("nan")
     rows: list[list[tuple[Any, ...]]] = []
     for story in stories:
         found = []
@@ -226,36 +224,21 @@ def labels(stories: Sequence[Story], names: Sequence[str]) -> Table:
             number = numbers.setdefault(fault.target, 0)
             numbers[fault.target] += 1
             part = fault.target.rpartition(".")[2]
-            causes = json.dumps([fault.fault_id])
-            found.append(
-                (f"{fault.target}:{number}", f"fault/{part}/{fault.kind}", fault.target, fault.onset, nan, nan,
-                 fault.end, nan, fault.severity, causes, "fault", "")
-            )  # fmt: skip
+            found.append(label_row(
+                f"{fault.target}:{number}", f"fault/{part}/{fault.kind}", fault.target, cause=fault.onset,
+                end=fault.end, severity=fault.severity, causes=[fault.fault_id], role="fault",
+            ))  # fmt: skip
         fresh = [(n, hit) for n, hit in enumerate(story.hits) if not hit[H["again"]]]
         for number, (n, hit) in enumerate(fresh):
             blame = story.blame(hit)
-            causes = json.dumps([story.contact_ids[n], *([blame[1]] if blame else [])])
-            severity = hypot(hit[H["dvax"]], hit[H["dvay"]])
-            found.append(
-                (f"contact:{number}", "event/collision", names[hit[H["a"]]], hit[0], nan, nan, hit[0], nan, severity,
-                 causes, "event", "")
-            )  # fmt: skip
+            found.append(label_row(
+                f"contact:{number}", "event/collision", names[int(hit[H["a"]])], cause=hit[0], end=hit[0],
+                severity=hypot(hit[H["dvax"]], hit[H["dvay"]]),
+                causes=[story.contact_ids[n], *([blame[1]] if blame else [])], role="event",
+            ))  # fmt: skip
         found.sort(key=lambda row: (row[3], row[0]))
         rows.append(found)
-    return text_table(LABELS, rows)
-
-
-def text_table(schema: Schema, rows: Sequence[Sequence[tuple[Any, ...]]]) -> Table:
-    """Return a table from rows in the schema's order, a list of rows a run."""
-    flat = [row for run in rows for row in run]
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(run) for run in rows], out=offsets[1:])
-    columns = {}
-    for i, (name, column) in enumerate(schema.items()):
-        values = np.empty(len(flat), column.storage)
-        values[:] = [row[i] for row in flat]
-        columns[name] = values
-    return Table(schema, columns, offsets)
+    return table_of_rows(LABELS, rows)
 
 
 def new_records(books: Records, counts: Sequence[int], since: Sequence[int]) -> list[list[Row]]:

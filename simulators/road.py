@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mischance.errors import RunError
+from mischance.labelling import table_of_rows
 from mischance.sockets import FaultKind
 from mischance.truth import EVENTS, Chunk, Column, Motion, Table
 
 from ._drive_kinds import KINDS
-from ._drive_measures import MEASURES, labels, new_records, outcome, text_table
+from ._drive_measures import MEASURES, labels, new_records, outcome
 from ._drive_routes import Paths
 from ._drive_scene import scene
 from ._drive_settings import Settings as RoadSettings
@@ -352,7 +353,7 @@ class Road:
             end=end / rate,
             ends=np.where(over, runs["k"], end) / rate,
             over=over,
-            events=text_table(EVENTS, told),
+            events=table_of_rows(EVENTS, told),
             tables=tables,
             motion=motion,
             scenes=self._scenes,

@@ -32,9 +32,6 @@ class Traffic:
     known: BoolArray  # the ego has been seen; (runs,)
     speed: FloatArray  # of the ego; (runs,)
     acceleration: FloatArray  # of the ego, as realised
-    turned: FloatArray  # the ego's heading against the lane's, left positive
-    offset: FloatArray  # of the ego's centre to the left of the middle that it keeps
-    curvature: FloatArray  # of the road under the ego
     length: FloatArray
     width: FloatArray
     lane_width: FloatArray
@@ -229,8 +226,7 @@ class Eyes:
 
         late = np.maximum(t - ego["t"], 0.0)
         x, y = ego["x"] + ego["vx"] * late, ego["y"] + ego["vy"] * late
-        s, offset, heading, bend = (part[:, 0] for part in self.map.project(x[:, None], y[:, None]))
-        turned = _wrapped(ego["yaw"] - heading)
+        s, offset, heading, _ = (part[:, 0] for part in self.map.project(x[:, None], y[:, None]))
         forward = ego["vx"] * np.cos(heading) + ego["vy"] * np.sin(heading)
         leftward = ego["vy"] * np.cos(heading) - ego["vx"] * np.sin(heading)
         key = dense("key", -1)
@@ -251,7 +247,7 @@ class Eyes:
             there &= ~_hidden(x, y, boxes, there & (side > 0.0), (key >= 0) & dense("tall", 0))
         return Traffic(
             known=self._known.copy(), speed=np.hypot(ego["vx"], ego["vy"]), acceleration=ego["acceleration"].copy(),
-            turned=turned, offset=offset - self._kept, curvature=bend, length=ego["length"].copy(),
+            length=ego["length"].copy(),
             width=ego["width"].copy(), lane_width=self.map.lane_width, key=key, person=dense("person", 0),
             there=there, crossing=np.abs(across) > np.abs(along),
             gap=s_o - s[:, None] - 0.5 * (ego["length"][:, None] + lengths), closing=forward[:, None] - along,
