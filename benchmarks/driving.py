@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from mischance.drawing import draw
-from mischance.episode import play
-from mischance.loading import load
+from mischance.language.loading import load
+from mischance.play.episode import play
+from mischance.play.sampling import draw
 
 SCENARIO = """
 mischance: 1

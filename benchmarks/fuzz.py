@@ -1,6 +1,6 @@
 """How damaged scenarios fare: count, failures, the slowest, CPU time and peak memory.
 
-Run `python benchmarks/fuzz.py --mutants 20000`. Every mutant goes the whole way through `mischance.loading.load`.
+Run `python benchmarks/fuzz.py --mutants 20000`. Every mutant goes the whole way through `load`.
 Exit code 1 if one ends in anything but a scenario or problems with their places, or takes longer than 250 ms of CPU.
 """
 

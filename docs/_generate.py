@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from mischance import catalog
-from mischance.sockets import declares
+from mischance.api.protocols import declares
+from mischance.language import catalog
 
 ROOMS = ("simulators", "sensors", "renderers", "agents", "writers")
 
@@ -164,7 +164,7 @@ def _scenarios() -> Iterator[str]:
 def _keys() -> Iterator[str]:
     yield "# Keys of a scenario"
     yield ""
-    model = getattr(_module("mischance.scenario"), "ScenarioModel", None)
+    model = getattr(_module("mischance.language.scenario"), "ScenarioModel", None)
     if model is None:
         yield "`mischance schema` prints the keys."
         return
@@ -174,7 +174,7 @@ def _keys() -> Iterator[str]:
 def _distributions() -> Iterator[str]:
     yield "# Distributions"
     yield ""
-    laws = getattr(_module("mischance._laws"), "LAWS", {})
+    laws = getattr(_module("mischance.language.distributions.laws"), "LAWS", {})
     yield "One key names the distribution: `gap: {normal: [18 m, 3 m]}` or `gap: {normal: {mean: 18 m, sigma: 3 m}}`."
     yield "Where more than one form is given, the first one may be written as a list too."
     yield ""

@@ -11,28 +11,33 @@ runs = mischance.open("outputs/crash").table("runs")
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mischance.drawing import draw, twin
-    from mischance.episode import play
+    from mischance.api.runs import Chunk, Draw, Reading, Record
+    from mischance.api.tables import Table
     from mischance.errors import MischanceError, ScenarioError
-    from mischance.jobs import replay, sweep
-    from mischance.loading import load
-    from mischance.opening import Dataset, open  # noqa: A004  # `mischance.open` is how a dataset is opened
-    from mischance.scenario import Scenario
-    from mischance.truth import Chunk, Draw, Reading, Record, Table
-    from mischance.twins import play_with_twins
+    from mischance.language.loading import load
+    from mischance.language.scenario import Scenario
+    from mischance.opening.reading import Dataset, open  # noqa: A004  # `mischance.open` is how a dataset is opened
+    from mischance.play.episode import play
+    from mischance.play.sampling import draw, twin
+    from mischance.play.twins import play_with_twins
+    from mischance.sweep.jobs import replay, sweep
 
 __version__ = "0.1.0"
 
 # Names are looked up when first used: `import mischance` costs nothing, and the command line stays quick.
 _PLACES = {
-    "Chunk": "truth", "Dataset": "opening", "Draw": "truth", "MischanceError": "errors", "Reading": "truth",
-    "Record": "truth", "Scenario": "scenario", "ScenarioError": "errors", "Table": "truth", "draw": "drawing",
-    "load": "loading", "open": "opening", "play": "episode", "play_with_twins": "twins", "replay": "jobs",
-    "sweep": "jobs", "twin": "drawing",
+    "Chunk": "api.runs", "Dataset": "opening.reading", "Draw": "api.runs", "MischanceError": "errors",
+    "Reading": "api.runs", "Record": "api.runs", "Scenario": "language.scenario", "ScenarioError": "errors",
+    "Table": "api.tables", "draw": "play.sampling", "load": "language.loading", "open": "opening.reading",
+    "play_with_twins": "play.twins", "replay": "sweep.jobs", "twin": "play.sampling",
 }  # fmt: skip
+# Packages that are called like the function that they are there for; their `__init__` makes them callable.
+_CALLABLE = ("play", "sweep")
 
 __all__ = [
     "Chunk", "Dataset", "Draw", "MischanceError", "Reading", "Record", "Scenario", "ScenarioError", "Table", "draw",
@@ -40,13 +45,31 @@ __all__ = [
 ]  # fmt: skip
 
 
+class CallablePackage(ModuleType):
+    """A package that is also its main function, which its `__init__` names in `MAIN`.
+
+    Python binds an imported package to its name in `mischance`, and so would hide a function of that name.
+    """
+
+    MAIN: str
+
+    @property
+    def __wrapped__(self) -> Any:
+        """The function, for `inspect.signature` and `help`."""
+        module, _, function = self.MAIN.rpartition(".")
+        return getattr(import_module(module), function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__wrapped__(*args, **kwargs)
+
+
 def __getattr__(name: str) -> Any:
+    if name in _CALLABLE:
+        return import_module(f"mischance.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module 'mischance' has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(f"mischance.{_PLACES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return sorted({*globals(), *_PLACES, *_CALLABLE})

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mischance.engines import bullet
+from mischance.api.engines import bullet
 from mischance.errors import RunError
 
 if TYPE_CHECKING:
-    from mischance.truth import AnyArray, Camera, FloatArray, IntArray, Scene, Shape
+    from mischance.api.scene import Camera, Scene, Shape
+    from mischance.api.tables import AnyArray, FloatArray, IntArray
 
     _Mesh = tuple[FloatArray, FloatArray, IntArray]
 

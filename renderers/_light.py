@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mischance.truth import AnyArray, Camera, FloatArray
+    from mischance.api.scene import Camera
+    from mischance.api.tables import AnyArray, FloatArray
 
     from ._bullet import Stage
 

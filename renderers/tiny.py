@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import BaseModel, Field
 
+from mischance.api.scene import Frames
 from mischance.errors import RunError
-from mischance.truth import Frames
 from mischance.units import Angle, Length
 
 if TYPE_CHECKING:
-    from mischance.truth import AnyArray, Camera, FloatArray, Scene
+    from mischance.api.scene import Camera, Scene
+    from mischance.api.tables import AnyArray, FloatArray
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mischance.truth import LABELS, Table
+from mischance.api.tables import LABELS, Table
 
 if TYPE_CHECKING:
-    from mischance.truth import Draw, Fault, FloatArray
+    from mischance.api.runs import Draw, Fault
+    from mischance.api.tables import FloatArray
 
 
 def own_faults(name: str, draws: Sequence[Draw]) -> list[tuple[Fault, ...]]:

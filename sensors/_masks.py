@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mischance.truth import AnyArray, IntArray
+    from mischance.api.tables import AnyArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)

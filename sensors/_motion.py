@@ -16,7 +16,9 @@ import numpy as np
 from mischance.errors import RunError
 
 if TYPE_CHECKING:
-    from mischance.truth import Chunk, FloatArray, IntArray, Motion, Scene
+    from mischance.api.runs import Chunk
+    from mischance.api.scene import Motion, Scene
+    from mischance.api.tables import FloatArray, IntArray
 
 IDENTITY = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
 

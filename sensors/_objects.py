@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mischance.truth import AnyArray, BoolArray, FloatArray, IntArray, Table
+    from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray, Table
 
 STATE = ("t", "x", "y", "vx", "vy", "yaw", "acceleration", "length", "width", "category")
 MOST = 8  # false objects that may appear in one frame

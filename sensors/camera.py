@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field, field_validator
 
+from mischance.api.protocols import FaultKind
+from mischance.api.runs import Reading
+from mischance.api.scene import Body, Frames, Scene
+from mischance.api.scene import Camera as View
+from mischance.api.tables import Column, Schema, Table
 from mischance.errors import RunError
-from mischance.sockets import FaultKind
-from mischance.truth import Body, Column, Frames, Reading, Scene, Schema, Table
-from mischance.truth import Camera as View
 from mischance.units import Angle, Frequency, Length
 
 from ._chain import fault_labels, own_faults
@@ -21,9 +23,10 @@ from ._masks import region
 from ._motion import body_poses, compose, find_mount, motion_of, scene_of, steps, unrotate
 
 if TYPE_CHECKING:
-    from mischance.randomness import Streams
-    from mischance.sockets import Renderer
-    from mischance.truth import AnyArray, Chunk, Draw, Fault, FloatArray, IntArray
+    from mischance.api.protocols import Renderer
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Chunk, Draw, Fault
+    from mischance.api.tables import AnyArray, FloatArray, IntArray
 
 Pixels = Annotated[int, Field(ge=1, le=8192)]
 

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import BaseModel, Field
 
-from mischance.sockets import FaultKind
-from mischance.truth import Column, Reading, Schema, Table
+from mischance.api.protocols import FaultKind
+from mischance.api.runs import Reading
+from mischance.api.tables import Column, Schema, Table
 from mischance.units import Acceleration, AngularRate, Frequency, Time
 
 from ._chain import digitise, fault_labels, gauss_markov, own_faults
 from ._motion import compose, cross, find_mount, motion_of, nlerp, poses_at, rotate, scene_of, steps, unrotate
 
 if TYPE_CHECKING:
-    from mischance.randomness import Streams
-    from mischance.sockets import Renderer
-    from mischance.truth import Chunk, Draw, Fault, FloatArray, IntArray
+    from mischance.api.protocols import Renderer
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Chunk, Draw, Fault
+    from mischance.api.tables import FloatArray, IntArray
 
 G = 9.80665
 _AXES = ("ax", "ay", "az", "gx", "gy", "gz")

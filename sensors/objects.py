@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import BaseModel, Field
 
+from mischance.api.protocols import FaultKind
+from mischance.api.runs import Reading
+from mischance.api.tables import Column, Table
 from mischance.errors import RunError
-from mischance.sockets import FaultKind
-from mischance.truth import Column, Reading, Table
 from mischance.units import Acceleration, Angle, Frequency, Length, Ratio, Speed, Time
 
 from ._chain import fault_labels, own_faults
 from ._objects import MOST, LastRows, Rows, appear, chosen, joined
 
 if TYPE_CHECKING:
-    from mischance.randomness import Streams
-    from mischance.sockets import Renderer
-    from mischance.truth import BoolArray, Chunk, Draw, Fault, FloatArray, IntArray, Schema
+    from mischance.api.protocols import Renderer
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Chunk, Draw, Fault
+    from mischance.api.tables import BoolArray, FloatArray, IntArray, Schema
 
 ROUND = 6.283185307179586
 BODIES = (

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import BaseModel, Field
 
+from mischance.api.protocols import FaultKind
+from mischance.api.runs import Reading
+from mischance.api.tables import Column, Schema, Table
 from mischance.errors import RunError
-from mischance.sockets import FaultKind
-from mischance.truth import Column, Reading, Schema, Table
 from mischance.units import Force, Frequency, Time, Torque
 
 from ._chain import digitise, fault_labels, own_faults
 
 if TYPE_CHECKING:
-    from mischance.randomness import Streams
-    from mischance.sockets import Renderer
-    from mischance.truth import Chunk, Draw, Fault, FloatArray
+    from mischance.api.protocols import Renderer
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Chunk, Draw, Fault
+    from mischance.api.tables import FloatArray
 
 AXES = ("fx", "fy", "fz", "mx", "my", "mz")
 TABLE: Schema = {

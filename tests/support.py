@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mischance.digest import RunDigests
-from mischance.episode import play
-from mischance.loading import load
-from mischance.scenario import Scenario
-from mischance.truth import AnyArray, Draw, Record
+from mischance.api.runs import Draw, Record
+from mischance.api.tables import AnyArray
+from mischance.dataset.digest import RunDigests
+from mischance.language.loading import load
+from mischance.language.scenario import Scenario
+from mischance.play.episode import play
 
 PLUGINS = Path(__file__).parent / "plugins"
 

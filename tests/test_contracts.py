@@ -20,33 +20,21 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-sys.path.insert(0, str(Path(__file__).parent))
-from shell import content
-from support import PLUGINS, digests, rows_of
-
-from mischance import catalog, jobs
-from mischance.digest import RunDigests
-from mischance.drawing import draw, twin
-from mischance.episode import _construct, batch_size, play
+from mischance.api.protocols import Agent, Renderer, Sensor, Simulator, Writer, declares
+from mischance.api.randomness import Streams
+from mischance.api.runs import Chunk, Draw, Fault, Reading, Record, join_chunks
+from mischance.api.scene import Camera, Motion, Scene
+from mischance.api.tables import LABELS, Schema, Table
+from mischance.dataset.digest import RunDigests
 from mischance.errors import CatalogError
-from mischance.loading import load
-from mischance.randomness import Streams
-from mischance.scenario import PlugIn, Scenario
-from mischance.sockets import Agent, Renderer, Sensor, Simulator, Writer, declares
-from mischance.truth import (
-    LABELS,
-    Camera,
-    Chunk,
-    Draw,
-    Fault,
-    Motion,
-    Reading,
-    Record,
-    Scene,
-    Schema,
-    Table,
-    join_chunks,
-)
+from mischance.language import catalog
+from mischance.language.loading import load
+from mischance.language.scenario import PlugIn, Scenario
+from mischance.play.episode import _construct, batch_size, play
+from mischance.play.sampling import draw, twin
+from mischance.sweep import jobs
+from tests.shell import content
+from tests.support import PLUGINS, digests, rows_of
 
 SHORT = {  # by kind of world: what makes one of its scenarios small enough to be played many times
     "road": {"duration": "3 s"},
@@ -667,7 +655,7 @@ def test_an_agent_answers_in_the_columns_of_its_world_and_forgets(kind: str, mon
         """Play one run with an agent that may have been used before, and return all that it said."""
         said.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mischance.episode._construct", keep(agent, cls))
+            patch.setattr("mischance.play.episode._construct", keep(agent, cls))
             list(play(scenario, [d]))
         return [(t, {k: v.tolist() for k, v in columns.items()}, rows.tolist()) for t, columns, rows in said]
 

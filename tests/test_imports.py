@@ -17,7 +17,7 @@ PROBE = """
 import json, sys
 out, *sys.argv[1:] = sys.argv[1:]
 sys.argv[0] = "mischance"
-from mischance.cli import main
+from mischance.cli.commands import main
 code = 0
 try:
     code = main() or 0

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from shell import content, mischance, refused
+from tests.shell import content, mischance, refused
 
 DRIFT = Path(__file__).parent / "plugins" / "drift.py"
 TRACE = "import os, pathlib\npathlib.Path(os.environ['TRACE']).touch()\n"
@@ -23,7 +21,8 @@ TRACE = "import os, pathlib\npathlib.Path(os.environ['TRACE']).touch()\n"
 METRONOME = '''"""A metronome: ticks ten times a second."""
 import numpy as np
 from pydantic import BaseModel, Field
-from mischance.truth import EVENTS, LABELS, Chunk, Column, Table
+from mischance.api.runs import Chunk
+from mischance.api.tables import EVENTS, LABELS, Column, Table
 import os, pathlib
 pathlib.Path(os.environ["TRACE"]).touch()
 
@@ -59,7 +58,8 @@ class Metronome:
 
 LISTENER = '''"""A listener: hears the signal's sign."""
 import numpy as np
-from mischance.truth import LABELS, Column, Reading, Table
+from mischance.api.runs import Reading
+from mischance.api.tables import LABELS, Column, Table
 import os, pathlib
 pathlib.Path(os.environ["TRACE"]).touch()
 
@@ -75,7 +75,7 @@ class Listener:
 
 FLAT = '''"""A flat world: every pixel is grey, at two metres."""
 import numpy as np
-from mischance.truth import Frames
+from mischance.api.scene import Frames
 import os, pathlib
 pathlib.Path(os.environ["TRACE"]).touch()
 
@@ -110,7 +110,8 @@ class Tally:
 '''
 
 PUSHER = '''"""A pusher: asks for five volts a second, whatever it sees."""
-from mischance.truth import Column, Commands, Table
+from mischance.api.runs import Commands
+from mischance.api.tables import Column, Table
 import os, pathlib
 pathlib.Path(os.environ["TRACE"]).touch()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from shell import SMALL_CAMERA, mischance, refused
+from tests.shell import SMALL_CAMERA, mischance, refused
 
 WANDER = Path(__file__).parent / "plugins" / "wander.yaml"
 FOUND = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])  # type: ignore[call-overload,index]

@@ -38,7 +38,7 @@ def without(tmp_path: Path):
     work = tmp_path / "work"
     work.mkdir()
 
-    def run(*arguments: str, code: str = "from mischance.cli import main; import sys; sys.exit(main())"):
+    def run(*arguments: str, code: str = "from mischance.cli.commands import main; import sys; sys.exit(main())"):
         return subprocess.run(
             [sys.executable, "-c", code, *arguments],
             cwd=work,

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, Field
 
-from mischance.truth import Column, Commands, Table
+from mischance.api.runs import Commands
+from mischance.api.tables import Column, Table
 from mischance.units import Frequency, Time
 
 from ._traffic import Eyes, Traffic
 
 if TYPE_CHECKING:
-    from mischance.randomness import Streams
-    from mischance.truth import BoolArray, Draw, FloatArray, Reading, Schema
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Draw, Reading
+    from mischance.api.tables import BoolArray, FloatArray, Schema
 
 COMMANDS: Schema = {
     "actor": Column("text"),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mischance.truth import AnyArray, BoolArray, Draw, FloatArray, IntArray
+    from mischance.api.runs import Draw
+    from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray
 
 LONG = 2.5  # angle of an arc that is a long one [rad]
 LANE_WIDTH = 3.5  # where the world says nothing [m]

@@ -17,7 +17,8 @@ from mischance.errors import RunError
 from ._map import RoadMap
 
 if TYPE_CHECKING:
-    from mischance.truth import AnyArray, BoolArray, Draw, FloatArray, IntArray, Reading, Table
+    from mischance.api.runs import Draw, Reading
+    from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray, Table
 
 _STATE = ("t", "x", "y", "yaw", "vx", "vy", "acceleration", "length", "width")
 _PEOPLE = ("pedestrian", "child")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from mischance.criticality import required_deceleration
+from mischance.driving.criticality import required_deceleration
 from mischance.units import Acceleration, Jerk, Length, Time
 
 from ._driver import Brakes, Driver, DriverSettings, Reaction
 
 if TYPE_CHECKING:
-    from mischance.truth import BoolArray, FloatArray
+    from mischance.api.tables import BoolArray, FloatArray
 
     from ._traffic import Traffic
 

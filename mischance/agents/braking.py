@@ -12,7 +12,7 @@ from mischance.units import Acceleration, Length, Time
 from ._driver import Driver, DriverSettings
 
 if TYPE_CHECKING:
-    from mischance.truth import BoolArray, FloatArray
+    from mischance.api.tables import BoolArray, FloatArray
 
     from ._traffic import Traffic
 

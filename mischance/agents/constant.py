@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ._driver import Driver, DriverSettings
 
 if TYPE_CHECKING:
-    from mischance.truth import FloatArray
+    from mischance.api.tables import FloatArray
 
     from ._traffic import Traffic
 

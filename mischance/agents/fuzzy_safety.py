@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from mischance.criticality import (
+from mischance.driving.criticality import (
     BRAKING_JERK,
     FULL_BRAKING,
     critical_fuzzy_safety,
@@ -21,7 +21,7 @@ from mischance.units import Acceleration, Jerk, Length, Time
 from ._driver import Brakes, Driver, DriverSettings, Reaction
 
 if TYPE_CHECKING:
-    from mischance.truth import BoolArray, FloatArray
+    from mischance.api.tables import BoolArray, FloatArray
 
     from ._traffic import Traffic
 

@@ -12,7 +12,7 @@ from mischance.units import Acceleration, Length, Speed, Time
 from ._driver import Driver, DriverSettings
 
 if TYPE_CHECKING:
-    from mischance.truth import FloatArray
+    from mischance.api.tables import FloatArray
 
     from ._traffic import Traffic
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from mischance.api.observations import observation
+from mischance.api.protocols import Trouble
 from mischance.errors import CatalogError
-from mischance.observing import observation
-from mischance.sockets import Trouble
 from mischance.units import Frequency, Time
 
 if TYPE_CHECKING:
-    from mischance.randomness import Streams
-    from mischance.truth import BoolArray, Draw, Reading
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Draw, Reading
+    from mischance.api.tables import BoolArray
 
     from ._process import Process
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from mischance.criticality import BRAKING_JERK, FULL_BRAKING, GRAVITY
+from mischance.driving.criticality import BRAKING_JERK, FULL_BRAKING, GRAVITY
 from mischance.units import Acceleration, Jerk, Length, Ratio, Speed, Time
 
 from ._driver import Brakes, Driver, DriverSettings, Reaction
 from ._traffic import Notes, some
 
 if TYPE_CHECKING:
-    from mischance.truth import BoolArray, FloatArray
+    from mischance.api.tables import BoolArray, FloatArray
 
     from ._traffic import Traffic
 

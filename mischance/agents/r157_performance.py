@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from mischance.criticality import r157_cut_in_avoidable_ttc
+from mischance.driving.criticality import r157_cut_in_avoidable_ttc
 from mischance.units import Acceleration, Jerk, Length, Time
 
 from ._driver import Brakes, Driver, DriverSettings, Reaction
 from ._traffic import Notes, some
 
 if TYPE_CHECKING:
-    from mischance.truth import BoolArray, FloatArray
+    from mischance.api.tables import BoolArray, FloatArray
 
     from ._traffic import Traffic
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from mischance.criticality import BRAKING_JERK, FULL_BRAKING, rss_lateral_distance, rss_longitudinal_distance
+from mischance.driving.criticality import BRAKING_JERK, FULL_BRAKING, rss_lateral_distance, rss_longitudinal_distance
 from mischance.units import Acceleration, Jerk, Length, Time
 
 from ._driver import Brakes, Driver, DriverSettings, Reaction
 from ._traffic import some
 
 if TYPE_CHECKING:
-    from mischance.truth import BoolArray, FloatArray
+    from mischance.api.tables import BoolArray, FloatArray
 
     from ._traffic import Traffic
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mischance.truth import AnyArray
+from mischance.api.tables import AnyArray
 
 DEPTH_STEP = 0.005  # [m]
 DEPTH_NONE = 65535

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from mischance.errors import DatasetError
 
 if TYPE_CHECKING:
-    from mischance.truth import Record, Table
+    from mischance.api.runs import Record
+    from mischance.api.tables import Table
 
 _MERGE = "_merge/coco"
 _INFO = {"description": "mischance: rare events, made to order", "version": "1.0", "contributor": "", "url": ""}

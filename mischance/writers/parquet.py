@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from mischance.arrow import TableStreams
-from mischance.truth import Record
+from mischance.api.arrow import TableStreams
+from mischance.api.runs import Record
 
 # runs, events and labels are the dataset's own: it writes them whatever the formats are.
 _OWN = ("runs", "events", "labels", "splits")

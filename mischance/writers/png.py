@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from mischance.truth import Record
+from mischance.api.runs import Record
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from mischance.randomness import Streams
-from mischance.sockets import FaultKind
-from mischance.truth import EVENTS, LABELS, Chunk, Column, Commands, Draw, FloatArray, Schema, Table
+from mischance.api.protocols import FaultKind
+from mischance.api.randomness import Streams
+from mischance.api.runs import Chunk, Commands, Draw
+from mischance.api.tables import EVENTS, LABELS, Column, FloatArray, Schema, Table
 
 RATE = 100.0
 BLOCK = 64

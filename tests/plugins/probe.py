@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from mischance.randomness import Streams
-from mischance.sockets import FaultKind, Renderer
-from mischance.truth import LABELS, Chunk, Column, Draw, Reading, Schema, Table
+from mischance.api.protocols import FaultKind, Renderer
+from mischance.api.randomness import Streams
+from mischance.api.runs import Chunk, Draw, Reading
+from mischance.api.tables import LABELS, Column, Schema, Table
 
 READING: Schema = {"t": Column(unit="s"), "volt": Column(unit="V")}
 

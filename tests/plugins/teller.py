@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mischance.randomness import Streams
-from mischance.truth import BoolArray, Column, Commands, Draw, Reading, Table
+from mischance.api.randomness import Streams
+from mischance.api.runs import Commands, Draw, Reading
+from mischance.api.tables import BoolArray, Column, Table
 
 
 class Teller:

@@ -1,0 +1,184 @@
+"""Runs: what is drawn for them, the chunks of truth they yield, readings, commands and records.
+
+Every array has one entry, or one range of rows, a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mischance.api.scene import Frames, Motion, Scene
+from mischance.api.tables import BoolArray, Column, FloatArray, IntArray, Table, join_tables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Truth in (start, end], for every run of a batch; the first chunk is truth AT t = 0.
+
+    `ends`: when each run's rows stop (its end, or `end`); `over`: whether the run has ended; both (runs,).
+    """
+
+    start: float
+    end: float
+    ends: FloatArray
+    over: BoolArray
+    events: Table
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    motion: Motion | None = None
+    scenes: tuple[Scene, ...] = ()
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the chunk AT t = 0."""
+        return self.start == self.end == 0.0
+
+    @property
+    def runs(self) -> int:
+        """How many runs it holds."""
+        return len(self.ends)
+
+    def ticks(self, rate: float) -> IntArray:
+        """Return the ticks k of a clock with t = k / rate in (start, end]; tick 0 belongs to the first chunk."""
+        return ticks(rate, self.start, self.end, first=self.first)
+
+
+def ticks(rate: float, start: float, end: float, *, first: bool = False) -> IntArray:
+    """Return every integer k with start < k / rate <= end, exactly as floating point says; plus 0 if `first`."""
+    low = int(np.floor(start * rate)) - 1
+    k: IntArray = np.arange(max(low, 0), int(np.ceil(end * rate)) + 2, dtype=np.int64)
+    t = k / rate
+    chosen: IntArray = k[((t > start) | (first & (k == 0))) & (t <= end)]
+    return chosen
+
+
+def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
+    """Join chunks that follow each other; a first chunk (t = 0) must not be joined with later ones."""
+    head, tail = chunks[0], chunks[-1]
+    if len(chunks) == 1:
+        return head
+    motion = None
+    if head.motion is not None:
+        parts = [chunk.motion for chunk in chunks if chunk.motion is not None]
+        motion = Motion(
+            head.motion.bodies,
+            np.concatenate([parts[0].t, *(p.t[1:] for p in parts[1:])]),
+            np.concatenate([parts[0].pose, *(p.pose[:, 1:] for p in parts[1:])], axis=1),
+            np.concatenate([parts[0].velocity, *(p.velocity[:, 1:] for p in parts[1:])], axis=1),
+        )
+    return Chunk(
+        start=head.start,
+        end=tail.end,
+        ends=tail.ends,
+        over=tail.over,
+        events=join_tables([chunk.events for chunk in chunks]),
+        tables={name: join_tables([chunk.tables[name] for chunk in chunks]) for name in head.tables},
+        motion=motion,
+        scenes=tail.scenes,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a sensor reported. `t` in tables and frames is when the value became available.
+
+    `frames`: one entry a run, or nothing. `labels`: truth about this reading that only the sensor
+    knows (a camera's boxes and ids); it is written under labels/<sensor>/, never under sensors/.
+    """
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    frames: tuple[Frames, ...] = ()
+    labels: Mapping[str, Table] = field(default_factory=dict)
+    label_frames: tuple[Frames, ...] = ()
+
+    @staticmethod
+    def of(
+        t: FloatArray, values: Sequence[FloatArray], unit: str = "", names: Sequence[str] = ("x", "y", "z")
+    ) -> Reading:
+        """Return a reading of one table: times (n,) shared by all runs and one array (n, k) a run."""
+        schema = {"t": Column(unit="s"), **{name: Column(unit=unit) for name in names}}
+        rows = [{"t": t[: len(v)], **{name: v[:, i] for i, name in enumerate(names)}} for v in values]
+        return Reading({"": Table.of(schema, rows)})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Commands:
+    """What agents want: a ragged table (any number of rows a run) and which runs still go on; `live` (runs,)."""
+
+    table: Table
+    live: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A planned change of one parameter: nothing is ever painted on an output.
+
+    It acts on steps that start in [onset, end); severity grows from 0 to `severity` over `ramp` seconds.
+    """
+
+    fault_id: str
+    target: str
+    kind: str
+    onset: float
+    end: float
+    severity: float
+    ramp: float = 0.0
+
+    def severity_at(self, t: FloatArray | float) -> FloatArray:
+        """Return the severity for steps or samples that start at `t`; same shape as `t`."""
+        time = np.asarray(t, np.float64)
+        grown = np.ones_like(time) if self.ramp <= 0 else np.clip((time - self.onset) / self.ramp, 0.0, 1.0)
+        return np.where((time >= self.onset) & (time < self.end), self.severity * grown, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What run k got. `settings` are the simulator's own settings with the drawn values filled in.
+
+    `twin` is '' for a run itself, a fault id for the twin without that fault, '*' for the twin without any.
+    `branch`: (time, key) pairs; after each time every stream is re-keyed.
+    """
+
+    seed: int
+    run: int
+    values: Mapping[str, float | str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    log_weight: float = 0.0
+    branch: tuple[tuple[float, str], ...] = ()
+    twin: str = ""
+    settings: Any = None
+
+    def faults_of(self, target: str) -> tuple[Fault, ...]:
+        """Return the faults planned for that target, in order of onset."""
+        return tuple(fault for fault in self.faults if fault.target == target)
+
+    def without_channel(self) -> Draw:
+        """Return the draw without the faults of the agent's channel."""
+        return replace(self, faults=tuple(fault for fault in self.faults if fault.target != "agent"))
+
+    def of_world(self) -> Draw:
+        """Return the draw as a world gets it: the faults of sensors and of the agent's channel are not its own."""
+        own = tuple(f for f in self.faults if f.target != "agent" and not f.target.startswith("sensors."))
+        return self if len(own) == len(self.faults) else replace(self, faults=own)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """What `play` hands on: one piece of time of a batch of runs.
+
+    `tables`: path in the dataset ('truth/bodies', 'sensors/imu', 'events', 'labels/front/images' …) -> rows.
+    `frames`: path ('sensors/front/frames', 'sensors/front/depth', 'labels/front/instance' …) -> one Frames a
+    run, each with exactly one pass.
+    `last` marks the last record of the batch; it alone has the tables 'runs' and 'labels'.
+    """
+
+    runs: IntArray
+    start: float
+    end: float
+    tables: Mapping[str, Table]
+    frames: Mapping[str, tuple[Frames, ...]] = field(default_factory=dict)
+    scenes: tuple[Scene, ...] = ()
+    last: bool = False

@@ -1,0 +1,111 @@
+"""Scenes and images: bodies with shapes, their motion, cameras and the frames that they see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mischance.api.tables import AnyArray, FloatArray, IntArray
+from mischance.errors import TruthError
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A box, sphere, cylinder or plane, in its body's frame.
+
+    `size`: box (length, width, height), sphere (radius, 0, 0), cylinder along z (radius, height, 0),
+    plane (0, 0, 0) [m]. `pose`: position xyz [m] and quaternion xyzw. `color`: red, green, blue in 0-1.
+    """
+
+    kind: str
+    size: tuple[float, float, float]
+    pose: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    color: tuple[float, float, float] = (0.6, 0.6, 0.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One rigid thing of a scene. `category` is empty for scenery, which gets no labels.
+
+    `mounts` are places where a sensor may sit: name -> pose in the body's frame, x forward, z up.
+    """
+
+    name: str
+    category: str
+    shapes: tuple[Shape, ...]
+    mounts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    moving: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a renderer needs to draw. Instance id of bodies[i] in an image is i + 1; 0 is background."""
+
+    bodies: tuple[Body, ...]
+
+    def index(self, name: str) -> int:
+        """Return the place of a body.
+
+        Raises:
+            TruthError: no body has that name.
+        """
+        names = [body.name for body in self.bodies]
+        if name not in names:
+            raise TruthError(f"the scene has no body {name!r}", f"it has: {', '.join(names)}")
+        return names.index(name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Where bodies were: `t` (n,) [s]; `pose` (runs, n, bodies, 7) xyz [m] and quaternion xyzw;
+    `velocity` (runs, n, bodies, 6) linear [m/s] and angular [rad/s], world frame.
+
+    `t[0]` is the chunk's start, so that no sensor carries state over a border. A run that is over
+    keeps its last pose; `Chunk.ends` says from where its rows no longer count.
+    """
+
+    bodies: tuple[str, ...]
+    t: FloatArray
+    pose: FloatArray
+    velocity: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Camera:
+    """What a renderer must know of a camera.
+
+    `pose` (n, 7): world position and quaternion xyzw of a frame that looks along +x with z up.
+    `fov`: horizontal opening [rad]. `near`, `far` [m].
+    """
+
+    size: tuple[int, int]
+    fov: float
+    pose: FloatArray
+    passes: tuple[str, ...] = ("rgb",)
+    near: float = 0.1
+    far: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """Images of one run at times `t` (n,): pass name -> (n, height, width[, channels]).
+
+    `rgb` uint8 (…, 3); `depth` float32 along the view axis [m], +inf where nothing is; `instance` uint16.
+    `index`: the tick of the sensor's clock that each image belongs to; it names the file. Shape (n,).
+    """
+
+    t: FloatArray
+    passes: Mapping[str, AnyArray]
+    index: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+def join_frames(parts: Sequence[tuple[Frames, ...]]) -> tuple[Frames, ...]:
+    """Join images of the same runs that follow each other in time; an empty piece may come without a shape."""
+    joined = []
+    for run in zip(*parts, strict=True):
+        full = [frames for frames in run if len(frames.t)] or [run[0]]
+        passes = {name: np.concatenate([frames.passes[name] for frames in full]) for name in full[0].passes}
+        joined.append(Frames(np.concatenate([f.t for f in full]), passes, np.concatenate([f.index for f in full])))
+    return tuple(joined)

@@ -1,0 +1,176 @@
+"""Tables in columns: typed, with units, the rows of several runs one after the other.
+
+Rows of run i of a table are `offsets[i]:offsets[i + 1]`, sorted by `t`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mischance.errors import TruthError
+
+FloatArray = NDArray[np.float64]
+
+IntArray = NDArray[np.int64]
+
+UIntArray = NDArray[np.uint64]
+
+BoolArray = NDArray[np.bool_]
+
+AnyArray = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The declared type of one column.
+
+    `dtype` is a NumPy name ('float64', 'int64', 'int32', 'bool' …), 'category' (codes int32 into
+    `names`, -1 is null) or 'text' (Python strings). `floor` is the smallest difference that counts
+    when a run is compared with its twin. `null` says that NaN means "no value". `encoding` is a
+    wish for the file: 'plain' (ids), 'delta' (times, money), or '' (let the writer choose).
+    """
+
+    dtype: str = "float64"
+    unit: str = ""
+    names: tuple[str, ...] = ()
+    floor: float = 0.0
+    null: bool = False
+    encoding: str = ""
+    about: str = ""
+
+    @property
+    def storage(self) -> np.dtype[Any]:
+        """The NumPy type that holds it."""
+        if self.dtype == "category":
+            return np.dtype(np.int32)
+        return np.dtype(object) if self.dtype == "text" else np.dtype(self.dtype)
+
+
+Schema = Mapping[str, Column]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Rows of several runs, one run after the other: `offsets` has shape (runs + 1,)."""
+
+    schema: Schema
+    columns: Mapping[str, AnyArray]
+    offsets: IntArray
+
+    def __post_init__(self) -> None:
+        if set(self.columns) != set(self.schema):
+            odd = sorted(set(self.columns) ^ set(self.schema))
+            raise TruthError(f"a table's columns differ from its schema: {', '.join(odd)}")
+        rows = int(self.offsets[-1])
+        for name, values in self.columns.items():
+            if len(values) != rows:
+                raise TruthError(f"column {name!r} has {len(values)} rows where the table has {rows}")
+            if values.dtype != self.schema[name].storage:
+                raise TruthError(f"column {name!r} is {values.dtype} where {self.schema[name].dtype} was declared")
+
+    @staticmethod
+    def empty(schema: Schema, runs: int) -> Table:
+        """Return a table without rows for that many runs."""
+        return Table.of(schema, [{} for _ in range(runs)])
+
+    @staticmethod
+    def of(schema: Schema, runs: Sequence[Mapping[str, Any]]) -> Table:
+        """Build a table from one mapping (column -> values) a run; a missing or empty mapping is no rows.
+
+        A column with `null` may be missing from all mappings: then it is NaN, -1, False, 0 or ''.
+        """
+        filled = {"f": np.nan, "i": -1}
+        sizes = [len(next(iter(rows.values()))) if rows else 0 for rows in runs]
+        offsets = np.zeros(len(runs) + 1, np.int64)
+        np.cumsum(sizes, out=offsets[1:])
+        columns = {
+            name: np.concatenate(
+                [np.zeros(0, column.storage)]
+                + [
+                    np.full(n, filled.get(column.storage.kind, 0), column.storage)
+                    if column.null and name not in rows
+                    else np.asarray(rows[name], column.storage)
+                    for rows, n in zip(runs, sizes, strict=True)
+                    if rows
+                ]
+            )
+            for name, column in schema.items()
+        }
+        return Table(schema, columns, offsets)
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    @property
+    def runs(self) -> int:
+        """How many runs it holds."""
+        return len(self.offsets) - 1
+
+    def run(self, i: int) -> dict[str, AnyArray]:
+        """Return the rows of the i-th run, as views."""
+        rows = slice(int(self.offsets[i]), int(self.offsets[i + 1]))
+        return {name: values[rows] for name, values in self.columns.items()}
+
+    def take(self, keep: BoolArray) -> Table:
+        """Return the rows where `keep` is true; shape (rows,)."""
+        counts = np.concatenate([[0], np.cumsum(keep)])
+        return Table(self.schema, {n: v[keep] for n, v in self.columns.items()}, counts[self.offsets])
+
+    def pick(self, runs: Sequence[int]) -> Table:
+        """Return the table of those runs alone, in that order."""
+        return Table.of(self.schema, [self.run(i) for i in runs])
+
+    def run_index(self) -> IntArray:
+        """Return for every row the index of its run; shape (rows,)."""
+        return np.repeat(np.arange(self.runs, dtype=np.int64), np.diff(self.offsets))
+
+
+def join_tables(tables: Sequence[Table]) -> Table:
+    """Join tables of the same runs that follow each other in time."""
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    if first.runs == 1:
+        columns = {name: np.concatenate([t.columns[name] for t in tables]) for name in first.schema}
+        return Table(first.schema, columns, np.array([0, sum(map(len, tables))], np.int64))
+    index = np.concatenate([table.run_index() for table in tables])
+    order = np.argsort(index, kind="stable")
+    columns = {name: np.concatenate([t.columns[name] for t in tables])[order] for name in first.schema}
+    offsets = np.sum([table.offsets for table in tables], axis=0)
+    return Table(first.schema, columns, offsets)
+
+
+def seconds(t: AnyArray, schema: Schema) -> FloatArray:
+    """Return a time column in seconds, whatever its unit."""
+    scale = {"us": 1e-6, "ms": 1e-3, "ns": 1e-9}.get(schema["t"].unit, 1.0)
+    return np.asarray(t, np.float64) * scale
+
+
+EVENTS: Schema = {
+    "t": Column(unit="s"),
+    "event_id": Column("text"),
+    "parent_id": Column("text"),
+    "kind": Column("text"),
+    "subject": Column("text"),
+    "details": Column("text", about="JSON object"),
+}
+
+LABELS: Schema = {
+    "label_id": Column("text"),
+    "class": Column("text"),
+    "target": Column("text"),
+    "t_cause": Column(unit="s", about="the parameter moved"),
+    "t_effect": Column(unit="s", null=True, about="the stream leaves its twin"),
+    "t_observable": Column(unit="s", null=True, about="it leaves the band of healthy runs; null = never"),
+    "t_end": Column(unit="s", null=True),
+    "t_reported": Column(unit="s", null=True, about="when an analyst would know; null = never"),
+    "severity": Column(),
+    "causes": Column("text", about="JSON list of ids of faults, events and labels"),
+    "role": Column("text"),
+    "twin": Column("text", about="id of the twin run's cause that was left out; empty = no twin"),
+}

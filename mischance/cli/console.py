@@ -1,0 +1,226 @@
+"""What a person sees of a sweep: progress while it runs, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mischance.errors import MischanceError
+from mischance.estimate.probability import event_probability
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mischance.language.scenario import Scenario
+    from mischance.sweep.jobs import Progress, SweepResult
+
+EVERY = 10.0  # seconds between plain lines where there is no terminal
+PATIENCE = 20.0  # seconds without a finished run after which it is said what is waited for; then 40, 80 …
+
+
+def sweep_with_progress(
+    scenario: Scenario, runs: int, out: Path, *, quiet: bool, color: bool | None, notes: bool = True, **options: Any
+) -> SweepResult:
+    """Run a sweep; show its progress on stderr, as a live line on a terminal and as plain lines elsewhere.
+
+    With `quiet` nothing is shown but what a sweep waits for where no run ends, and not that without `notes`.
+    """
+    from mischance.play.episode import check_needs
+    from mischance.sweep.jobs import sweep
+
+    check_needs(scenario)
+    waiting = waiting_notes(scenario.name, options.get("limit", 0.0))
+    if quiet:
+        return sweep(scenario, runs, out, progress=waiting if notes else None, **options)
+    if sys.stderr.isatty() and color is not False:
+        return _live(scenario, waiting, lambda show: sweep(scenario, runs, out, progress=show, **options))
+    return sweep(scenario, runs, out, progress=_plain(scenario, waiting), **options)
+
+
+def waiting_notes(name: str, limit: float) -> Callable[[Progress], None]:
+    """Return what says on stderr, where no run ends for a while, which runs are waited for and how long they may take.
+
+    Args:
+        name: the scenario.
+        limit: time that one run may take [s]; 0 for any.
+    """
+    decided, since, patience = -1, 0.0, PATIENCE
+
+    def look(now: Progress) -> None:
+        nonlocal decided, since, patience
+        if now.done + now.failed != decided:
+            decided, since, patience = now.done + now.failed, now.seconds, PATIENCE
+        if now.waiting is None or now.seconds - since < patience:
+            return
+        patience *= 2
+        first, last = now.waiting
+        which = f"run {first}" if first == last else f"runs {first} to {last}"
+        line = f"note: {name}: no run has ended for {_time(now.seconds - since)}; waiting for {which}"
+        if limit > 0:
+            line += f"; the time limit of one run is {limit:g} s (--limit)"
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    return look
+
+
+def _live(
+    scenario: Scenario,
+    waiting: Callable[[Progress], None],
+    play: Callable[[Callable[[Progress], None]], SweepResult],
+) -> SweepResult:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(scenario.name, total=None, rate="")
+
+        def show(now: Progress) -> None:
+            rate = f"{now.rate:.3g} runs/s" if now.rate else ""
+            phase = "" if now.phase == "playing" else f" ({now.phase})"
+            done = now.done + now.failed
+            bars.update(task, description=f"{scenario.name}{phase}", total=now.total, completed=done, rate=rate)
+            waiting(now)  # rich puts it above the bar
+
+        return play(show)
+
+
+def _plain(scenario: Scenario, waiting: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    last = time.monotonic()
+
+    def show(now: Progress) -> None:
+        nonlocal last
+        waiting(now)
+        if time.monotonic() - last < EVERY:
+            return
+        last = time.monotonic()
+        left = f", {_time(now.left)} left" if now.left is not None else ""
+        failed = f", {now.failed} failed" if now.failed else ""
+        line = f"{scenario.name}: {now.done} of {now.total} runs{failed}, {now.rate:.3g} runs/s{left}"
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    return show
+
+
+@contextlib.contextmanager
+def film_progress(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show on a terminal how far the drawing of a film is; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(name, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def summary(scenario: Scenario, result: SweepResult, *, preview: bool) -> dict[str, Any]:
+    """Return what came of a sweep, as plain values; draw its preview where asked for."""
+    totals = result.totals
+    facts: dict[str, Any] = {
+        "dataset": str(result.path),
+        "scenario": scenario.name,
+        "runs": totals.decided,
+        "done": totals.done,
+        "not_done": len(result.failures),
+        "fresh": result.fresh,
+        "seconds": round(result.seconds, 3),
+        "failures": {str(run): reason for run, reason in result.failures.items()},
+    }
+    if totals.done:
+        name = scenario.event.name if scenario.event else "event"
+        facts["event"] = {"name": name, **event_probability(result.path, scenario.plan)}
+        if scenario.plan is not None:
+            facts["plan"] = {"kind": scenario.plan.kind, "points": scenario.plan.size}
+        if scenario.constraints and not (scenario.plan and scenario.plan.kind == "grid"):
+            from mischance.play.sampling import acceptance
+
+            kept = acceptance(scenario, scenario.seed)
+            facts["acceptance"] = {"rate": kept.rate, "standard_error": kept.standard_error}
+        if preview:
+            facts["preview"] = _preview(result.path)
+    return facts
+
+
+def _preview(dataset: Path) -> str | None:
+    """Draw preview.png where it is not there yet; a dataset without one is whole all the same."""
+    from mischance.reports.preview.picture import contact_sheet
+
+    path = dataset / "preview.png"
+    try:
+        return str(path if path.is_file() else contact_sheet(dataset, path))
+    except MischanceError as error:
+        print(f"note: no preview: {error.message}", file=sys.stderr)  # noqa: T201
+        return None
+
+
+def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
+    """Print the dataset's folder on stdout and everything else on stderr."""
+    if not quiet:
+        lines = [f"{facts['scenario']}: {facts['done']} of {facts['runs']} runs done"]
+        if not facts["fresh"]:
+            lines[0] += " (nothing was left to do)"
+        else:
+            lines[0] += f", {facts['fresh']} of them now in {_time(facts['seconds'])}"
+        if facts.get("event"):
+            lines.append(_event_line(facts["event"], facts.get("plan")))
+        if facts.get("acceptance", {}).get("rate", 1) < 0.9995:
+            again = "; the other points are drawn again by Monte Carlo" if facts.get("plan") else ""
+            kept = f"constraints keep {facts['acceptance']['rate']:.2%} of all draws; that is in the weights"
+            lines.append(kept + again)
+        lines += [
+            reason if reason.startswith(f"run {run}") else f"run {run}: {reason}"  # many name their run themselves
+            for run, reason in list(facts["failures"].items())[:5]
+        ]
+        if len(facts["failures"]) > 5:
+            lines.append(f"… and {len(facts['failures']) - 5} more")
+        if facts.get("preview"):
+            lines.append(f"preview: {facts['preview']}")
+        print("\n".join(lines), file=sys.stderr)  # noqa: T201
+    print(facts["dataset"])  # noqa: T201
+
+
+def _event_line(event: dict[str, Any], plan: dict[str, Any] | None) -> str:
+    """Say how often the event happened, and what is known of its probability."""
+    line = f"{event['name']}: in {event['count']} of {event['runs']} runs"
+    if event["probability"] is None:
+        points = plan["points"] if plan else event["runs"]
+        return f"{line} over the {points} points of a grid, a share of {event['share']:.4g}; that is no probability"
+    if event["low"] is None:
+        return f"{line}; probability {event['probability']:.4g} ({event['interval'].replace('none', 'no interval')})"
+    interval = f"[{event['low']:.4g}, {event['high']:.4g}] (95 %, {event['interval']})"
+    return f"{line}; probability {event['probability']:.4g} {interval}"
+
+
+def estimate(scenario: Scenario, runs: int, workers: int, out: Path) -> dict[str, Any]:
+    """Play one run in memory and return what a sweep would take: seconds and bytes before compression."""
+    from mischance.play.episode import play
+    from mischance.play.sampling import draw
+
+    begun = time.perf_counter()
+    size = 0
+    for record in play(scenario, draw(scenario, [0])):
+        size += sum(v.nbytes for table in record.tables.values() for v in table.columns.values())
+        size += sum(p.nbytes for frames in record.frames.values() for f in frames for p in f.passes.values())
+    seconds = (time.perf_counter() - begun) * runs / workers
+    text = (
+        f"{scenario.name}: {runs} runs with {workers} worker(s) into {out}\n"
+        f"about {_time(seconds)} and {size * runs / 1e6:.4g} MB before compression, going by run 0"
+    )
+    return {"scenario": scenario.name, "runs": runs, "workers": workers, "dataset": str(out),
+            "seconds": seconds, "bytes": size * runs, "text": text}  # fmt: skip

@@ -1,0 +1,127 @@
+"""What is installed, what each extra would add, what is broken."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import platform
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from mischance.api.engines import silenced
+
+CORE = (
+    "click", "cv2", "embreex", "jinja2", "numba", "numpy", "pandas", "pebble", "pyarrow", "pybullet", "pydantic",
+    "rich", "scipy", "simpy", "yaml",
+)  # fmt: skip
+EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "physics": ("PyBullet on Pythons for which it has no wheel (needs a C++ compiler)", ("pybullet",)),
+    "cluster": ("sweeps on a Dask cluster", ("dask", "distributed")),
+    "learn": ("training and utility reports", ("sklearn", "imblearn")),
+    "robotics": ("MCAP, Foxglove, Rerun, OpenSCENARIO", ("mcap", "foxglove", "rerun", "scenariogeneration")),
+    "opengl": ("the OpenGL renderer", ("moderngl",)),
+    "gym": ("worlds as gymnasium environments", ("gymnasium",)),
+    "privacy": ("differentially private summaries", ("opendp",)),
+}
+NAMES = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "sklearn": "scikit-learn", "imblearn": "imbalanced-learn",
+         "foxglove": "foxglove-sdk", "rerun": "rerun-sdk"}  # fmt: skip
+HINTS = {
+    "libGL": "opencv-python wants a screen: pip uninstall opencv-python; pip install opencv-python-headless "
+    "(or install the system packages libgl1 and libglib2.0-0)",
+    "pybullet": "PyBullet has wheels up to CPython 3.11; later, with a C++ compiler: pip install 'mischance[physics]'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One library: whether it is there, in which version, and what importing it said."""
+
+    module: str
+    version: str
+    error: str
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All findings; `broken` are those of the core that do not work and should."""
+
+    core: tuple[Finding, ...]
+    extras: dict[str, tuple[Finding, ...]]
+    plugins: tuple[tuple[str, str, str], ...]
+    broken: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the report as plain values."""
+        return {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "core": {f.module: f.version or f.error for f in self.core},
+            "extras": {name: all(not f.missing and not f.error for f in found) for name, found in self.extras.items()},
+            "plugins": [{"room": room, "name": name, "error": error} for room, name, error in self.plugins],
+            "broken": list(self.broken),
+        }
+
+    def text(self) -> str:
+        """Return the report as lines for people."""
+        lines = [f"Python {platform.python_version()} on {platform.system()} {platform.machine()}", "", "core:"]
+        for found in self.core:
+            state = "ok " if not (found.error or found.missing) else "-- " if found.missing else "!! "
+            lines.append(f"  {state} {found.module:<10} {found.version or found.error}")
+        lines += ["", "extras:"]
+        for name, (about, _) in EXTRAS.items():
+            there = all(not f.missing and not f.error for f in self.extras[name])
+            how = "" if there else f"   pip install 'mischance[{name}]'"
+            lines.append(f"  {'ok ' if there else '-- '} {name:<10} {about}{how}")
+        lines += ["", "plug-ins:"]
+        bad = [entry for entry in self.plugins if entry[2]]
+        lines.append(f"  {len(self.plugins) - len(bad)} of {len(self.plugins)} can be loaded")
+        lines += [f"  !!  {room}/{name}: {error}" for room, name, error in bad]
+        if self.broken:
+            lines += ["", "broken:"] + [f"  {line}" for line in self.broken]
+        return "\n".join(lines)
+
+
+def examine() -> Report:
+    """Import what the core and the extras need, load every plug-in, and say what came of it."""
+    from mischance.errors import CatalogError
+    from mischance.language import catalog
+
+    core = tuple(_look(module) for module in CORE)
+    extras = {name: tuple(_look(module, load=False) for module in modules) for name, (_, modules) in EXTRAS.items()}
+    plugins = []
+    for room in catalog.ROOMS:
+        for entry in catalog.entries(room):
+            try:
+                catalog.find(room, entry.name)
+                plugins.append((room, entry.name, ""))
+            except CatalogError as error:
+                plugins.append((room, entry.name, error.message))
+    broken = []
+    for found in core:
+        if not (found.missing or found.error) or (found.module == "pybullet" and sys.version_info >= (3, 12)):
+            continue
+        hint = next((text for word, text in HINTS.items() if word in found.error or word == found.module), "")
+        package = NAMES.get(found.module, found.module)
+        broken.append(f"{found.module}: {found.error or 'not installed'}; {hint or f'pip install {package}'}")
+    if {"opencv-python", "opencv-python-headless"} <= {d.name.lower() for d in metadata.distributions() if d.name}:
+        broken.append("opencv-python and opencv-python-headless are both installed and own the same folder: remove one")
+    broken += [f"{room}/{name}: {error}" for room, name, error in plugins if error]
+    return Report(core, extras, tuple(plugins), tuple(broken))
+
+
+def _look(module: str, *, load: bool = True) -> Finding:
+    if importlib.util.find_spec(module) is None:
+        return Finding(module, "", "not installed", missing=True)
+    try:
+        if load:
+            with silenced():
+                importlib.import_module(module)
+        version = metadata.version(NAMES.get(module, module))
+    except metadata.PackageNotFoundError:
+        version = "?"
+    except Exception as error:
+        return Finding(module, "", f"{type(error).__name__}: {str(error).splitlines()[0]}", missing=False)
+    return Finding(module, version, "", missing=False)

@@ -1,0 +1,1 @@
+"""Layer 3: the dataset folder: parts, shards, ledger, manifest."""

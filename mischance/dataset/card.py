@@ -1,0 +1,122 @@
+"""The dataset card: README.md of a dataset, in plain facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mischance.api.arrow import units
+from mischance.dataset.disk import write_whole
+from mischance.dataset.manifest import Recipe, files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) -> None:
+    """Write README.md: what the dataset is, how much, its tables with units, how to load and to replay it."""
+    tables: dict[str, list[Path]] = {}
+    others: dict[str, int] = {}
+    for path in files(out):
+        if path.suffix == ".parquet":
+            tables.setdefault(str(path.parent), []).append(path)
+        elif len(path.parts) > 1:
+            kind = f"{_stem(path)}/*{path.suffix}"
+            others[kind] = others.get(kind, 0) + 1
+    lines = [
+        f"# {recipe.name}",
+        "",
+        *([about, ""] if about else []),
+        f"Made by mischance {recipe.versions['mischance']} from `scenario.yaml` with seed {recipe.seed}: "
+        f"{recipe.runs - len(missing):,} of {recipe.runs:,} runs ({_plan(recipe)}).",
+        *_events(out, tables.get("runs", [])),
+        *(["They are the points of a grid and no sample: their share is no probability."] * (recipe.plan == "grid")),
+        *([f"Runs that could not be finished: {', '.join(map(str, missing))}.", ""] if missing else [""]),
+        "## Tables",
+        "",
+        "Each is a folder of Parquet files by ranges of runs. NULL means: no value.",
+        "",
+    ]
+    for name, shards in sorted(tables.items()):
+        lines += _describe(out, name, shards)
+    if others:
+        lines += ["## Other files", "", *(f"- `{kind}`: {count:,}" for kind, count in sorted(others.items())), ""]
+    table = next((name for name in sorted(tables) if name.startswith(("truth/", "sensors/"))), "events")
+    lines += [
+        "## Load",
+        "",
+        "```python",
+        "import mischance",
+        "",
+        'dataset = mischance.open("path/to/this/folder")',
+        f'{table.split("/")[-1]} = dataset.table("{table}")  # a pandas DataFrame',
+        "```",
+        "",
+        "With DuckDB: " + f"`SELECT * FROM '{table}/*.parquet'`.",
+        "",
+        "## Check and replay",
+        "",
+        "```sh",
+        "mischance verify .     # hashes every file again",
+        "mischance replay . 0   # plays run 0 alone and compares",
+        "```",
+        "",
+        "`weight` in `runs` corrects for runs that were made more frequent than they are: an average over the",
+        f"{_of(recipe)} is the average of `weight * value`.",
+        "",
+    ]
+    write_whole(out / "README.md", "\n".join(lines).encode())
+
+
+def _plan(recipe: Recipe) -> str:
+    points = f"{recipe.points:,} point{'s' if recipe.points > 1 else ''}"
+    return {
+        "grid": f"a grid of {points}",
+        "lhs": f"Latin hypercube, in blocks of {points}",
+        "sobol": f"scrambled Sobol points, in blocks of {recipe.points:,}",
+    }.get(recipe.plan, "Monte Carlo")
+
+
+def _of(recipe: Recipe) -> str:
+    return "points of the grid" if recipe.plan == "grid" else "situation as it comes"
+
+
+def _events(out: Path, shards: Sequence[Path]) -> list[str]:
+    import pyarrow.parquet as pq
+
+    count = 0
+    for shard in shards:
+        if "event" not in pq.read_schema(out / shard).names:
+            return []
+        column = pq.ParquetFile(out / shard).read(columns=["event"])["event"]
+        count += int(column.to_numpy().sum())
+    return [f"The event happened in {count:,} of them."]
+
+
+def _describe(out: Path, path: str, shards: Sequence[Path]) -> list[str]:
+    import pyarrow.parquet as pq
+
+    rows = sum(pq.read_metadata(out / shard).num_rows for shard in shards)
+    schema = pq.read_schema(out / shards[0])
+    facts = units(schema)
+    lines = [f"### {path}", "", f"{rows:,} rows.", "", "| column | type | unit | about |", "|---|---|---|---|"]
+    for field in schema:
+        unit, about = facts[field.name]
+        lines.append(f"| {_cell(field.name)} | {_type(field.type)} | {_cell(unit)} | {_cell(about)} |")
+    return [*lines, ""]
+
+
+def _type(kind: pa.DataType) -> str:
+    import pyarrow as pa
+
+    return "category" if pa.types.is_dictionary(kind) else str(kind)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _stem(path: Path) -> str:
+    """Return the folder of a file without the folder of its run."""
+    return "/".join(part for part in path.parts[:-1] if not part.isdigit())

@@ -1,0 +1,319 @@
+"""The dataset folder while it is being made: claimed by one process, resumable after any stop, never overwritten.
+
+Order of things: a job's part is whole on the disk, then the ledger knows it; a shard's final files are in
+place, then the ledger knows it, then its parts go; the manifest comes last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mischance import __version__
+from mischance.dataset.disk import Lock, disk, remove_tree, write_whole
+from mischance.dataset.ledger import NAME as LEDGER
+from mischance.dataset.ledger import Ledger
+from mischance.dataset.manifest import LOCK, MANIFEST, MERGE, PARTS, Recipe, file_hash, verify
+from mischance.dataset.parts import contents
+from mischance.dataset.shards import Shard, range_name, shard_size, unseal
+from mischance.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mischance.language.scenario import Scenario
+
+SCENARIO = "scenario.yaml"
+# What a dataset may hold before its ledger knows what it is: a folder with anything else is somebody's.
+_UNBORN = {LOCK, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", f"{LEDGER}-journal"}
+
+
+def recipe_of(
+    scenario: Scenario, runs: int, *, twin: bool = False, keep_twins: bool = False, shard: int | None = None
+) -> Recipe:
+    """Return what fixes every byte of a sweep over a scenario.
+
+    Raises:
+        DatasetError: a count that is no count, or an input file that cannot be read.
+    """
+    if runs < 1:
+        raise DatasetError(f"a dataset needs at least one run, not {runs}")
+    if shard is not None and shard < 1:
+        raise DatasetError(f"a shard needs at least one run, not {shard}")
+    inputs = {}
+    for name, path in scenario.files.items():
+        try:
+            inputs[name] = file_hash(Path(path))
+        except OSError as error:
+            raise DatasetError(f"cannot read {path}: {error.strerror}", "the scenario needs this file") from error
+    return Recipe(
+        name=scenario.name,
+        identity=scenario.identity(),
+        seed=scenario.seed,
+        runs=runs,
+        shard=shard or shard_size(runs),
+        twin=twin or keep_twins,
+        keep_twins=keep_twins,
+        versions={"mischance": __version__, "language": "1"},
+        plan=scenario.plan.kind if scenario.plan else "monte_carlo",
+        points=scenario.plan.size if scenario.plan else 0,
+        inputs=inputs,
+    )
+
+
+class Draft:
+    """A dataset that is being made or finished; use it as a context, which holds the folder's lock.
+
+    Entering creates the folder, or resumes what stands there, and removes what a killed sweep left behind.
+
+    Raises:
+        DatasetError: the folder is foreign, holds another dataset, is being written to, or takes no files.
+    """
+
+    def __init__(self, out: Path, recipe: Recipe, scenario: Scenario) -> None:
+        self.out = out
+        self.recipe = recipe
+        self.parts = out / PARTS
+        self.scenario = scenario
+        self._lock = Lock(out / LOCK)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Draft:
+        with contextlib.ExitStack() as stack, disk(self.out):
+            _look(self.out)
+            self.out.mkdir(parents=True, exist_ok=True)
+            self._lock.take()
+            stack.callback(self._lock.leave)
+            _look(self.out)
+            self._compare()
+            self.ledger = stack.enter_context(Ledger(self.out))
+            self._settle()
+            self._tidy()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.finished:
+            self.ledger.finish()
+        self._stack.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the manifest is written."""
+        return (self.out / MANIFEST).is_file()
+
+    def pending(self) -> dict[Shard, list[int]]:
+        """Return for every shard that is not sealed its runs that are not decided yet."""
+        statuses = self.ledger.statuses()
+        sealed = self.ledger.sealed()
+        return {
+            shard: [run for run in range(shard.first, shard.last + 1) if run not in statuses]
+            for shard in self.recipe.shards()
+            if shard.first not in sealed
+        }
+
+    def parts_of(self, shard: Shard) -> list[Path]:
+        """Return the parts that the ledger knows for a shard."""
+        inside = shard.first, shard.last
+        return [self.parts / name for a, b, name in self.ledger.parts() if inside[0] <= a and b <= inside[1]]
+
+    def sealed(self, shard: Shard) -> None:
+        """Note that a shard's final files are in place, and remove its parts."""
+        self.ledger.add_shard(shard.first, shard.last)
+        with disk(self.parts):
+            remove_tree(self.parts / shard.name)
+
+    def missing(self) -> list[int]:
+        """Return the runs that were given up."""
+        return [entry.run for entry in self.ledger.failures()]
+
+    def reopen(self) -> None:
+        """Make the failed runs pending again, in shards that are sealed and in those that are not."""
+        failed = self.missing()
+        if not failed:
+            return
+        with disk(self.out):
+            (self.out / MANIFEST).unlink(missing_ok=True)
+            sealed = self.ledger.sealed()
+            for shard in self.recipe.shards():
+                if not any(shard.first <= run <= shard.last for run in failed):
+                    continue
+                done = self.ledger.done(shard.first, shard.last) if shard.first in sealed else []
+                part = str(unseal(self.out, shard, done).relative_to(self.parts)) if done else None
+                self.ledger.reopen_shard(shard.first, shard.last, part)
+
+    def tidy_up(self) -> None:
+        """Remove what only the making needed; the dataset is finished."""
+        with disk(self.out):
+            self._remove_tools()
+
+    def _remove_tools(self) -> None:
+        """Remove what only the making needs; what merging formats need stays while runs are missing."""
+        remove_tree(self.parts)
+        if not self.missing():
+            remove_tree(self.out / MERGE)
+
+    def _settle(self) -> None:
+        """Write down what the dataset is, once."""
+        if "recipe" in self.ledger.meta():
+            return
+        for name, path in self.scenario.files.items():
+            (self.out / name).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.out / name, Path(path).read_bytes())
+        write_whole(self.out / SCENARIO, self.scenario.text().encode())
+        self.ledger.set_meta({"recipe": self.recipe.plain(), "facts": facts()})
+
+    def _compare(self) -> None:
+        """Compare with what stands there, without touching it."""
+        if not _has_ledger(self.out):
+            return
+        with Ledger(self.out, read_only=True) as ledger:
+            found = stored_recipe(ledger)
+        if found.plain() == self.recipe.plain():
+            return
+        if found.versions != self.recipe.versions and found.identity == self.recipe.identity:
+            raise DatasetError(
+                f"{self.out} was begun by mischance {found.versions.get('mischance')}, this is {__version__}",
+                "finish it with that version, or choose another folder with --out",
+            )
+        inputs = " with other input files" if found.inputs != self.recipe.inputs else ""
+        raise DatasetError(
+            f"{self.out} already holds another dataset: {found}; this call is for {self.recipe}{inputs}",
+            "choose another folder with --out, repeat the first call to resume it, or remove the folder",
+        )
+
+    def _tidy(self) -> None:
+        """Remove leftovers; take over parts that are whole but that the ledger missed."""
+        for file in self.out.glob(".*.tmp"):
+            remove_tree(file)
+        if self.finished:
+            self._remove_tools()
+            return
+        self.parts.mkdir(exist_ok=True)
+        sealed = self.ledger.sealed()
+        shards = {shard.name: shard for shard in self.recipe.shards()}
+        known = {}
+        for first, last, name in self.ledger.parts():
+            known[name] = (first, last)
+            if contents(self.parts / name) is None:
+                self.ledger.drop_part(first, last, self._runs_of_lost_part(first, last))
+                del known[name]
+        for folder in sorted(self.parts.iterdir()):
+            shard = shards.get(folder.name)
+            if shard is None or shard.first in sealed:
+                remove_tree(folder)
+                continue
+            for part in sorted(folder.iterdir()):
+                if f"{folder.name}/{part.name}" not in known and not self._adopt(shard, part):
+                    remove_tree(part)
+
+    def _runs_of_lost_part(self, first: int, last: int) -> list[int]:
+        covered = set()
+        for a, b, name in self.ledger.parts():
+            if (a, b) != (first, last):
+                covered |= {row.run for row in contents(self.parts / name) or []}
+        return [row.run for row in self.ledger.done(first, last) if row.run not in covered]
+
+    def _adopt(self, shard: Shard, part: Path) -> bool:
+        rows = contents(part)
+        if not rows or part.name != range_name(rows[0].run, rows[-1].run):
+            return False
+        statuses = self.ledger.statuses()
+        if any(not shard.first <= row.run <= shard.last or row.run in statuses for row in rows):
+            return False
+        self.ledger.add_part(rows[0].run, rows[-1].run, f"{shard.name}/{part.name}", rows, None)
+        return True
+
+
+def _look(out: Path) -> None:
+    """Refuse a folder that is somebody else's.
+
+    Raises:
+        DatasetError: it is a file, or holds files that are no dataset's.
+    """
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out} is a file, not a folder", "choose another folder with --out")
+    if not out.exists() or _has_ledger(out):
+        return
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in _UNBORN and not _remains(out, entry))
+    if foreign:
+        raise DatasetError(
+            f"{out} is not empty and is no dataset: it holds {', '.join(foreign[:3])}",
+            "choose a new or empty folder with --out",
+        )
+
+
+def _has_ledger(out: Path) -> bool:
+    if not (out / LEDGER).is_file() or not (out / LEDGER).stat().st_size:
+        return False
+    try:
+        with Ledger(out, read_only=True) as ledger:
+            return "recipe" in ledger.meta()
+    except DatasetError:
+        return False
+
+
+def _remains(out: Path, entry: Path) -> bool:
+    """Say whether a file is what a sweep leaves that was killed as it began: the ledger comes after the scenario."""
+    begun = (out / LEDGER).exists()
+    return begun and (
+        entry.name in (SCENARIO, "inputs") or (entry.name.startswith(".") and entry.name.endswith(".tmp"))
+    )
+
+
+def facts() -> dict[str, Any]:
+    """Return facts on this machine that may explain differing last bits; they go to the ledger, not the manifest."""
+    import numpy as np
+    import pyarrow as pa
+
+    config: Mapping[str, Any] = np.show_config(mode="dicts") or {}
+    simd = config.get("SIMD Extensions", {})
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+        "simd": sorted({*simd.get("baseline", ()), *simd.get("found", ())}),
+    }
+
+
+def differing_facts(stored: Mapping[str, Any]) -> list[str]:
+    """Return a line for each fact in which this machine differs from the one that made the dataset."""
+    lines = []
+    for key, now in facts().items():
+        then = stored.get(key)
+        if then == now or then is None:
+            continue
+        if key == "simd":
+            gone, new = sorted(set(then) - set(now)), sorted(set(now) - set(then))
+            changes = [*(f"without {name}" for name in gone), *(f"with {name}" for name in new)]
+            lines.append(f"NumPy runs {', '.join(changes)} here")
+        else:
+            lines.append(f"{key} is {now} here, was {then}")
+    return lines
+
+
+@contextlib.contextmanager
+def looking(out: Path) -> Iterator[Ledger]:
+    """Open the ledger of a dataset for reading, also while a sweep writes it.
+
+    Raises:
+        DatasetError: the folder is no dataset.
+    """
+    if not out.is_dir():
+        raise DatasetError(f"there is no folder {out}")
+    with Ledger(out, read_only=True) as ledger:
+        yield ledger
+
+
+def stored_recipe(ledger: Ledger) -> Recipe:
+    """Return what a dataset was made by."""
+    stored = ledger.meta().get("recipe")
+    if not isinstance(stored, dict):
+        raise DatasetError(f"{ledger.path} does not say what the dataset is")
+    return Recipe(**stored)
+
+
+__all__ = ["SCENARIO", "Draft", "differing_facts", "facts", "looking", "recipe_of", "stored_recipe", "verify"]

@@ -1,0 +1,1 @@
+"""Layer 4: probabilities of events and their intervals."""

@@ -1,0 +1,350 @@
+"""From a tree to a Scenario: every key typed, every name looked up, all problems at once.
+
+The model of the keys judges the whole tree first; whatever it says, everything else is checked too, part by
+part, on the plain tree, so that one round shows all that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mischance import units
+from mischance.api.protocols import declares
+from mischance.errors import CatalogError, ScenarioError, shorten
+from mischance.language import catalog
+from mischance.language.checks.plans import PlanChecks
+from mischance.language.distributions import parsing as distributions
+from mischance.language.origin import Origin, Path_
+from mischance.language.scenario import REFERENCE, PlugIn, Scenario, ScenarioModel, Split, fill, validate
+from mischance.language.yaml.findings import Finding, problems_of
+
+
+def build(tree: dict[str, Any], origin: Origin) -> Scenario:
+    """Check a merged tree and return the scenario.
+
+    Args:
+        tree: plain values, as `document.read` gives them.
+        origin: where they were written, and the problems found so far.
+
+    Raises:
+        ScenarioError: everything that is wrong, sorted by place.
+    """
+    model: ScenarioModel | None = None
+    try:
+        checked = validate(ScenarioModel, tree)
+        assert isinstance(checked, ScenarioModel)
+        model = checked
+    except ValidationError as error:
+        for finding in problems_of(error, tree, ScenarioModel):
+            path, message, hint, at_key = _for_whole(finding, tree)
+            origin.add(path, message, hint, at_key=at_key)
+    builder = _Builder(tree, origin)
+    vary = builder.vary()
+    builder.plugins()
+    builder.variants()
+    faults = builder.faults()
+    event = builder.event()
+    constraints = builder.constraints()
+    require = builder.require()
+    builder.names()
+    correlation = builder.correlate()
+    plan = builder.plan(constraints)
+    split = builder.split(model)
+    origin.raise_if_any()
+    if model is None or builder.simulator is None:
+        raise ScenarioError([origin.problem((), "not a scenario")])
+    resolved, files = builder.resolved(model)
+    return Scenario(
+        name=model.name,
+        about=model.about,
+        tags=tuple(model.tags),
+        seed=model.seed,
+        duration=model.duration,
+        vary=vary,
+        simulator=builder.simulator,
+        agent=builder.agent,
+        sensors=builder.sensors,
+        faults=faults,
+        event=event,
+        constraints=constraints,
+        require=require,
+        measure=tuple(model.measure) if model.measure is not None else None,
+        split=Split(split.by, split.train, split.val, split.test),
+        writers=tuple(builder.writers.values()),
+        tree=resolved,
+        correlation=correlation,
+        plan=plan,
+        files=files,
+    )
+
+
+def _for_whole(finding: Finding, tree: Mapping[str, Any]) -> Finding:
+    """Add to a finding about the file's own keys what is usually meant there."""
+    path, message, hint, at_key = finding
+    value: Any = tree
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return finding
+    if isinstance(value, str) and not hint and not at_key:
+        if REFERENCE.fullmatch(value):
+            hint = "a drawn value can stand in plug-ins and faults, and in other distributions"
+        elif path[0] in ("simulator", "agent") or (path[0] == "sensors" and len(path) == 2):
+            hint = f"write {{kind: {value}}}" if len(value) <= 40 and value.isprintable() else ""
+    return Finding(path, message, hint, at_key)
+
+
+class _Builder(PlanChecks):
+    """Adds to the checks what stands first, drawn values and plug-ins, and what comes last, the resolved tree."""
+
+    # -- drawn values ---------------------------------------------------------------------------------------------
+
+    def vary(self) -> dict[str, distributions.Spec]:
+        """Parse `vary` and return it in order of dependence."""
+        self.specs = {}
+        for name, tree in self.mapping("vary").items():
+            spec = self.law(tree, ("vary", name))
+            if spec is not None:
+                self.specs[name] = spec
+            self.drawn_name(name)
+        ordered: dict[str, distributions.Spec] = {}
+        waiting = dict(self.specs)
+        while waiting:
+            ready = [name for name, spec in waiting.items() if not (spec.depends & waiting.keys())]
+            if not ready:
+                cycle = _cycle({name: spec.depends & waiting.keys() for name, spec in waiting.items()})
+                self.origin.add(("vary", cycle[0]), "these values depend on each other: " + " -> ".join(cycle))
+                break
+            for name in ready:
+                ordered[name] = waiting.pop(name)
+        self.specs = {**ordered, **waiting}
+        self._typical(ordered)
+        return ordered
+
+    def _typical(self, ordered: dict[str, distributions.Spec]) -> None:
+        """Find a middling value of every drawn value that settings use, to check them before anything is drawn.
+
+        `middling` writes a value that has a dimension with its unit, so that a setting of another one refuses it.
+        """
+        used = {name for _, name in _references(self.tree)}
+        for name in reversed(ordered):
+            used |= ordered[name].depends if name in used else frozenset()
+        plain: dict[str, Any] = {}
+        for name in (name for name in ordered if name in used):
+            try:
+                plain[name] = ordered[name].typical(plain)
+            except Exception:  # a value that only some draws can have: the draw will say so
+                plain[name] = 1.0
+        self.plain = plain
+        self.middling = {
+            name: f"{value!r} {units.SI[dimension]}" if (dimension := self.dimension(name)) in units.SI else value
+            for name, value in plain.items()
+        }
+
+    # -- plug-ins -------------------------------------------------------------------------------------------------
+
+    def plugins(self) -> None:
+        """Find every plug-in and check its settings."""
+        self.simulator = self.plugin("simulators", self.tree.get("simulator"), ("simulator",))
+        self.agent = self.plugin("agents", self.tree.get("agent"), ("agent",))
+        for name, tree in self.mapping("sensors").items():
+            sensor = self.plugin("sensors", tree, ("sensors", name))
+            if sensor is not None:
+                self.sensors[name] = sensor
+        given = self.tree.get("write", ["parquet"])
+        for i, tree in enumerate(given if isinstance(given, list) else ()):
+            path: Path_ = ("write", i)
+            writer = self.plugin("writers", {"kind": tree} if isinstance(tree, str) else tree, path)
+            if writer is not None and writer.kind in self.writers:
+                self.origin.add(path, f"{shorten(writer.kind)} stands twice", "keep one of them")
+            elif writer is not None:
+                self.writers[writer.kind] = writer
+
+    def plugin(self, room: str, tree: object, path: Path_) -> PlugIn | None:
+        """Find one plug-in and check its settings with middling drawn values."""
+        if not isinstance(tree, dict):
+            return None  # the model has said so
+        kind = tree.get("kind")
+        if not isinstance(kind, str):
+            got = f" (got {shorten(kind)})" if "kind" in tree else ""
+            message = f"`kind` must be text{got}" if got else "`kind` is missing: it names the plug-in"
+            self.origin.add((*path, "kind") if got else path, message, f"`mischance list {room}` shows them")
+            return None
+        try:
+            cls = catalog.find(room, kind, self.origin.folder((*path, "kind")))
+        except CatalogError as error:
+            default = " (`parquet` is written where `write` does not stand)" if path[0] not in self.tree else ""
+            named = isinstance(self.at(path), dict)
+            self.origin.add((*path, "kind") if named else path, error.message + default, error.hint)
+            return None
+        declared = declares(cls)
+        if room == "simulators":
+            self.world = declared
+        elif room == "sensors":
+            self.instruments[str(path[-1])] = declared
+        settings = {key: value for key, value in tree.items() if key != "kind"}
+        references = dict(_references(settings))
+        unknown = {inside for inside, name in references.items() if self.unknown({name}, (*path, *inside))}
+        filled = fill(settings, self.middling)
+        try:
+            checked = validate(declared.settings, filled)
+            if references:  # as runs will fill it in: a number with a unit could pass for a text
+                filled = fill(settings, self.plain)
+                checked = validate(declared.settings, filled)
+        except ValidationError as error:
+            for finding in problems_of(error, filled, declared.settings):
+                name = references.get(finding.path)
+                if name is None or name in self.middling:  # else the name has a problem of its own
+                    message = self._as_drawn(finding.message, name)
+                    self.origin.add((*path, *finding.path), message, finding.hint, at_key=finding.at_key)
+            return None
+        plain = _with_references(checked.model_dump(mode="json", by_alias=True), settings)
+        lost = references.keys() - dict(_references(plain)).keys()
+        for inside in sorted(lost, key=str):
+            self.origin.add((*path, *inside), "a drawn value cannot stand here")
+        renderer = self._renderer(checked, path) if room == "sensors" else None
+        if lost or unknown:
+            return None
+        return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()), renderer)
+
+    def _renderer(self, settings: BaseModel, path: Path_) -> type[Any] | None:
+        """Find the renderer that a sensor's settings name; note that there is none of that name."""
+        kind = getattr(settings, "renderer", None)
+        if not isinstance(kind, str) or not kind:
+            return None
+        place = (*path, "renderer")
+        try:
+            return catalog.find("renderers", kind, self.origin.folder(place))
+        except CatalogError as error:
+            self.origin.add(place, error.message, error.hint)
+            return None
+
+    def _as_drawn(self, message: str, name: str | None) -> str:
+        """Say in a message about a middling value what it stands for."""
+        if name is None or name not in self.middling:
+            return message
+        value = self.middling[name]
+        number = f"about {float(value):.4g}" if isinstance(value, float) else f"about {value}"
+        about = f"a word such as '{value}'" if self.specs[name].words else number
+        if isinstance(value, str) and not self.specs[name].words:
+            digits, _, unit = value.partition(" ")
+            about = f"about {float(digits):.4g} {unit}"
+        return f"{message.partition(' (got ')[0]} (got '${name}', which is {about})"
+
+    # -- the resolved tree ----------------------------------------------------------------------------------------
+
+    def resolved(self, model: ScenarioModel) -> tuple[dict[str, Any], dict[str, Path]]:
+        """Return the tree with every default written out, and the user's own files that it needs."""
+        files: dict[str, Path] = {}
+        tree: dict[str, Any] = {
+            "mischance": model.mischance,
+            "name": model.name,
+            "about": model.about,
+            "tags": list(model.tags),
+            "seed": model.seed,
+            "duration": model.duration,
+            "vary": {name: _dump(spec, files) for name, spec in self.specs.items()},
+            "simulator": self._dump(self.simulator, ("simulator",), files),
+        }
+        if self.agent:
+            tree["agent"] = self._dump(self.agent, ("agent",), files)
+        tree["sensors"] = {name: self._dump(s, ("sensors", name), files) for name, s in self.sensors.items()}
+        tree["faults"] = [
+            {key: _dump(part, files) if isinstance(part, distributions.Spec) else part for key, part in fault.items()}
+            for fault in self.planned
+        ]
+        tree.update((key, value) for key in ("require", "constraints", "measure") if (value := getattr(model, key)))
+        if model.event:
+            margin = {"margin": model.event.margin} if model.event.margin is not None else {}
+            tree["event"] = {"name": model.event.name, "when": model.event.when, **margin}
+        if model.correlate:
+            tree["correlate"] = {"gaussian": [list(pair) for pair in model.correlate.gaussian]}
+        if self.rate is not None or (model.exposure and model.exposure.source):
+            source = model.exposure.source if model.exposure else ""
+            rate = {"rate": _dump(self.rate, files)} if self.rate is not None else {}
+            tree["exposure"] = {**rate, **({"source": source} if source else {})}
+        if model.plan:
+            asked = {"grid": self.grid or None, "lhs": model.plan.lhs, "sobol": model.plan.sobol}
+            tree["plan"] = {key: value for key, value in asked.items() if value is not None}
+        split = model.split
+        tree["split"] = {"by": split.by, "train": split.train, "val": split.val, "test": split.test}
+        tree["write"] = [self._dump(writer, ("write", i), files) for i, writer in enumerate(self.writers.values())]
+        return tree, files
+
+    def _dump(self, plugin: PlugIn | None, path: Path_, files: dict[str, Path]) -> dict[str, Any]:
+        """Return a plug-in's tree; its own file, or its renderer's, is named where a dataset keeps its copy."""
+        assert plugin is not None
+        tree = {"kind": plugin.kind, **plugin.tree}
+        for key in ("kind", "renderer") if plugin.renderer is not None else ("kind",):
+            file = catalog.reference_file(tree[key], self.origin.folder((*path, key)))
+            if file is not None:
+                tree[key] = f"{_kept(file, files)}:{tree[key].rpartition(':')[2]}"
+        return tree
+
+
+def _dump(spec: distributions.Spec, files: dict[str, Path]) -> Any:
+    """Return a distribution's tree; files of figures are named where a dataset keeps its copies."""
+    names = {name: _kept(path, files) for name, path in spec.files().items()}
+
+    def renamed(tree: Any) -> Any:
+        if isinstance(tree, list):
+            return [renamed(value) for value in tree]
+        if not isinstance(tree, dict):
+            return tree
+        result = {key: renamed(value) for key, value in tree.items()}
+        data = result.get("empirical")
+        if isinstance(data, dict) and data.get("file") in names:
+            result["empirical"] = {**data, "file": names[data["file"]]}
+        return result
+
+    return renamed(spec.dump()) if names else spec.dump()
+
+
+def _kept(path: Path, files: dict[str, Path]) -> str:
+    name, n = f"inputs/{path.name}", 1
+    while name in files and files[name].resolve() != path.resolve():
+        n += 1
+        name = f"inputs/{path.stem}_{n}{path.suffix}"
+    files[name] = path
+    return name
+
+
+def _cycle(edges: Mapping[str, frozenset[str]]) -> list[str]:
+    """Return one cycle of a graph in which every node that is left lies on or leads to one."""
+    walk = [next(iter(edges))]
+    while True:
+        after = min(edges[walk[-1]])
+        if after in walk:
+            return [*walk[walk.index(after) :], after]
+        walk.append(after)
+
+
+def _references(tree: Any, path: Path_ = ()) -> Iterator[tuple[Path_, str]]:
+    """Yield (path, name) of every `$name` in a tree."""
+    if isinstance(tree, str):
+        if REFERENCE.fullmatch(tree):
+            yield path, tree[1:]
+        return
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        if isinstance(value, str | dict | list):
+            yield from _references(value, (*path, key))
+
+
+def _with_references(plain: Any, written: Any) -> Any:
+    """Put the `$name`s of the written settings back into the dumped ones."""
+    if isinstance(written, str) and REFERENCE.fullmatch(written):
+        return written
+    if isinstance(plain, dict) and isinstance(written, dict):
+        return {key: _with_references(value, written.get(key)) for key, value in plain.items()}
+    if isinstance(plain, list) and isinstance(written, list) and len(plain) == len(written):
+        return [_with_references(value, given) for value, given in zip(plain, written, strict=True)]
+    return plain
+
+
+__all__ = ["build"]

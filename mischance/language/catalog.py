@@ -1,0 +1,341 @@
+"""Finds plug-ins and scenarios by name: in the rooms, in other packages, in a user's own file.
+
+A name is one of: a module of a room (`road`), an entry point of another package
+(group `mischance.simulators` and so on), `path/to/file.py:Class`, or
+`package.module:Class`. Listing reads source text and imports nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mischance.errors import CatalogError, suggest
+
+if TYPE_CHECKING:
+    from importlib import metadata
+
+ROOMS: dict[str, tuple[str, ...]] = {
+    # room -> what a plug-in of it must be able to do
+    "simulators": ("start", "advance", "outcome", "close"),
+    "sensors": ("start", "read", "labels"),
+    "renderers": ("draw", "close"),
+    "writers": ("write", "close"),
+    "agents": ("start", "act"),
+    "generators": (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of `mischance list`."""
+
+    room: str
+    name: str
+    about: str
+    tags: tuple[str, ...] = ()
+    origin: str = ""
+    variants: tuple[str, ...] = ()
+
+
+def entries(room: str) -> list[Entry]:
+    """Return the plug-ins of a room, sorted by name, without importing any.
+
+    Raises:
+        CatalogError: no room has that name.
+    """
+    if room == "scenarios":
+        return _scenario_entries()
+    if room not in ROOMS:
+        raise CatalogError(f"there is no room {room!r}", suggest(room, [*ROOMS, "scenarios"]) or _known(ROOMS))
+    found = {name: Entry(room, name, _about(path), origin="mischance") for name, path in _modules(room)}
+    for point in _entry_points(room):
+        found.setdefault(point.name, Entry(room, point.name, _about_entry_point(point), origin=_distribution(point)))
+    return sorted(found.values(), key=lambda entry: entry.name)
+
+
+def find(room: str, name: str, base: Path | None = None) -> type[Any]:
+    """Return the class of a plug-in.
+
+    Args:
+        room: simulators, sensors, renderers, writers, agents or generators.
+        name: see the module's first lines.
+        base: where a relative `file.py:Class` starts; the current folder if None.
+
+    Raises:
+        CatalogError: it does not exist, cannot be imported, or does not keep its contract.
+    """
+    if ":" in name:
+        plugin = _from_reference(name, base, functions=room == "agents")
+    elif (module := dict(_modules(room)).get(name)) is not None:
+        plugin = _class_of(_import(f"mischance.{room}.{module.stem if module.stem != '__init__' else name}"), name)
+    else:
+        plugin = _from_entry_point(room, name)
+    missing = [method for method in ROOMS[room] if not callable(getattr(plugin, method, None))]
+    if missing:
+        raise CatalogError(
+            f"{name!r} is not a plug-in for {room}: {plugin.__name__} has no {', '.join(missing)}",
+            f"docs/architecture.md says what one of {room} must be able to do",
+        )
+    if hasattr(plugin, "Settings") and not hasattr(plugin.Settings, "model_validate_json"):
+        raise CatalogError(
+            f"{name!r} is not a plug-in for {room}: {plugin.__name__}.Settings is no pydantic model",
+            "derive it from pydantic.BaseModel",
+        )
+    return plugin
+
+
+EXTRAS = {"pybullet": ("PyBullet", "physics"), "moderngl": ("moderngl", "opengl")}
+
+
+def check_needs(room: str, name: str, needs: Sequence[str]) -> None:
+    """Say in one line which library a plug-in lacks, before anything is begun.
+
+    Raises:
+        CatalogError: a module that it needs is not installed.
+    """
+    for module in needs:
+        try:
+            there = module in sys.modules or importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):
+            there = False
+        if there and sys.modules.get(module, module) is not None:
+            continue
+        library, extra = EXTRAS.get(module, (module, ""))
+        hint = f"pip install 'mischance[{extra}]'" if extra else f"pip install {library}"
+        if module == "pybullet" and sys.version_info >= (3, 12):
+            hint += " (there is no wheel for this Python: it is built from source, with a C++ compiler)"
+        raise CatalogError(f"the {room[:-1]} '{name}' needs {library}, which is not installed", hint)
+
+
+def reference_file(name: str, base: Path | None = None) -> Path | None:
+    """Return the file behind a `path/to/file.py:Class` name, or None for any other kind of name."""
+    place, _, _ = name.rpartition(":")
+    if not place.endswith(".py"):
+        return None
+    path = Path(place)
+    return path if path.is_absolute() or base is None else base / path
+
+
+def scenario_file(name: str) -> Path | None:
+    """Return the file of one scenario of the library or of another package, or None where there is none."""
+    if re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", name):  # the library itself needs no look at other packages
+        for folder in _folders("mischance.scenarios"):
+            path = folder / f"{name}.yaml"
+            try:
+                if path.is_file():
+                    return path
+            except OSError:  # too long a name
+                return None
+    return scenario_files().get(name)
+
+
+def scenario_files() -> dict[str, Path]:
+    """Return the scenarios of the library and of other packages: name -> file."""
+    found: dict[str, Path] = {}
+    for folder in _scenario_folders():
+        for path in sorted(folder.rglob("*.yaml")):
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return found
+
+
+def _scenario_folders() -> Iterator[Path]:
+    yield from _folders("mischance.scenarios")
+    for point in _entry_points("scenarios"):
+        path = _located(point)
+        if path is not None:
+            yield path.parent if path.name == "__init__.py" else path
+        else:
+            yield from _folders(point.value)
+
+
+def _scenario_entries() -> list[Entry]:
+    from mischance.errors import ScenarioError
+    from mischance.language.yaml.document import read
+
+    found = []
+    for name, path in sorted(scenario_files().items()):
+        try:
+            tree = read(path.read_bytes(), str(path)).tree
+        except (ScenarioError, OSError):
+            found.append(Entry("scenarios", name, "(cannot be read: try `mischance validate` on it)", origin=str(path)))
+            continue
+        tags = tuple(str(tag) for tag in tree.get("tags") or ())
+        variants = tuple(map(str, tree.get("variants") or ()))
+        found.append(Entry("scenarios", name, str(tree.get("about", "")), tags, str(path), variants))
+    return found
+
+
+def _folders(package: str) -> list[Path]:
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return []
+    return [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+
+
+def _modules(room: str) -> Iterator[tuple[str, Path]]:
+    """Yield (name, source file) of a room's public modules; a world may be a folder."""
+    for folder in _folders(f"mischance.{room}"):
+        yield from _listing(folder, folder.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _listing(folder: Path, changed: int) -> tuple[tuple[str, Path], ...]:
+    """Return (name, source file) of a folder's public modules; `changed` lets a new file be seen."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(("_", ".")):
+            continue
+        if path.suffix == ".py":
+            found.append((path.stem, path))
+        elif (path / "__init__.py").is_file():
+            found.append((path.name, path / "__init__.py"))
+    return tuple(found)
+
+
+def _entry_points(room: str) -> tuple[metadata.EntryPoint, ...]:
+    return _entry_points_on(room, tuple(sys.path))
+
+
+@lru_cache(maxsize=64)
+def _entry_points_on(room: str, places: tuple[str, ...]) -> tuple[metadata.EntryPoint, ...]:
+    """Return the entry points of a room; the search reads every installed package, so it is done once a path."""
+    from importlib import metadata
+
+    return tuple(sorted(metadata.entry_points(group=f"mischance.{room}"), key=lambda point: point.name))
+
+
+def _distribution(point: metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else ""
+
+
+def _located(point: metadata.EntryPoint) -> Path | None:
+    """Return the source file or folder of an entry point without importing its package."""
+    if point.dist is None:
+        return None
+    base = point.value.partition(":")[0].replace(".", "/")
+    for name in (f"{base}.py", f"{base}/__init__.py", base):
+        path = Path(str(point.dist.locate_file(name)))
+        if path.exists():
+            return path
+    return None
+
+
+def _about(path: Path | None) -> str:
+    if path is None or not path.is_file():
+        return ""
+    try:
+        return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    except (OSError, SyntaxError, ValueError):
+        return "(cannot be read)"
+
+
+def _about_entry_point(point: metadata.EntryPoint) -> str:
+    return _about(_located(point))
+
+
+def _known(names: object) -> str:
+    return "known: " + ", ".join(sorted(map(str, names)))  # type: ignore[call-overload]
+
+
+def _import(module: str) -> Any:
+    try:
+        with redirect_stdout(sys.stderr):
+            return importlib.import_module(module)
+    except Exception as error:
+        raise CatalogError(f"the plug-in module {module} cannot be imported: {_one_line(error)}") from error
+
+
+def _class_of(module: Any, name: str) -> type[Any]:
+    """Return the one class that a module is about: its name is the module's without underscores."""
+    wanted = name.replace("_", "").lower()
+    for key, value in vars(module).items():
+        if inspect.isclass(value) and key.lower() == wanted:
+            return value
+    raise CatalogError(f"{module.__name__} has no class called {name.replace('_', '').title()}")
+
+
+def _from_reference(name: str, base: Path | None, *, functions: bool = False) -> type[Any]:
+    place, _, attribute = name.rpartition(":")
+    path = reference_file(name, base)
+    if path is None:
+        module = _import(place)
+    else:
+        if not _is_file(path):
+            raise CatalogError(f"there is no file {str(path)!r}", "write it as path/to/file.py:Class")
+        # Named after its bytes: the same file is loaded once, an edited one anew.
+        stamp = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+        unique = f"_mischance_plugin_{path.stem}_{stamp}"
+        module = sys.modules.get(unique) or _load(unique, path)
+    plugin = getattr(module, attribute, None)
+    if functions and inspect.isfunction(plugin):
+        from mischance.api.observations import function_agent
+
+        return function_agent(plugin)
+    if not inspect.isclass(plugin):
+        what = "function or class" if functions else "class"
+        known = _own_names(module, functions=functions)
+        hint = suggest(attribute, known) or (_known(known) if known else f"it defines no {what}")
+        raise CatalogError(f"{place} has no {what} {attribute!r}", hint)
+    return plugin
+
+
+def _own_names(module: Any, *, functions: bool) -> list[str]:
+    """Return the public classes that a module defines itself, and its functions where they may be plug-ins too."""
+    return [
+        key
+        for key, value in vars(module).items()
+        if (inspect.isclass(value) or (functions and inspect.isfunction(value)))
+        and value.__module__ == module.__name__
+        and not key.startswith("_")
+    ]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long a name, a folder that may not be looked into
+        return False
+
+
+def _load(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CatalogError(f"{str(path)!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic and dataclasses look the module up while its classes are made
+    try:
+        with redirect_stdout(sys.stderr):  # what a user's file prints is for people: stdout is ours alone
+            spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise CatalogError(f"the plug-in {str(path)!r} cannot be imported: {_one_line(error)}") from error
+    return module
+
+
+def _from_entry_point(room: str, name: str) -> type[Any]:
+    points = {point.name: point for point in _entry_points(room)}
+    if name not in points:
+        known = sorted({*dict(_modules(room)), *points})
+        raise CatalogError(f"{room} has no plug-in called {name!r}", suggest(name, known) or _known(known))
+    try:
+        plugin = points[name].load()
+    except Exception as error:
+        raise CatalogError(f"the entry point {points[name].value} cannot be loaded: {_one_line(error)}") from error
+    return _class_of(plugin, name) if inspect.ismodule(plugin) else plugin
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")

@@ -1,0 +1,1 @@
+"""Checks of a scenario beyond the types of its values."""

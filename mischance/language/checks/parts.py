@@ -1,0 +1,386 @@
+"""What a scenario's parts must keep beyond their types: names that exist, expressions that mean something.
+
+Everything here reads the plain tree and passes over what has the wrong type, for the model of the keys has said so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mischance import units
+from mischance.api.protocols import AGENT_FAULTS, Declared
+from mischance.errors import ExpressionError, UnitError, shorten, suggest
+from mischance.language.distributions import parsing as distributions
+from mischance.language.distributions.specs import Constant, Expr
+from mischance.language.expressions.parsing import MAX_LENGTH, Expression, compile_expression
+from mischance.language.loading import FIXED, change_path, changeable
+from mischance.language.origin import Origin, Path_
+from mischance.language.scenario import PlannedFault, PlugIn, RareEvent, ScenarioModel, SplitEntry, validate
+from mischance.language.temporal.requirement import WORDS, Requirement, compile_requirement
+
+OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
+RESERVED = ("and", "or", "not", "true", "false", *WORDS)
+HOW_OFTEN = ("chance", "count", "rate")
+# Of a fault: the dimension of each distribution, and what a constant in its place must keep.
+LAWS: dict[str, tuple[str | None, str]] = {
+    "at": ("time", "≥ 0"),
+    "lasts": ("time", "> 0"),
+    "severity": (None, ""),
+    "ramp": ("time", "≥ 0"),
+    "chance": ("ratio", "a probability"),
+    "count": ("", "≥ 0"),
+    "rate": ("frequency", "≥ 0"),
+}
+
+
+class Checks:
+    """The checks of one scenario; they note problems at their places and return what is sound."""
+
+    def __init__(self, tree: Mapping[str, Any], origin: Origin) -> None:
+        self.tree, self.origin = tree, origin
+        self.specs: dict[str, distributions.Spec] = {}
+        self.plain: dict[str, float | str] = {}  # a middling value of each drawn value …
+        self.middling: dict[str, float | str] = {}  # … and the same with its unit
+        self._drawn: dict[str, str] | None = None  # the dimension of each drawn value, computed ones too
+        self.simulator: PlugIn | None = None
+        self.agent: PlugIn | None = None
+        self.sensors: dict[str, PlugIn] = {}
+        # What world and instruments declare is known even where their settings are wrong.
+        self.world: Declared | None = None
+        self.instruments: dict[str, Declared] = {}
+        self.writers: dict[str, PlugIn] = {}
+        self.planned: list[dict[str, Any]] = []  # the faults as the resolved tree has them
+        self.rate: distributions.Spec | None = None  # of exposure
+        self.grid: dict[str, list[float | str]] = {}
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """Return a mapping of the tree, an empty one where there is none."""
+        value = self.tree.get(key)
+        return value if isinstance(value, dict) else {}
+
+    def entries(self, key: str) -> list[Any]:
+        """Return a list of the tree, an empty one where there is none."""
+        value = self.tree.get(key)
+        return value if isinstance(value, list) else []
+
+    def at(self, path: Iterable[str | int]) -> Any:
+        """Return what stands at a path, None where nothing does."""
+        node: Any = self.tree
+        for part in path:
+            try:
+                node = node[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return node
+
+    def dimension(self, name: str) -> str:
+        """Return the dimension of a drawn value, also of one that only passes another on."""
+        for _ in self.specs:
+            spec = self.specs.get(name)
+            if not isinstance(spec, Expr) or spec.text not in self.specs:
+                return spec.dimension if spec else ""
+            name = spec.text
+        return ""
+
+    def words(self, name: str) -> bool:
+        """Return whether a drawn value is a word, also one that only passes another on."""
+        for _ in self.specs:
+            spec = self.specs.get(name)
+            if not isinstance(spec, Expr) or spec.text not in self.specs:
+                return spec.words if spec else False
+            name = spec.text
+        return False
+
+    # -- distributions and expressions ----------------------------------------------------------------------------
+
+    def law(
+        self, tree: object, path: Path_, dimension: str | None = None, keeps: str = ""
+    ) -> distributions.Spec | None:
+        """Parse one distribution; note its problems. `keeps` is what a constant there must be."""
+        try:
+            spec = distributions.parse(tree, self.origin.folder(path))
+        except distributions.TreeError as error:
+            for inside, message, hint, at_key, column in error.problems:
+                self.origin.add((*path, *inside), message, hint, at_key=at_key, column=column)
+            return None
+        self.unknown(spec.depends, path)
+        passed = spec.text if isinstance(spec, Expr) and spec.text in self.specs else ""
+        found, words = (self.dimension(passed), self.words(passed)) if passed else (spec.dimension, spec.words)
+        if dimension is None:
+            pass
+        elif words:
+            self.origin.add(path, f"must be a number (got {f'${passed}, which draws words' if passed else 'words'})")
+        elif found and found != dimension:
+            wanted = units.wanted(dimension) if dimension in units.SI else "expected a plain number"
+            self.origin.add(path, f"{wanted} (got {f'${passed}, ' if passed else ''}{units.called(found)})")
+        elif keeps and isinstance(spec, Constant):
+            value = float(spec.value)
+            kept = {"≥ 0": value >= 0, "> 0": value > 0, "a probability": 0 <= value <= 1}[keeps]
+            if not kept:
+                keeps = "between 0 and 1" if keeps == "a probability" else keeps
+                self.origin.add(path, f"must be {keeps} (got {value:g})")
+        return spec
+
+    def unknown(self, names: Iterable[str], path: Path_) -> bool:
+        """Note names that nobody draws, each where it stands first; return whether there was one."""
+        if not isinstance(self.tree.get("vary", {}), dict):
+            return True  # one problem is enough
+        known = list(self.mapping("vary"))
+        missing = sorted(set(names) - set(known))
+        for name in missing:
+            hint = suggest(name, known) or ("known: " + _some(known) if known else "`vary` draws nothing")
+            inside, column = next(_mentions(self.at(path), name), ((), 0))
+            message = f"no drawn value is called {shorten(name)}"
+            self.origin.add((*path, *inside), message, hint, at_key=path[-1:] == (name,), column=column)
+        return bool(missing)
+
+    def expression(self, text: object, path: Path_, names: Iterable[str]) -> Expression | None:
+        """Compile an expression; note what is wrong with it and where in it."""
+        if not isinstance(text, str) or len(text) > MAX_LENGTH:
+            return None
+        try:
+            judged = isinstance(self.tree.get("vary", {}), dict)
+            return compile_expression(text, list(names) if judged else None, self.dimensions())
+        except ExpressionError as error:
+            self.origin.add(path, error.message, error.hint, column=error.column)
+            return None
+
+    def dimensions(self, signals: Iterable[str] = ()) -> dict[str, str]:
+        """Return the dimensions of names in expressions, as far as they are known.
+
+        `signals`: those of the world; where it is a schema, its units count.
+        """
+        found: dict[str, str] = {}
+        for schema in (signals, self.world.measures if self.world else None):
+            for name, column in schema.items() if isinstance(schema, Mapping) else ():
+                if column.unit in units.UNITS and column.dtype not in ("bool", "category", "text"):
+                    found[name] = units.UNITS[column.unit].dimension
+        return {**found, **self.drawn_dimensions()}
+
+    def drawn_dimensions(self) -> dict[str, str]:
+        """Return the dimension of every drawn value, '' where it is not known; note computed ones that mix two."""
+        if self._drawn is None:
+            self._drawn = {name: self.dimension(name) for name in self.specs}
+            for name, spec in self.specs.items():  # in order of dependence
+                if isinstance(spec, Expr) and not self._drawn[name]:
+                    self._drawn[name] = self._computed(name, spec.text)
+        return self._drawn
+
+    def _computed(self, name: str, text: str) -> str:
+        try:
+            return compile_expression(text, None, self._drawn).dimension
+        except ExpressionError as error:
+            path: Path_ = ("vary", name)
+            path = (*path, "expr") if isinstance(self.at(path), dict) else path
+            self.origin.add(path, error.message, error.hint, column=error.column if self.at(path) == text else 0)
+            return ""
+
+    def require(self) -> dict[str, Requirement]:
+        """Compile what the agent promises, over signals, measures and drawn values."""
+        found: dict[str, Requirement] = {}
+        signals = self.simulator.declared.signals if self.simulator else None
+        names: set[str] | None = None
+        dimensions = self.dimensions()
+        if signals is not None and self.simulator is not None:
+            declared: Iterable[str] = signals(self.simulator.settings)
+            names = {*declared, *self.simulator.declared.measures, *self.specs}
+            dimensions = self.dimensions(declared)
+        for name, text in self.mapping("require").items():
+            if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
+                continue
+            try:
+                found[name] = compile_requirement(text, names, dimensions)
+            except ExpressionError as error:
+                self.origin.add(("require", name), error.message, error.hint, column=error.column)
+        return found
+
+    def drawn_name(self, name: str) -> None:
+        """Note a name that a drawn value cannot have."""
+        message = ""
+        if name in OUTCOME:
+            message = "is a column of every dataset"
+        elif name in RESERVED:
+            message = "is a word of expressions"
+        if message:
+            self.origin.add(("vary", name), f"'{name}' {message}", "choose another name", at_key=True)
+
+    def variants(self) -> None:
+        """Check what every variant changes, also those that are not played."""
+        for variant, changes in self.mapping("variants").items():
+            for key, value in changes.items() if isinstance(changes, dict) else ():
+                if not isinstance(self.tree.get("vary", {}), dict):
+                    continue
+                path = change_path(self.tree, key)
+                where: Path_ = ("variants", variant, key)
+                if path is None:
+                    first = key.split(".", maxsplit=1)[0]
+                    fixed = first in FIXED
+                    message = f"{shorten(first)} cannot be changed" if fixed else "nothing of that name to change"
+                    hint = "" if fixed else suggest(first, changeable(self.tree))
+                    self.origin.add(where, message, hint, at_key=True)
+                elif path[0] == "vary" and len(path) == 2 and value != self.at(path):
+                    self.law(value, where)
+
+    # -- faults ---------------------------------------------------------------------------------------------------
+
+    def faults(self) -> tuple[PlannedFault, ...]:
+        """Check the planned faults against what their targets know."""
+        planned = []
+        for i, entry in enumerate(self.entries("faults")):
+            if isinstance(entry, dict):
+                fault = self.fault(entry, ("faults", i))
+                if fault is not None:
+                    planned.append(fault)
+        return tuple(planned)
+
+    def fault(self, entry: Mapping[str, Any], path: Path_) -> PlannedFault | None:
+        """Check one entry of `faults`."""
+        target, kind = entry.get("target"), entry.get("kind")
+        known = self.fault_kind(target, kind, path) if isinstance(target, str) and isinstance(kind, str) else None
+        asked = [key for key in HOW_OFTEN if entry.get(key) is not None]
+        if len(asked) > 1:
+            self.origin.add(path, f"say one of chance, count and rate (got {' and '.join(asked)})")
+        forced = entry.get("forced")
+        if forced is not None and entry.get("chance") is None:
+            self.origin.add((*path, "forced"), "goes with `chance`: it replaces that probability in the draw")
+        entry = {"at": 0, "ramp": 0, **entry}
+        if entry.get("severity") is None:
+            entry["severity"] = known.default if known else 1.0
+        laws: dict[str, distributions.Spec | None] = {}
+        for key, (dimension, keeps) in LAWS.items():
+            own = _dimension_of(known.severity) if known and key == "severity" else dimension
+            wanted = entry.get(key) is not None or key in ("at", "ramp")
+            laws[key] = self.law(entry.get(key), (*path, key), own, keeps) if wanted else None
+        if not isinstance(target, str) or not isinstance(kind, str) or laws["at"] is None or laws["severity"] is None:
+            return None
+        if laws["ramp"] is None:
+            return None
+        try:
+            forced = None if forced is None else units.Unit("ratio").read(forced)
+        except UnitError:
+            return None  # the model has said so
+        source = entry.get("source") or ""
+        self.planned.append({
+            "target": target, "kind": kind, **{key: law for key, law in laws.items() if law is not None},
+            **({"forced": forced} if forced is not None else {}), **({"source": source} if source else {}),
+        })  # fmt: skip
+        return PlannedFault(
+            target, kind, at=laws["at"], lasts=laws["lasts"], severity=laws["severity"], ramp=laws["ramp"],
+            chance=laws["chance"], count=laws["count"], rate=laws["rate"], forced=forced,
+        )  # fmt: skip
+
+    def fault_kind(self, target: str, kind: str, path: Path_) -> Any:
+        """Return the kind of fault that a target knows under that name."""
+        room, _, name = target.partition(".")
+        if room == "sensors":
+            if name not in self.instruments:
+                if name not in self.mapping("sensors"):
+                    known = [f"sensors.{key}" for key in self.mapping("sensors")]
+                    hint = suggest(target, known) or ("known: " + _some(known) if known else "")
+                    self.origin.add((*path, "target"), f"there is no sensor {shorten(name)}", hint)
+                return None
+            kinds = self.instruments[name].faults
+        elif target == "agent":
+            if self.tree.get("agent") is None:
+                self.origin.add((*path, "target"), "there is no agent that it could befall", "name one under `agent`")
+                return None
+            kinds = AGENT_FAULTS
+        else:
+            if self.world is None:
+                return None
+            kinds = self.world.faults
+            targets = None
+            if self.world.targets is not None and self.simulator is not None:
+                targets = list(self.world.targets(self.simulator.settings))
+            if targets is not None and target not in targets:
+                known = [*targets, *(f"sensors.{key}" for key in self.sensors)]
+                known += ["agent"] if self.tree.get("agent") is not None else []
+                hint = suggest(target, known) or ("known: " + _some(known) if known else "")
+                self.origin.add((*path, "target"), f"nothing in this world is called {shorten(target)}", hint)
+                return None
+        if kind not in kinds:
+            hint = suggest(kind, kinds) or ("known: " + _some(kinds) if kinds else "it knows no faults")
+            self.origin.add((*path, "kind"), f"{shorten(target)} knows no fault {shorten(kind)}", hint)
+            return None
+        return kinds[kind]
+
+    # -- event, constraints, names --------------------------------------------------------------------------------
+
+    def measures(self) -> set[str]:
+        """Return the names of the world's measures."""
+        return set(self.world.measures) if self.world else set()
+
+    def event(self) -> RareEvent | None:
+        """Compile the rare event; its names can only be judged once the world is known."""
+        entry = self.mapping("event")
+        if self.world is None or not entry:
+            return None
+        names = [*self.mapping("vary"), *sorted(self.measures())]
+        when = self.expression(entry.get("when"), ("event", "when"), names)
+        margin = self.expression(entry.get("margin"), ("event", "margin"), names)
+        return RareEvent(str(entry.get("name")), when, margin) if when else None
+
+    def constraints(self) -> tuple[Expression, ...]:
+        """Compile the constraints."""
+        names = list(self.mapping("vary"))
+        found = (self.expression(text, ("constraints", i), names) for i, text in enumerate(self.entries("constraints")))
+        return tuple(expression for expression in found if expression)
+
+    def split(self, model: ScenarioModel | None) -> SplitEntry:
+        """Check that the shares add up."""
+        from pydantic import ValidationError
+
+        try:
+            entry = model.split if model else validate(SplitEntry, self.tree.get("split", {}))
+            assert isinstance(entry, SplitEntry)
+        except ValidationError:
+            return SplitEntry.model_construct()
+        total = entry.train + entry.val + entry.test
+        if abs(total - 1) > 1e-9:
+            self.origin.add(("split",), f"the shares must add up to 1 (got {total:g})")
+        return entry
+
+    def names(self) -> None:
+        """Check the names that measure and exposure use, and that no two columns share one."""
+        measures = self.measures()
+        self.drawn_dimensions()
+        given = self.entries("measure")
+        for i, name in enumerate(given):
+            if isinstance(name, str) and name in given[:i]:
+                self.origin.add(("measure", i), f"{shorten(name)} stands twice", "keep one of them")
+            elif isinstance(name, str) and self.world is not None and name not in measures:
+                hint = suggest(name, measures) or "known: " + _some(sorted(measures))
+                world = shorten(self.at(("simulator", "kind")))
+                self.origin.add(("measure", i), f"{world} has no measure {shorten(name)}", hint)
+        for name in sorted(set(self.specs) & measures):
+            self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
+        rate = self.mapping("exposure").get("rate")
+        if rate is not None:
+            self.rate = self.law(rate, ("exposure", "rate"), "frequency", "≥ 0")
+
+
+def _dimension_of(severity: str) -> str | None:
+    """Return the dimension that a kind of fault has declared by name or by a unit; '' for plain numbers."""
+    if severity in units.UNITS:
+        return units.UNITS[severity].dimension
+    return severity if severity in ("ratio", *units.SI) else ""
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:12]) + (" …" if len(listed) > 12 else "")
+
+
+def _mentions(tree: Any, name: str, path: Path_ = ()) -> Iterator[tuple[Path_, int]]:
+    """Yield the place inside a tree, and the 1-based column there, of every text that uses a name."""
+    if isinstance(tree, str):
+        found = re.search(rf"(?<![\w.])\$?{re.escape(name)}(?![\w.])", tree)
+        if found:
+            yield path, found.start() + 1
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        yield from _mentions(value, name, (*path, key))

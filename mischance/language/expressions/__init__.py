@@ -1,0 +1,1 @@
+"""Arithmetic expressions over floats and columns; never `eval`."""

@@ -1,0 +1,309 @@
+"""A scenario: the typed, frozen form of one YAML file, and the reference of its keys."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from mischance.units import Frequency, Number, Ratio, Time
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mischance.api.protocols import Declared
+    from mischance.api.tables import AnyArray, IntArray
+    from mischance.language.distributions.parsing import Spec
+    from mischance.language.expressions.parsing import Expression
+    from mischance.language.temporal.requirement import Requirement
+
+LANGUAGE = 1
+NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$"
+REFERENCE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")  # a drawn value, in a setting
+WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+MAX_DRAWN = 1000
+MAX_POINTS = 2**20  # of a plan; more runs are further blocks
+LAW_MARK = "x-mischance-distribution"
+Law = Annotated[Any, WithJsonSchema({LAW_MARK: True})]
+Condition = Annotated[str, Field(pattern=r"\S", max_length=400)]  # as long as an expression may be
+Plugin = Annotated[dict[str, Any], Field(description="`kind` names the plug-in; the other keys are its settings")]
+
+
+class _Part(BaseModel):
+    # A part is built with the whole that it stands in, once, and not a second time by itself.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+
+
+class EventEntry(_Part):
+    """The rare event: when it counts as having happened, and by how much it did or did not."""
+
+    name: str = Field(pattern=WORD, description="name of the event")
+    when: Condition = Field(description="condition over measures and drawn values")
+    margin: Condition | None = Field(None, description="signed distance to the event: a measure or an expression")
+
+
+class FaultEntry(_Part):
+    """A planned change of one parameter, or an event: what, where, when, how strong, how often."""
+
+    target: str = Field(description="what is changed: sensors.<name>, agent, or a part of the simulated world")
+    kind: str = Field(description="kind of fault, as the target declares it")
+    at: Law = Field(0, description="onset [s]")
+    lasts: Law | None = Field(None, description="duration [s]; to the end of the run where not given")
+    severity: Law | None = Field(None, description="how strong; the kind says in which unit")
+    ramp: Law = Field(0, description="time over which the severity grows from zero [s]")
+    chance: Law | None = Field(None, description="probability that it happens in a run")
+    count: Law | None = Field(None, description="how many times it happens in a run")
+    rate: Law | None = Field(None, description="how often it happens [1/s]; the number is Poisson distributed")
+    forced: Ratio | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="probability to draw it with instead of `chance`; the run's weight makes up for it",
+    )
+    source: str = Field("", description="where the figures come from")
+
+
+class ExposureEntry(_Part):
+    """How often the situation comes up in the world."""
+
+    rate: Law | None = Field(None, description="situations per time [1/s]")
+    source: str = Field("", description="where the figure comes from")
+
+
+class CorrelateEntry(_Part):
+    """Dependence between drawn values."""
+
+    gaussian: list[tuple[str, str, Number]] = Field(
+        description="pairs of names with the correlation of their normal scores (a Gaussian copula); 0 where not listed"
+    )
+
+
+class PlanEntry(_Part):
+    """Which values a sweep takes; Monte Carlo where nothing is said."""
+
+    grid: dict[str, list[Any]] | None = Field(None, description="all combinations of these values")
+    lhs: int | None = Field(None, gt=0, le=MAX_POINTS, description="Latin hypercube, in blocks of that many runs")
+    sobol: int | None = Field(
+        None, gt=0, le=MAX_POINTS, description="scrambled Sobol points, in blocks of that many runs; a power of two"
+    )
+
+
+class SplitEntry(_Part):
+    """How a dataset is divided into training, validation and test parts."""
+
+    by: Literal["run", "entity", "time"] = Field("run", description="what is kept together")
+    train: Ratio = Field(0.8, ge=0, le=1, description="share of the training part")
+    val: Ratio = Field(0.1, ge=0, le=1, description="share of the validation part")
+    test: Ratio = Field(0.1, ge=0, le=1, description="share of the test part")
+
+
+class ScenarioModel(_Part):
+    """The keys of a scenario file."""
+
+    mischance: Literal[1] = Field(description="version of the language")
+    name: str = Field(pattern=NAME, max_length=120, description="domain/name")
+    about: str = Field("", description="one sentence for people")
+    tags: list[str] = Field([], description="words to find it by")
+    extends: str | None = Field(None, description="another scenario whose values are taken over")
+    seed: int = Field(0, ge=0, lt=2**63, description="the root of all randomness")
+    duration: Time = Field(gt=0, description="length of a run [s]")
+    vary: dict[Annotated[str, Field(pattern=WORD)], Law] = Field(
+        {}, max_length=MAX_DRAWN, description="drawn values and their distributions"
+    )
+    simulator: Plugin = Field(description="the world")
+    agent: Plugin | None = Field(None, description="the system under test")
+    sensors: dict[Annotated[str, Field(pattern=WORD)], Plugin] = Field({}, description="instruments, by name")
+    faults: list[FaultEntry] = Field([], description="what may go wrong")
+    require: dict[Annotated[str, Field(pattern=WORD)], Condition] = Field({}, description="what the agent promises")
+    event: EventEntry | None = Field(None, description="the rare event; the world's own where not given")
+    exposure: ExposureEntry | None = Field(None, description="how often the situation comes up")
+    correlate: CorrelateEntry | None = Field(None, description="dependence between drawn values")
+    constraints: list[Condition] = Field([], description="conditions that drawn values keep, by rejection")
+    variants: dict[Annotated[str, Field(pattern=WORD)], dict[str, Any]] = Field({}, description="named sets of changes")
+    plan: PlanEntry | None = Field(None, description="which values a sweep takes")
+    measure: list[str] | None = Field(None, description="measures to keep; all where not given")
+    split: SplitEntry = Field(
+        default_factory=SplitEntry.model_construct, description="training, validation and test parts"
+    )
+    write: list[str | Plugin] = Field(["parquet"], description="formats to write")
+
+
+@dataclass(frozen=True, slots=True)
+class PlugIn:
+    """A plug-in as a scenario names it. `tree` has every default written out and `$name` where a value is drawn."""
+
+    room: str
+    kind: str
+    cls: type[Any]
+    declared: Declared
+    tree: Mapping[str, Any]
+    settings: BaseModel
+    drawn: frozenset[str] = frozenset()
+    renderer: type[Any] | None = None  # of a sensor whose settings name one
+
+    def settings_for(self, values: Mapping[str, float | str]) -> BaseModel:
+        """Return the settings of one run, with its drawn values filled in.
+
+        Raises:
+            RunError: a drawn value is outside what the setting allows.
+        """
+        if not self.drawn:
+            return self.settings
+        from pydantic import ValidationError
+
+        try:
+            return validate(self.declared.settings, fill(self.tree, values))
+        except ValidationError as error:
+            from mischance.errors import RunError
+            from mischance.language.yaml.document import show_path
+            from mischance.language.yaml.findings import problems_of
+
+            found = problems_of(error, fill(self.tree, values), self.declared.settings)[0]
+            raise RunError(
+                f"{self.room[:-1]}.{show_path(found.path)}: {found.message}, as drawn",
+                "narrow the distribution in `vary`, or add a line to `constraints`",
+            ) from error
+
+
+def validate(model: type[BaseModel], tree: object) -> BaseModel:
+    """Validate a plain tree strictly: lists become tuples, but no text becomes a number."""
+    import json
+
+    return model.model_validate_json(json.dumps(tree), strict=True)
+
+
+def fill(tree: Any, values: Mapping[str, Any]) -> Any:
+    """Return the tree with every `$name` replaced by its value."""
+    if isinstance(tree, str) and tree.startswith("$") and tree[1:] in values:
+        value = values[tree[1:]]
+        if isinstance(value, str):
+            return value
+        number = float(value)
+        return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    if tree is None or isinstance(tree, float | int):
+        return tree
+    if isinstance(tree, dict | Mapping):  # a plain dict is known as one much sooner than as a Mapping
+        return {key: fill(value, values) for key, value in tree.items()}
+    return [fill(value, values) for value in tree] if isinstance(tree, (list, tuple)) else tree
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    """One entry of `faults`, with its distributions."""
+
+    target: str
+    kind: str
+    at: Spec
+    lasts: Spec | None
+    severity: Spec
+    ramp: Spec
+    chance: Spec | None
+    count: Spec | None
+    rate: Spec | None
+    forced: float | None
+
+
+class RareEvent(NamedTuple):
+    """The event of a scenario: its name, its condition, its signed margin."""
+
+    name: str
+    when: Expression
+    margin: Expression | None
+
+
+class Correlation(NamedTuple):
+    """A Gaussian copula over some drawn values: the lower triangle of their correlation matrix, row by row."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which values a sweep takes: `size` points, which further runs go through again (or a fresh block of them).
+
+    `axes` are the values of a grid, `kept` the row-major numbers of its points where some were left out.
+    """
+
+    kind: Literal["grid", "lhs", "sobol"]
+    size: int
+    axes: Mapping[str, tuple[float | str, ...]] = field(default_factory=dict)
+    kept: tuple[int, ...] = ()
+
+    def columns(self, runs: IntArray) -> dict[str, AnyArray]:
+        """Return the grid's values for each run, by name; shape (n,). Row-major: the last name goes fastest."""
+        import numpy as np
+
+        place = np.asarray(runs, np.int64) % self.size
+        rest = np.array(self.kept, np.int64)[place] if self.kept else place
+        found: dict[str, AnyArray] = {}
+        for name, values in reversed(list(self.axes.items())):
+            axis = np.array(values, object if isinstance(values[0], str) else np.float64)
+            found[name] = axis[rest % len(values)]
+            rest = rest // len(values)
+        return found
+
+
+class Split(NamedTuple):
+    """Shares of the parts of a dataset."""
+
+    by: str
+    train: float
+    val: float
+    test: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scenario:
+    """One scenario, checked. `vary` is in order of dependence; `tree` is the resolved file as a plain tree.
+
+    `files` are the user's own files that it needs: name inside a dataset's `inputs` folder -> path.
+    """
+
+    name: str
+    about: str
+    tags: tuple[str, ...]
+    seed: int
+    duration: float
+    vary: Mapping[str, Spec]
+    simulator: PlugIn
+    agent: PlugIn | None
+    sensors: Mapping[str, PlugIn]
+    faults: tuple[PlannedFault, ...]
+    event: RareEvent | None
+    constraints: tuple[Expression, ...]
+    measure: tuple[str, ...] | None
+    split: Split
+    writers: tuple[PlugIn, ...]
+    tree: Mapping[str, Any]
+    require: Mapping[str, Requirement] = field(default_factory=dict)
+    correlation: Correlation | None = None
+    plan: Plan | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Return the resolved scenario as YAML: every default written out, enough to reproduce all of it."""
+        from mischance.language.yaml.document import dump
+
+        return dump(dict(self.tree), header="# The resolved scenario: every default is written out, in SI units.")
+
+    def identity(self) -> str:
+        """Return the SHA-256 of the resolved scenario, in hexadecimal."""
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+    def plugins(self) -> Sequence[PlugIn]:
+        """Return all plug-ins: world, agent, sensors, writers."""
+        agent = (self.agent,) if self.agent else ()
+        return (self.simulator, *agent, *self.sensors.values(), *self.writers)
+
+
+__all__ = [
+    "LANGUAGE", "MAX_POINTS", "CorrelateEntry", "Correlation", "EventEntry", "ExposureEntry", "FaultEntry", "Frequency",
+    "Plan", "PlanEntry", "PlannedFault", "PlugIn", "RareEvent", "Scenario", "ScenarioModel", "Split", "SplitEntry",
+    "fill", "validate",
+]  # fmt: skip

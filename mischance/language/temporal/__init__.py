@@ -1,0 +1,1 @@
+"""Requirements in signal temporal logic: grammar, robustness, explanation."""

@@ -1,0 +1,1 @@
+"""Reads and writes YAML with the place of every value."""

@@ -1,0 +1,109 @@
+"""Watches what an agent promised: keeps the signals that requirements speak of, and judges them at a run's end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mischance.api.runs import Record
+from mischance.api.tables import AnyArray, Column, FloatArray, Schema, Table, join_tables, seconds
+from mischance.errors import RunError, suggest
+from mischance.language.temporal.requirement import Requirement, Verdict, signal_names, signals_of
+
+PREFIX = "require."
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the requirements say of a batch: name -> one verdict a run."""
+
+    verdicts: Mapping[str, Sequence[Verdict]]
+
+    def columns(self) -> dict[str, AnyArray]:
+        """Return `require.<name>` -> whether each run kept it, and `.margin` -> its robustness; shape (runs,)."""
+        found: dict[str, AnyArray] = {}
+        for name, verdicts in self.verdicts.items():
+            found[f"{PREFIX}{name}"] = np.array([verdict.satisfied for verdict in verdicts], np.bool_)
+            found[f"{PREFIX}{name}.margin"] = np.array([verdict.robustness for verdict in verdicts], np.float64)
+        return found
+
+    def broken(self, run: int) -> list[tuple[str, Verdict]]:
+        """Return the requirements that a run broke, the first broken first."""
+        found = [(name, verdicts[run]) for name, verdicts in self.verdicts.items() if not verdicts[run].satisfied]
+        return sorted(found, key=lambda entry: (not entry[1].t_violation >= 0.0, entry[1].t_violation, entry[0]))
+
+
+class Monitor:
+    """Collects the rows of those truth tables that requirements need, for one batch.
+
+    Only the columns that are named are kept, so memory grows with the length of a run by a few bytes a sample.
+    """
+
+    def __init__(self, requirements: Mapping[str, Requirement]) -> None:
+        self._requirements = requirements
+        self._wanted = {name for requirement in requirements.values() for name in requirement.names}
+        self._kept: dict[str, list[Table]] = {}
+        self._known: set[str] = set()
+
+    def add(self, record: Record) -> None:
+        """Keep what is needed of a record."""
+        if not self._requirements:
+            return
+        for path, table in record.tables.items():
+            if path.startswith("truth/") and "t" in table.schema:
+                names = signal_names(table.schema)
+                self._known.update(names)
+                if self._wanted & set(names):
+                    self._kept.setdefault(path, []).append(_needed(table, self._wanted))
+
+    def judge(self, constants: Mapping[str, AnyArray], runs: int) -> Judged:
+        """Return the verdicts of all runs.
+
+        Args:
+            constants: measures and drawn values; a name that no signal has takes them for every sample.
+            runs: how many runs the batch has.
+
+        Raises:
+            RunError: a name is neither a signal nor a measure nor a drawn value.
+        """
+        tables = [join_tables(parts) for parts in self._kept.values()]
+        signals = {name for table in tables for name in signal_names(table.schema)}
+        for name in sorted(self._wanted - signals - set(constants)):
+            known = [*sorted(self._known), *constants]
+            raise RunError(f"`require` speaks of '{name}', which this world does not have", suggest(name, known))
+        verdicts: dict[str, list[Verdict]] = {name: [] for name in self._requirements}
+        for run in range(runs):
+            t, values = _of_run(tables, run, self._wanted & signals)
+            for name in self._wanted - signals:
+                values[name] = constants[name][run]
+            for name, requirement in self._requirements.items():
+                verdicts[name].append(requirement.judge({own: values[own] for own in requirement.names}, t))
+        return Judged(verdicts)
+
+
+def _needed(table: Table, wanted: set[str]) -> Table:
+    """Return the table with those columns alone that a wanted name ends in."""
+    ends = {name.rpartition(".")[2] for name in wanted}
+    kept: Schema = {name: column for name, column in table.schema.items() if name in ends or name in ("t", "actor")}
+    columns = {name: table.columns[name] for name in kept}
+    t = seconds(columns["t"], table.schema)
+    return Table({**kept, "t": Column(unit="s")}, {**columns, "t": t}, table.offsets)
+
+
+def _of_run(tables: Sequence[Table], run: int, wanted: set[str]) -> tuple[FloatArray, dict[str, Any]]:
+    """Return one time axis and the wanted signals of a run on it; a table's last row holds until its next."""
+    parts = [signals_of(table, run, names=wanted & set(signal_names(table.schema))) for table in tables]
+    if not parts:
+        return np.zeros(1), {}
+    if len(parts) == 1:
+        return parts[0]
+    t = np.unique(np.concatenate([times for times, _ in parts]))
+    values: dict[str, Any] = {}
+    for times, signals in parts:
+        place = np.searchsorted(times, t, side="right") - 1
+        for name, signal in signals.items():
+            values[name] = np.where(place >= 0, np.asarray(signal, np.float64)[np.maximum(place, 0)], np.nan)
+    return t, values

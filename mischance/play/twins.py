@@ -1,0 +1,340 @@
+"""Plays runs beside their twins, and learns from the difference when an effect begins and can be seen.
+
+A twin has the same random streams and lacks one fault or event. `t_effect` is
+where a stream first differs from its twin's; `t_observable` is where it leaves
+the band of healthy runs of other seeds while its twin stays inside.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mischance.api.randomness import run_uniform
+from mischance.api.runs import Draw, Record
+from mischance.api.scene import Frames, join_frames
+from mischance.api.tables import AnyArray, Column, FloatArray, IntArray, Schema, Table, join_tables, seconds
+from mischance.language.scenario import Scenario
+from mischance.play.episode import batch_size, play
+from mischance.play.sampling import draw, twin
+
+HEALTHY = 16  # healthy runs that make the band
+SIGMAS = 6.0  # its half width; with 16 runs a narrower one would call chance an effect
+BINS = 200  # pieces of time that a run is looked at in
+
+Kept = tuple[dict[str, Table], dict[str, tuple[Frames, ...]]]
+
+
+def play_with_twins(scenario: Scenario, draws: Sequence[Draw], *, keep: bool = False) -> Iterator[Record]:
+    """Play runs in lockstep with one twin for each of their faults, and fill in their labels.
+
+    Args:
+        scenario: what to play.
+        draws: what each run got.
+        keep: also hand on the rows of the twin without any fault, under `twins/`.
+
+    Yields:
+        the records of `play`, the last of each batch with t_effect, t_observable and twin filled in.
+    """
+    size = batch_size(scenario)
+    for first in range(0, len(draws), size):
+        batch = draws[first : first + size]
+        most = max(len(draw.faults) for draw in batch)
+        if most == 0 and not keep:
+            yield from play(scenario, batch)
+        else:
+            yield from _lockstep(scenario, batch, most, keep=keep)
+
+
+def _lockstep(scenario: Scenario, batch: Sequence[Draw], most: int, *, keep: bool) -> Iterator[Record]:
+    band = healthy_band(scenario) if most else None
+    others = [_Other(scenario, [_nth_twin(draw, j) for draw in batch]) for j in range(most)]
+    plain = _Other(scenario, [twin(draw) for draw in batch]) if keep else None
+    watched = [_Profile(scenario.duration) for _ in batch]
+    for record in play(scenario, batch):
+        if record.last:
+            for other in others:
+                other.advance(np.inf)
+            filled = _filled(record, batch, others, watched, band)
+            yield _beside(filled, plain.advance(np.inf)) if plain else filled
+            return
+        for profile, i in zip(watched, range(len(batch)), strict=True):
+            profile.add(record, i)
+        for other in others:
+            other.advance(record.end)
+            other.compare(record)
+        yield _beside(record, plain.advance(record.end)) if plain else record
+
+
+def _beside(record: Record, kept: Kept) -> Record:
+    """Return the record with the twin's rows and images beside its own."""
+    return replace(record, tables={**record.tables, **kept[0]}, frames={**record.frames, **kept[1]})
+
+
+def _nth_twin(draw: Draw, j: int) -> Draw:
+    """Return the twin without the j-th fault; a run with fewer faults is its own twin."""
+    return twin(draw, draw.faults[j].fault_id) if j < len(draw.faults) else draw
+
+
+class _Other:
+    """A batch of twins, played as far as their originals."""
+
+    def __init__(self, scenario: Scenario, draws: Sequence[Draw]) -> None:
+        self.draws = draws
+        self._records = play(scenario, draws)
+        self._reached = -1.0
+        self._done = False
+        self.profiles = [_Profile(scenario.duration) for _ in draws]
+        self.differences = [_Difference() for _ in draws]
+
+    def advance(self, until: float) -> Kept:
+        """Play on until that time; return the rows and images since, under `twins/`."""
+        records = []
+        while not self._done and self._reached < until:
+            record = next(self._records, None)
+            if record is None or record.last:
+                self._done = True
+                break
+            self._reached = record.end
+            records.append(record)
+            for i, (profile, difference) in enumerate(zip(self.profiles, self.differences, strict=True)):
+                profile.add(record, i)
+                difference.feed(record, i, 1)
+        tables: dict[str, list[Table]] = {}
+        frames: dict[str, list[tuple[Frames, ...]]] = {}
+        for record in records:
+            for path, table in record.tables.items():
+                tables.setdefault(f"twins/{path}", []).append(table)
+            for path, images in record.frames.items():
+                frames.setdefault(f"twins/{path}", []).append(images)
+        return (
+            {path: join_tables(parts) for path, parts in tables.items()},
+            {path: join_frames(parts) for path, parts in frames.items()},
+        )
+
+    def compare(self, record: Record) -> None:
+        """Take the originals' next record."""
+        for i, difference in enumerate(self.differences):
+            difference.feed(record, i, 0)
+
+
+class _Difference:
+    """Finds where each stream of one run first differs from its twin's, while both arrive in pieces."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, float] = {}
+        self._rows: dict[str, tuple[list[Any], list[Any]]] = {}
+
+    def feed(self, record: Record, i: int, side: int) -> None:
+        """Take the next rows of run i, of the original (side 0) or its twin (side 1)."""
+        for path, table in record.tables.items():
+            if _is_stream(path):
+                self._add(path, side, table.run(i), table.schema)
+        for path, images in record.frames.items():
+            if _is_stream(path):
+                frames = images[i]
+                rows = {"t": frames.t, **frames.passes}
+                self._add(path, side, rows, {name: Column() for name in rows})
+
+    def _add(self, path: str, side: int, rows: Mapping[str, AnyArray], schema: Schema) -> None:
+        if path in self.first or not len(rows["t"]):
+            return
+        waiting = self._rows.setdefault(path, ([], []))
+        waiting[side].append((rows, schema))
+        if waiting[0] and waiting[1]:
+            self._match(path, waiting)
+
+    def _match(self, path: str, waiting: tuple[list[Any], list[Any]]) -> None:
+        (mine, schema), (its, its_schema) = _joined(waiting[0]), _joined(waiting[1])
+        n = min(len(mine["t"]), len(its["t"]))
+        differ = np.zeros(n, np.bool_)
+        for name, column in schema.items():
+            differ |= _differ(mine[name][:n], its[name][:n], column)
+        if differ.any():
+            row = int(np.argmax(differ))
+            self.first[path] = min(seconds(mine["t"], schema)[row], seconds(its["t"], schema)[row])
+            waiting[0].clear()
+            waiting[1].clear()
+            return
+        for side, rows, own in ((0, mine, schema), (1, its, its_schema)):
+            rest = {name: values[n:] for name, values in rows.items()}
+            waiting[side][:] = [(rest, own)] if len(rest["t"]) else []
+
+    def finish(self) -> dict[str, float]:
+        """Return path -> first difference [s]; rows that only one side has are differences too."""
+        for path, waiting in self._rows.items():
+            for side in waiting:
+                if side and path not in self.first:
+                    self.first[path] = float(seconds(side[0][0]["t"], side[0][1])[0])
+        return self.first
+
+
+def _joined(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    rows = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
+    return rows, parts[0][1]
+
+
+def _differ(mine: AnyArray, its: AnyArray, column: Column) -> AnyArray:
+    if mine.dtype.kind == "f":
+        same = (mine == its) | (np.isnan(mine) & np.isnan(its))
+        if column.floor > 0:
+            with np.errstate(invalid="ignore"):  # infinity less itself: the same, as found above
+                same |= np.abs(mine - its) <= column.floor
+        differ = ~same
+    else:
+        differ = np.asarray(mine != its)
+    return np.asarray(differ.reshape(len(differ), -1).any(axis=1) if differ.ndim > 1 else differ)
+
+
+def _is_stream(path: str) -> bool:
+    """Say whether a table or image set tells of the world: labels of rows speak of the fault itself."""
+    return path.startswith(("truth/", "sensors/")) and not path.endswith("_labels")
+
+
+@dataclass(slots=True)
+class _Profile:
+    """One run in a fixed number of pieces of time: rows, mean values and changes of every stream."""
+
+    duration: float
+    sums: dict[str, FloatArray] = field(default_factory=dict)
+    counts: dict[str, FloatArray] = field(default_factory=dict)
+    _last: dict[str, AnyArray] = field(default_factory=dict)
+
+    def add(self, record: Record, i: int) -> None:
+        """Take the next rows and images of run i."""
+        for path, table in record.tables.items():
+            if _is_stream(path):
+                rows = table.run(i)
+                bins = self._bins(seconds(rows["t"], table.schema))
+                self._put(f"{path}#rows", bins, np.ones(len(bins)), rows=True)
+                for name, column in table.schema.items():
+                    values = rows[name]
+                    if name != "t" and column.encoding != "plain" and column.dtype not in ("category", "text"):
+                        self._put(f"{path}.{name}", bins, values.astype(np.float64))
+        for path, images in record.frames.items():
+            if _is_stream(path):
+                frames = images[i]
+                bins = self._bins(frames.t)
+                for name, stack in frames.passes.items():
+                    self._images(f"{path}.{name}", bins, stack)
+
+    def _images(self, key: str, bins: AnyArray, stack: AnyArray) -> None:
+        for k, image in zip(bins, stack, strict=True):
+            now = np.nan_to_num(image.astype(np.float64), posinf=0.0)
+            self._put(f"{key}.mean", k[None], np.array([now.mean()]))
+            if key in self._last:
+                self._put(f"{key}.change", k[None], np.array([np.abs(now - self._last[key]).mean()]))
+            self._last[key] = now
+
+    def _bins(self, t: FloatArray) -> AnyArray:
+        return np.clip((t / self.duration * BINS).astype(np.int64), 0, BINS - 1)
+
+    def _put(self, key: str, bins: AnyArray, values: FloatArray, *, rows: bool = False) -> None:
+        good = np.isfinite(values)
+        total = np.bincount(bins[good], values[good], BINS)
+        count = np.bincount(bins[good], minlength=BINS).astype(np.float64)
+        self.sums[key] = self.sums.get(key, np.zeros(BINS)) + total
+        # every piece of time has a number of rows, but a mean only where there are any
+        self.counts[key] = np.ones(BINS) if rows else self.counts.get(key, np.zeros(BINS)) + count
+
+    def values(self) -> dict[str, FloatArray]:
+        """Return the mean of every feature in every piece of time; NaN where there is none."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {key: total / self.counts[key] for key, total in self.sums.items()}
+
+
+Band = Mapping[str, tuple[FloatArray, FloatArray]]
+
+
+def _spread_out(scenario: Scenario) -> IntArray:
+    """Return the numbers of the healthy runs; under a grid they step through all of it, not its first corner alone."""
+    step = 1
+    if scenario.plan is not None and scenario.plan.kind == "grid":
+        size = scenario.plan.size
+        step = next(n for n in range(max(1, round(0.618 * size)), 2 * size + 1) if math.gcd(n, size) == 1)
+    return np.arange(HEALTHY, dtype=np.int64) * step
+
+
+@lru_cache(maxsize=8)
+def healthy_band(scenario: Scenario) -> Band:
+    """Return feature -> (mean, standard deviation) over healthy runs of other seeds; shapes (BINS,)."""
+    other = int(run_uniform(scenario.seed, "healthy", [0])[0] * 2**62)
+    draws = [twin(draw) for draw in draw(scenario, _spread_out(scenario), seed=other)]
+    profiles = [_Profile(scenario.duration) for _ in draws]
+    size = batch_size(scenario)
+    for first in range(0, len(draws), size):
+        batch = draws[first : first + size]
+        for record in play(scenario, batch):
+            for i in range(len(batch) if not record.last else 0):
+                profiles[first + i].add(record, i)
+    runs = [profile.values() for profile in profiles]
+    band = {}
+    for key in sorted({key for run in runs for key in run}):
+        stack = np.array([run.get(key, np.full(BINS, np.nan)) for run in runs])
+        seen = np.isfinite(stack).sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(seen, np.nansum(stack, axis=0) / seen, np.nan)
+            spread = np.sqrt(np.nansum((stack - mean) ** 2, axis=0) / (seen - 1))
+        band[key] = (mean, np.where(seen >= HEALTHY // 2, spread, np.nan))
+    return band
+
+
+def _first_seen(paths: Sequence[str], mine: _Profile, its: _Profile, band: Band, start: float) -> float:
+    """Return when a run leaves the band while its twin is inside, not before `start`; NaN = never."""
+    best = np.nan
+    edges = (np.arange(BINS) + 1) / BINS * mine.duration
+    its_values = its.values()
+    for key, values in mine.values().items():
+        if key not in band or not _under(key.partition("#")[0].partition(".")[0], paths):
+            continue
+        mean, spread = band[key]
+        width = SIGMAS * spread
+        twin_values = its_values.get(key, np.full(BINS, np.nan))
+        # A twin without a value in some piece of time cannot be outside.
+        inside = ~(np.abs(twin_values - mean) > width)
+        out = (np.abs(values - mean) > width) & inside & (edges >= start)
+        if out.any():
+            best = np.fmin(best, max(float(edges[np.argmax(out)]), start))
+    return float(best)
+
+
+def _under(path: str, roots: Sequence[str]) -> bool:
+    return any(path == root or path.startswith(f"{root}/") for root in roots)
+
+
+def _filled(
+    record: Record,
+    batch: Sequence[Draw],
+    others: Sequence[_Other],
+    watched: Sequence[_Profile],
+    band: Band | None,
+) -> Record:
+    labels = record.tables["labels"]
+    columns = {name: values.copy() for name, values in labels.columns.items()}
+    for row, i in enumerate(labels.run_index()):
+        causes = json.loads(columns["causes"][row])
+        ids = [fault.fault_id for fault in batch[i].faults]
+        j = next((ids.index(cause) for cause in causes if cause in ids), None)
+        if j is None:
+            continue
+        other = others[j]
+        target = str(columns["target"][row])
+        paths = [target.replace(".", "/", 1)] if target.startswith("sensors.") else ["truth", "sensors"]
+        first = other.differences[i].finish()
+        effects = [t for path, t in first.items() if _under(path, paths)]
+        columns["twin"][row] = f"run:{batch[i].run}-{ids[j]}"
+        if effects:
+            columns["t_effect"][row] = min(effects)
+            if band is not None:
+                columns["t_observable"][row] = _first_seen(
+                    paths, watched[i], other.profiles[i], band, float(min(effects))
+                )
+    return replace(record, tables={**record.tables, "labels": Table(labels.schema, columns, labels.offsets)})

@@ -1,0 +1,1 @@
+"""Layer 5: pictures and pages of datasets."""

@@ -1,0 +1,316 @@
+"""Sweeps: many runs of one scenario into one dataset, dealt out to workers, resumable at any moment.
+
+Jobs are stretches of runs sized by time, so that messages are few; the dataset's bytes do not depend on
+them. When a job fails its runs are played one by one, the culprit is tried once more, then recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from mischance.dataset.draft import Draft, recipe_of
+from mischance.dataset.ledger import Totals
+from mischance.dataset.shards import Shard, range_name
+from mischance.errors import DatasetError
+from mischance.sweep.replaying import Replay, replay
+from mischance.sweep.runners import Processes, Runner, Serial
+from mischance.sweep.workers import SCENARIO_WORK, Done, Failed, FinishJob, Job, Place, PlayJob, SealJob
+
+if TYPE_CHECKING:
+    from mischance.language.scenario import Scenario
+
+TARGET = 2.0  # seconds that a job should take
+GROWTH = 4  # at most so many times the last size
+FIRST = 64  # most runs of a job before anything was measured
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a sweep stands. `rate` is runs per second of this call, `left` the seconds to go where known."""
+
+    done: int
+    failed: int
+    total: int
+    events: int
+    seconds: float
+    rate: float
+    left: float | None
+    phase: str = "playing"
+    waiting: tuple[int, int] | None = None  # first and last run of the job that has been under way the longest
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a sweep came to. `fresh` runs were played by this call; `failures` maps runs to reasons."""
+
+    path: Path
+    totals: Totals
+    fresh: int
+    seconds: float
+    failures: dict[int, str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every run is done."""
+        return not self.failures
+
+
+class Interrupted(KeyboardInterrupt):
+    """A sweep was stopped by the user; what is done is kept."""
+
+    def __init__(self, path: Path, done: int, total: int) -> None:
+        self.path = path
+        self.done = done
+        self.total = total
+        super().__init__(f"stopped after {done} of {total} runs in {path}; the same command resumes")
+
+
+def sweep(
+    scenario: Scenario,
+    runs: int,
+    out: Path | str,
+    *,
+    workers: int = 1,
+    twin: bool = False,
+    keep_twins: bool = False,
+    limit: float = 600.0,
+    retry_failed: bool = False,
+    shard: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    work: str = SCENARIO_WORK,
+) -> SweepResult:
+    """Play runs 0 … runs - 1 of a scenario into a dataset; the same call resumes a stopped one.
+
+    Args:
+        scenario: what to play.
+        runs: how many.
+        out: the dataset's folder.
+        workers: processes; 0 plays in this one, without time limits.
+        twin: play each run beside its twins and fill their labels in.
+        keep_twins: store the twin's rows too.
+        limit: time that one run may take [s].
+        retry_failed: try again what was given up.
+        shard: runs a file holds; a fixed function of `runs` where not given.
+        progress: called now and then.
+        work: `module:function` that makes the work from the folder and the recipe.
+
+    Raises:
+        DatasetError: the folder is foreign, busy, full or holds another dataset; nothing is overwritten.
+        Interrupted: Ctrl-C or SIGTERM; running jobs were finished (a second one stops at once).
+    """
+    begun = time.monotonic()
+    folder = Path(out)
+    recipe = recipe_of(scenario, runs, twin=twin, keep_twins=keep_twins, shard=shard)
+    with Draft(folder, recipe, scenario) as draft:
+        if retry_failed:
+            draft.reopen()
+        fresh = 0
+        if not draft.finished:
+            draft.parts.mkdir(exist_ok=True)
+            before = draft.ledger.totals().decided
+            place = Place(str(folder), recipe, work)
+            runner: Runner = Processes(workers, draft.parts) if workers > 0 else Serial()
+            try:
+                _Sweep(draft, place, runner, limit, progress).finish()
+            finally:
+                runner.close()
+            fresh = draft.ledger.totals().decided - before
+            draft.tidy_up()
+        totals = draft.ledger.totals()
+        failures = {entry.run: (entry.error or entry.status).split("\n")[0] for entry in draft.ledger.failures()}
+    return SweepResult(folder, totals, fresh, time.monotonic() - begun, failures)
+
+
+class _Sweep:
+    """One call's way through a dataset: what is to do, what is under way, what came back."""
+
+    def __init__(
+        self, draft: Draft, place: Place, runner: Runner, limit: float, progress: Callable[[Progress], None] | None
+    ) -> None:
+        self.draft = draft
+        self.place = place
+        self.runner = runner
+        self.limit = limit
+        self._progress = progress
+        self._begun = time.monotonic()
+        self._fresh = 0
+        totals = draft.ledger.totals()
+        self._done, self._failed, self._events = totals.done, totals.failures, totals.events
+        self._open = {shard: deque(runs) for shard, runs in draft.pending().items()}
+        self._left = {shard: len(runs) for shard, runs in self._open.items()}
+        self._urgent: deque[Job] = deque()
+        self._under_way = 0
+        self._playing: dict[tuple[int, int], None] = {}  # first and last runs of jobs under way, the oldest first
+        self._cost: float | None = None  # seconds a run
+        self._size = 0
+        self._batch = 1
+        self._stopping = False
+        self._ended = False
+
+    def finish(self) -> None:
+        """Do everything that is left to do."""
+        for shard in [shard for shard, left in self._left.items() if not left]:
+            self._seal(shard)
+        with self._signals():
+            while not self._ended:
+                self._submit()
+                if not self._under_way:
+                    break
+                for job, result in self.runner.collect(timeout=0.25):
+                    self._under_way -= 1
+                    self._take(job, result)
+                self._report()
+        if not self._ended:
+            raise Interrupted(self.draft.out, self._done, self.draft.recipe.runs)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let the first Ctrl-C end the sweep in good order, and the second at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            if self._stopping:
+                raise Interrupted(self.draft.out, self._done, self.draft.recipe.runs)
+            self._stopping = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _submit(self) -> None:
+        if self._stopping:
+            self._under_way -= len(self.runner.cancel())
+            return
+        while self._under_way < 2 * self.runner.width:
+            job = self._urgent.popleft() if self._urgent else self._next()
+            if job is None:
+                return
+            self.runner.submit(job)
+            self._under_way += 1
+            if isinstance(job, PlayJob):
+                self._playing[job.first, job.last] = None
+
+    def _next(self) -> Job | None:
+        for shard, runs in self._open.items():
+            if runs:
+                return self._deal(shard, runs)
+        if not self._under_way and not any(self._left.values()) and not self._ended:
+            return FinishJob(self.place, tuple(self.draft.missing()))
+        return None
+
+    def _deal(self, shard: Shard, runs: deque[int]) -> PlayJob:
+        first = last = runs.popleft()
+        size = self._job_size()
+        while runs and runs[0] == last + 1 and last - first + 1 < size:
+            last = runs.popleft()
+        count = last - first + 1
+        # One run is held to the limit exactly; many, played side by side, may take what they usually take on top.
+        # It need not be exact: what is late in company is played alone, where the limit is.
+        extra = (count - 1) * (self.limit if self._cost is None else 4 * self._cost)
+        return PlayJob(self.place, shard, first, last, self.limit + min(extra, 2 * self.limit))
+
+    def _job_size(self) -> int:
+        """Return how many runs the next job should have: about TARGET seconds, and enough jobs for everybody.
+
+        Runs that are played together cost hardly more than one alone, so a job is no smaller than it need be to give
+        every worker one.
+        """
+        waiting = sum(map(len, self._open.values())) + 1
+        fair = -(-waiting // self.runner.width)
+        least = min(self._batch, FIRST, fair)
+        if self._cost is None:
+            return least
+        share = -(-waiting // (2 * self.runner.width))
+        # few runs together cost more each, so what the last job took must not make the next one smaller and smaller
+        size = max(least, min(int(TARGET / max(self._cost, 1e-7)), GROWTH * self._size, share))
+        return size - size % self._batch if size > self._batch else size
+
+    def _take(self, job: Job, result: Done | Failed) -> None:
+        if isinstance(job, PlayJob):
+            self._playing.pop((job.first, job.last), None)
+        if isinstance(result, Failed) and result.stop is not None:
+            raise DatasetError(result.reason, result.stop)
+        if isinstance(job, PlayJob):
+            if isinstance(result, Done):
+                self._keep(job, result)
+            else:
+                self._blame(job, result)
+        elif isinstance(result, Failed):
+            if job.attempt > 1:
+                what = f"sealing runs {job.shard.name}" if isinstance(job, SealJob) else "finishing the dataset"
+                raise DatasetError(f"{what} failed: {result.reason}", "run the same command again to go on from here")
+            self._urgent.append(replace(job, attempt=2))
+        elif isinstance(job, SealJob):
+            self.draft.sealed(job.shard)
+            del self._left[job.shard]
+        else:
+            self._ended = True
+
+    def _keep(self, job: PlayJob, done: Done) -> None:
+        name = f"{job.shard.name}/{range_name(job.first, job.last)}"
+        self.draft.ledger.add_part(job.first, job.last, name, done.rows, done.seconds)
+        cost = done.seconds / len(done.rows)
+        self._cost = cost if self._cost is None else (self._cost + cost) / 2
+        self._size = len(done.rows)
+        self._batch = done.batch
+        self._done += len(done.rows)
+        self._events += sum(row.event for row in done.rows)
+        self._decided(job.shard, len(done.rows))
+
+    def _blame(self, job: PlayJob, failed: Failed) -> None:
+        if job.last > job.first:
+            alone = [replace(job, first=run, last=run, limit=self.limit) for run in range(job.first, job.last + 1)]
+            self._urgent.extend(alone)
+        elif job.attempt == 1:
+            self._urgent.append(replace(job, attempt=2, limit=self.limit))
+        else:
+            command = f"mischance replay {self.draft.out} {job.first}"
+            self.draft.ledger.add_failure(job.first, failed.status, failed.reason, command)
+            self._failed += 1
+            self._decided(job.shard, 1)
+
+    def _decided(self, shard: Shard, runs: int) -> None:
+        self._fresh += runs
+        self._left[shard] -= runs
+        if not self._left[shard]:
+            self._seal(shard)
+
+    def _seal(self, shard: Shard) -> None:
+        parts = self.draft.parts_of(shard)
+        if parts:
+            # It holds its place in `_left` until it is sealed, so that the end waits for it.
+            self._left[shard] = 1
+            self._urgent.append(SealJob(self.place, shard, tuple(map(str, parts))))
+        else:
+            self.draft.sealed(shard)
+            del self._left[shard]
+
+    def _report(self) -> None:
+        if self._progress is None:
+            return
+        seconds = time.monotonic() - self._begun
+        rate = self._fresh / seconds if seconds > 0 else 0.0
+        total = self.draft.recipe.runs
+        waiting = total - self._done - self._failed
+        phase = "stopping" if self._stopping else ("playing" if waiting else "finishing")
+        left = waiting / rate if rate > 0 else None
+        oldest = next(iter(self._playing), None)
+        self._progress(Progress(self._done, self._failed, total, self._events, seconds, rate, left, phase, oldest))
+
+
+__all__ = ["Interrupted", "Progress", "Replay", "SweepResult", "replay", "sweep"]

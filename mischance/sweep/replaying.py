@@ -1,0 +1,262 @@
+"""Replay: play one run of a dataset again, alone, and say whether the same comes out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mischance.api.arrow import read_parquet, read_stream, rows_of, stream_paths
+from mischance.dataset.draft import differing_facts, looking, stored_recipe
+from mischance.dataset.ledger import Entry, Ledger
+from mischance.dataset.manifest import MERGE, PARTS
+from mischance.dataset.parts import CONTENTS, TABLES
+from mischance.errors import DatasetError
+from mischance.sweep.runners import Processes, Runner, Serial
+from mischance.sweep.workers import SCENARIO_WORK, Failed, Place, ReplayJob
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mischance.api.tables import AnyArray
+
+TOLERANCE = 1e-9  # relative and absolute: other CPUs differ in the last bits of exp, log, power (numpy #23523)
+_PIXEL = 1  # levels by which an image may differ where floats do in their last bits
+
+Verdict = Literal["identical", "close", "differs", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay came to.
+
+    identical: same digest. close: same events, labels and verdict, floats within 1e-9. differs: `difference`
+    says where first. failed: the run did not finish, now or then; `difference` says why. `why`: what is different
+    on this machine. `as_before`: it failed now just as it did then.
+    """
+
+    run: int
+    verdict: Verdict
+    stored: str | None
+    replayed: str | None
+    difference: str = ""
+    largest: float = 0.0
+    why: tuple[str, ...] = field(default=())
+    as_before: bool = False
+
+    @property
+    def identical(self) -> bool:
+        """Whether every byte is the same."""
+        return self.verdict == "identical"
+
+    @property
+    def same(self) -> bool:
+        """Whether the run tells the same story, up to last bits of floats."""
+        return self.verdict in ("identical", "close")
+
+    def text(self) -> str:
+        """Return one line for people."""
+        head = f"run {self.run}: "
+        why = f"; {'; '.join(self.why)}" if self.why else ""
+        if self.verdict == "identical":
+            return f"{head}identical (digest {str(self.stored)[:16]})"
+        if self.verdict == "close":
+            return f"{head}same events, labels and verdict; floats within 1e-9 (largest {self.largest:.1e}){why}"
+        return f"{head}{self.difference}{why}" if self.verdict == "failed" else f"{head}differs: {self.difference}{why}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "run": self.run, "verdict": self.verdict, "identical": self.identical, "same": self.same,
+            "stored_digest": self.stored, "replayed_digest": self.replayed, "difference": self.difference,
+            "largest_difference": self.largest, "why": list(self.why), "as_before": self.as_before,
+        }  # fmt: skip
+
+
+def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENARIO_WORK) -> Replay:
+    """Play one run of a dataset alone and compare it with what is stored.
+
+    A run that crashed or hung is played in a process of its own, where it has `limit` seconds.
+
+    Raises:
+        DatasetError: the folder is no dataset, or has no such run.
+    """
+    folder = Path(out)
+    with looking(folder) as ledger, tempfile.TemporaryDirectory(prefix="mischance-replay-") as scratch:
+        recipe = stored_recipe(ledger)
+        if not 0 <= run < recipe.runs:
+            raise DatasetError(f"{folder} has runs 0 to {recipe.runs - 1}, not {run}")
+        entry = ledger.run(run)
+        if entry is None:
+            raise DatasetError(f"run {run} was not played yet", "finish the dataset by running its sweep again")
+        job = ReplayJob(Place(str(folder), recipe, work), run, f"{scratch}/part", limit)
+        runner: Runner = Serial() if entry.status in ("done", "failed") else Processes(1, Path(scratch))
+        try:
+            runner.submit(job)
+            result = None
+            while result is None:
+                result = next((found for _, found in runner.collect(timeout=0.5)), None)
+        finally:
+            runner.close()
+        why = tuple(differing_facts(ledger.meta().get("facts", {})))
+        if isinstance(result, Failed):
+            if result.stop is not None:
+                raise DatasetError(result.reason, result.stop)
+            return _failed(entry, result, why)
+        digest = result.rows[0].digest
+        if entry.status != "done":
+            return Replay(run, "failed", None, digest, f"finished now; the ledger has it as {entry.status}", why=why)
+        # The files are read even where the digests agree: what was changed in them afterwards must show.
+        difference, largest = _compare(_Stored(folder, ledger, run), Path(scratch) / "part", run)
+        if digest == entry.digest:
+            if not difference and largest == 0.0:
+                return Replay(run, "identical", entry.digest, digest)
+            difference = difference or f"a stored number is off by {largest:.1e}: the files were changed"
+        verdict: Verdict = "differs" if difference else "close"
+        return Replay(run, verdict, entry.digest, digest, difference, largest, why)
+
+
+def _failed(entry: Entry, result: Failed, why: tuple[str, ...]) -> Replay:
+    reason, before = (text.split("\n")[0] for text in (result.reason, entry.error or ""))
+    # Where a process was ended from outside, the place that it had got to differs from time to time.
+    if entry.status == result.status and (reason == before or result.status != "failed"):
+        return Replay(entry.run, "failed", entry.digest, None, f"fails as before: {reason}", as_before=True)
+    then = f"; then it was {entry.status}" + (f" ({before})" if before else "")
+    return Replay(entry.run, "failed", entry.digest, None, f"{result.status} now ({reason}){then}", why=why)
+
+
+class _Stored:
+    """What a dataset holds of one run: in its final files, or in a part where its shard is not sealed."""
+
+    def __init__(self, out: Path, ledger: Ledger, run: int) -> None:
+        self.run = run
+        recipe = stored_recipe(ledger)
+        self._shard = next(shard for shard in recipe.shards() if shard.first <= run <= shard.last)
+        self._sealed = self._shard.first in ledger.sealed()
+        self.files = out
+        if not self._sealed:
+            names = [name for first, last, name in ledger.parts() if first <= run <= last]
+            for name in names:
+                if _rows(read_stream(out / PARTS / name / TABLES, "runs"), run):
+                    self.files = out / PARTS / name
+
+    def tables(self) -> dict[str, Any]:
+        """Return path -> reader of the rows of the run."""
+        if not self._sealed:
+            folder = self.files / TABLES
+            return {
+                path: lambda path=path: _table(read_stream(folder, path), self.run) for path in stream_paths(folder)
+            }
+        name = f"{self._shard.name}.parquet"
+        found = {}
+        for file in self.files.rglob(name):
+            path = str(file.parent.relative_to(self.files))
+            if not path.startswith(PARTS):
+                found[path] = lambda file=file: read_parquet(file, [self.run])
+        return found
+
+
+def _rows(stream: tuple[pa.Schema, list[pa.RecordBatch]], run: int) -> list[pa.RecordBatch]:
+    return rows_of(stream[1], run)
+
+
+def _table(stream: tuple[pa.Schema, list[pa.RecordBatch]], run: int) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_batches(_rows(stream, run), schema=stream[0])
+
+
+def _compare(stored: _Stored, part: Path, run: int) -> tuple[str, float]:
+    """Return the first difference that matters ('' for none) and the largest difference of floats."""
+    mine = stored.tables()
+    largest = 0.0
+    paths = set(stream_paths(part / TABLES))
+    for path in sorted(paths | set(mine), key=lambda path: (path not in ("events", "labels", "runs"), path)):
+        again = _table(read_stream(part / TABLES, path), run) if path in paths else None
+        before = mine[path]() if path in mine else None
+        if before is None or again is None:
+            if (again if before is None else before).num_rows:  # type: ignore[union-attr]
+                return f"table {path} is only {'replayed' if before is None else 'stored'}", largest
+            continue
+        difference, size = _compare_tables(path, before, again)
+        largest = max(largest, size)
+        if difference:
+            return difference, largest
+    return next(_file_differences(stored.files, part), ""), largest
+
+
+def _compare_tables(path: str, before: pa.Table, again: pa.Table) -> tuple[str, float]:
+    if before.schema.names != again.schema.names:
+        return f"table {path} has columns {before.schema.names} stored, {again.schema.names} replayed", 0.0
+    if before.num_rows != again.num_rows:
+        return f"table {path} has {before.num_rows} rows stored, {again.num_rows} replayed", 0.0
+    largest = 0.0
+    for name in before.schema.names:
+        if (path, name) == ("runs", "digest"):
+            continue
+        wrong, size = _compare_columns(before[name], again[name])
+        largest = max(largest, size)
+        if len(wrong):
+            row = int(wrong[0])
+            values = f"{before[name][row].as_py()!r} stored, {again[name][row].as_py()!r} replayed"
+            return f"{path}.{name}, row {row} of the run: {values}", largest
+    return "", largest
+
+
+def _compare_columns(before: pa.ChunkedArray, again: pa.ChunkedArray) -> tuple[AnyArray, float]:
+    """Return the rows that differ, and by how much floats do."""
+    import pyarrow as pa
+
+    if pa.types.is_floating(before.type) and pa.types.is_floating(again.type):
+        a, b = (column.to_numpy(zero_copy_only=False).astype(np.float64) for column in (before, again))
+        nulls = before.is_null().to_numpy() != again.is_null().to_numpy()
+        with np.errstate(invalid="ignore"):
+            apart = np.where(np.isfinite(a) & np.isfinite(b), np.abs(a - b), 0.0)
+        wrong = nulls | ~np.isclose(a, b, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+        return np.flatnonzero(wrong), float(apart.max(initial=0.0))
+    pairs = zip(before.to_pylist(), again.to_pylist(), strict=True)
+    return np.array([row for row, (x, y) in enumerate(pairs) if x != y], np.int64), 0.0
+
+
+def _file_differences(before: Path, part: Path) -> Iterator[str]:
+    for file in sorted(part.rglob("*")):
+        path = file.relative_to(part)
+        if path.parts[0] in (TABLES, CONTENTS, MERGE):
+            continue
+        twin = before / path
+        if file.is_dir():
+            if twin.is_dir() and file.name.isdigit() and _names(file) != _names(twin):
+                yield f"{path} holds {len(_names(twin))} files stored, {len(_names(file))} replayed"
+        elif not twin.is_file():
+            yield f"{path} is only replayed"
+        elif file.read_bytes() != twin.read_bytes() and not _alike(twin, file):
+            yield f"{path}: another content"
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+def _alike(before: Path, again: Path) -> bool:
+    """Say whether two images or arrays differ in last bits alone."""
+    pairs: Mapping[str, tuple[AnyArray, AnyArray]]
+    if before.suffix == ".png":
+        import cv2
+
+        a, b = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (before, again))
+        if a is None or b is None or a.shape != b.shape:
+            return False
+        return bool(np.abs(a.astype(np.int64) - b.astype(np.int64)).max(initial=0) <= _PIXEL)
+    if before.suffix == ".npz":
+        with np.load(before) as x, np.load(again) as y:
+            if set(x.files) != set(y.files):
+                return False
+            pairs = {name: (x[name], y[name]) for name in x.files}
+        return all(
+            a.shape == b.shape and bool(np.allclose(a, b, 1e-6, 1e-6, equal_nan=True)) for a, b in pairs.values()
+        )
+    return False

@@ -1,0 +1,223 @@
+"""Who does jobs: this process itself, or processes of this machine that may die without taking anybody along."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import re
+import signal
+import time
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from mischance.errors import RunError
+from mischance.sweep.workers import Done, Failed, Job, PlayJob, ReplayJob, begin, perform
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_PATIENCE = 60.0  # seconds by which the pool's own time limit is later than the worker's
+_REBUILDS = 3
+
+
+class Runner(Protocol):
+    """Takes jobs and hands back what became of them, in any order."""
+
+    width: int
+
+    def submit(self, job: Job) -> None:
+        """Take a job."""
+        ...
+
+    def collect(self, timeout: float) -> list[tuple[Job, Done | Failed]]:
+        """Return what is finished, after at most `timeout` seconds."""
+        ...
+
+    def cancel(self) -> list[Job]:
+        """Give back the jobs that nobody has begun."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything now."""
+        ...
+
+
+class Serial:
+    """Does jobs one after the other in this process: for tests and debuggers, without time limits."""
+
+    width = 1
+
+    def __init__(self) -> None:
+        self._waiting: list[Job] = []
+
+    def submit(self, job: Job) -> None:
+        """Take a job."""
+        self._waiting.append(replace(job, trace=""))
+
+    def collect(self, timeout: float) -> list[tuple[Job, Done | Failed]]:
+        """Do the first job."""
+        del timeout
+        job = self._waiting.pop(0)
+        return [(job, perform(job))]
+
+    def cancel(self) -> list[Job]:
+        """Give all jobs back."""
+        jobs, self._waiting = self._waiting, []
+        return jobs
+
+    def close(self) -> None:
+        """Forget the jobs."""
+        self._waiting.clear()
+
+
+class Processes:
+    """Does jobs in `width` processes, each started afresh (spawn), each ending when this one does.
+
+    A worker's time limit is its own (see `workers`); the pool's, which is later, is for one that no longer
+    runs even that.
+    """
+
+    def __init__(self, width: int, traces: Path) -> None:
+        self.width = width
+        self._traces = traces
+        self._count = 0
+        self._rebuilt = 0
+        self._jobs: dict[Future[Done | Failed], Job] = {}
+        # One thread a worker: more would fight for the cores that the other workers use.
+        self._environment = {name: "1" for name in _THREADS if name not in os.environ}
+        os.environ.update(self._environment)
+        self._start()
+
+    def _start(self) -> None:
+        from pebble import ProcessPool
+
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPool(
+            self.width, initializer=begin, initargs=(os.getpid(),), context=context
+        )  # fmt: skip
+
+    def submit(self, job: Job) -> None:
+        """Take a job."""
+        self._count += 1
+        job = replace(job, trace=str(self._traces / f".trace-{os.getpid()}-{self._count}"))
+        timeout = None
+        if isinstance(job, PlayJob | ReplayJob) and job.limit > 0:
+            batches = job.last - job.first + 1 if isinstance(job, PlayJob) else 1
+            timeout = job.limit * batches + _PATIENCE
+        future: Future[Done | Failed] = self._pool.schedule(perform, args=(job,), timeout=timeout)
+        self._jobs[future] = job
+
+    def collect(self, timeout: float) -> list[tuple[Job, Done | Failed]]:
+        """Return what is finished."""
+        wait(self._jobs, timeout=timeout, return_when=FIRST_COMPLETED)
+        found = []
+        broken: list[Job] = []
+        for future in [future for future in self._jobs if future.done() or self._is_orphan(future)]:
+            job = self._jobs.pop(future)
+            try:
+                result = self._result(future, job)
+            except BrokenExecutor:
+                broken.append(job)
+                continue
+            self._rebuilt = 0
+            found.append((job, result))
+        if broken:
+            self._rebuild([*broken, *self._jobs.values()])
+        return found
+
+    def _result(self, future: Future[Done | Failed], job: Job) -> Done | Failed:
+        from pebble import ProcessExpired
+
+        try:
+            return future.result(timeout=0)
+        except ProcessExpired as error:
+            return read_trace(Path(job.trace), job, int(error.exitcode or 0))
+        except CancelledError:
+            return read_trace(Path(job.trace), job, 0)
+        except TimeoutError:
+            Path(job.trace).unlink(missing_ok=True)
+            return Failed(f"over its time limit: {_limit_text(job)}, and did not answer", "timeout")
+
+    def _is_orphan(self, future: Future[Done | Failed]) -> bool:
+        """Say whether a job's worker left with exit code 0, which the pool takes for a good end and waits on."""
+        if not future.running():
+            return False
+        try:
+            words = Path(self._jobs[future].trace).read_text(encoding="utf-8", errors="replace").split(maxsplit=2)
+        except OSError:
+            return False
+        if len(words) < 2 or words[0] != "pid":
+            return False
+        if any(child.pid == int(words[1]) for child in multiprocessing.active_children()):
+            return False
+        time.sleep(0.3)  # its last answer may still be on the way
+        if not future.done():
+            future.cancel()
+        return True
+
+    def _rebuild(self, jobs: Iterable[Job]) -> None:
+        """Start over after the pool as a whole broke; nobody is blamed.
+
+        Raises:
+            RunError: it breaks again and again.
+        """
+        again = list(jobs)
+        self._jobs.clear()
+        self._rebuilt += 1
+        if self._rebuilt > _REBUILDS:
+            raise RunError(
+                "worker processes end as soon as they are started",
+                "a script that calls sweep() needs `if __name__ == '__main__':` around the call",
+            )
+        self._stop()
+        self._start()
+        for job in again:
+            Path(job.trace).unlink(missing_ok=True)
+            self.submit(job)
+
+    def cancel(self) -> list[Job]:
+        """Give back the jobs that nobody has begun."""
+        waiting = [future for future in self._jobs if not future.running() and not future.done()]
+        for future in waiting:
+            future.cancel()
+        return [self._jobs.pop(future) for future in waiting]
+
+    def _stop(self) -> None:
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        with contextlib.suppress(TimeoutError):
+            self._pool.join(timeout=10)
+
+    def close(self) -> None:
+        """Stop everything now."""
+        self._stop()
+        for name in self._environment:
+            os.environ.pop(name, None)
+
+
+def read_trace(trace: Path, job: Job, exit_code: int) -> Failed:
+    """Return why a worker died, from what it left and from its exit code."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = trace.read_text(encoding="utf-8", errors="replace")
+        trace.unlink()
+    stack = text.split("\n", 1)[-1].strip()
+    # The main thread comes last; the others only watch.
+    frames = re.findall(r'most recent call first\):\n\s*File "(.*?)", line (\d+) in (\S+)', stack)
+    frame = frames[-1] if frames else None
+    place = f" in {frame[2]} ({Path(frame[0]).name}:{frame[1]})" if frame else ""
+    below = f"\n{stack}" if stack else ""
+    if stack.startswith("Timeout"):
+        return Failed(f"over its time limit: {_limit_text(job)}{place}{below}", "timeout")
+    fatal = re.search(r"Fatal Python error: (.*)", stack)
+    if fatal:
+        return Failed(f"its process died: {fatal[1]}{place}{below}", "crashed")
+    if exit_code < 0:
+        with contextlib.suppress(ValueError):
+            return Failed(f"its process was ended by {signal.Signals(-exit_code).name}", "crashed")
+    return Failed(f"its process ended with exit code {exit_code}", "crashed")
+
+
+def _limit_text(job: Job) -> str:
+    return f"{job.limit:g} s" if isinstance(job, PlayJob | ReplayJob) else "none"

@@ -1,0 +1,362 @@
+"""What happens inside a worker: play a job into a part, seal a shard, finish a dataset.
+
+A worker gets small, plain messages and reads everything else from the dataset's own folder, so it may be
+this process, another one, or one on another machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mischance.api.runs import Record
+from mischance.api.tables import IntArray
+from mischance.dataset.card import write_card
+from mischance.dataset.disk import disk, remove_tree
+from mischance.dataset.draft import SCENARIO
+from mischance.dataset.manifest import PARTS, Recipe, write_manifest
+from mischance.dataset.parts import PartWriter, RunRow, commit, temporary
+from mischance.dataset.shards import Shard, range_name, seal
+from mischance.errors import DatasetError, MischanceError, RunError
+
+if TYPE_CHECKING:
+    from mischance.api.protocols import Writer
+    from mischance.dataset.splits import Splits
+
+SCENARIO_WORK = "mischance.sweep.workers:scenario_work"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a dataset needs done, ready to be called in a worker.
+
+    `play` yields the records of these runs, batch after batch; `batch`: runs in one; `writers`: name ->
+    maker of a writer for a part's folder; `finish`: what merges the writers' files at the very end.
+    """
+
+    play: Callable[[IntArray], Iterator[Record]]
+    batch: int = 1
+    writers: Mapping[str, Callable[[Path], Writer]] = field(default_factory=dict)
+    finish: Sequence[Callable[[Path], None]] = ()
+    splits: Callable[[], Splits] | None = None
+    about: str = ""
+
+
+def scenario_work(out: Path, recipe: Recipe) -> Work:
+    """Return the work of the scenario that stands in a dataset.
+
+    Raises:
+        DatasetError: the scenario is not the one that the dataset was begun with.
+    """
+    from mischance.api.protocols import declares
+    from mischance.dataset.splits import Splits
+    from mischance.language import catalog
+    from mischance.language.loading import load
+    from mischance.play.episode import batch_size, play
+    from mischance.play.sampling import draw
+    from mischance.play.twins import healthy_band, play_with_twins
+
+    scenario = load(out / SCENARIO)
+    found = scenario.identity()
+    if found != recipe.identity:
+        raise DatasetError(
+            f"{out / SCENARIO} is not the scenario of this dataset: {found[:16]}, not {recipe.identity[:16]}",
+            "restore it, or make the dataset again in another folder",
+        )
+
+    def play_runs(runs: IntArray) -> Iterator[Record]:
+        draws = draw(scenario, runs)
+        return play_with_twins(scenario, draws, keep=recipe.keep_twins) if recipe.twin else play(scenario, draws)
+
+    makers: dict[str, Callable[[Path], Writer]] = {}
+    finish = []
+    for plugin in scenario.writers:
+        makers[plugin.kind] = _maker(plugin.cls, plugin.settings)
+        if plugin.declared.finish is not None:
+            finish.append(plugin.declared.finish)
+    if "png" not in makers:  # images are kept whatever else is written
+        png = catalog.find("writers", "png")
+        makers["png"] = _maker(png, declares(png).settings())
+    if recipe.twin and scenario.faults:
+        healthy_band(scenario)  # made once a worker, outside the time limit of the first run
+    entity = str(getattr(scenario.simulator.cls, "entity", ""))
+    return Work(
+        play=play_runs,
+        batch=batch_size(scenario),
+        writers=makers,
+        finish=finish,
+        splits=lambda: Splits(scenario.split, scenario.seed, scenario.duration, entity),
+        about=scenario.about,
+    )
+
+
+def _maker(cls: type[Any], settings: Any) -> Callable[[Path], Writer]:
+    return lambda folder: cls(settings, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job belongs: the dataset, what it is made by, and what makes its work (`module:function`)."""
+
+    out: str
+    recipe: Recipe
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayJob:
+    """Play runs `first` to `last` (inside one shard), each batch within `limit` seconds."""
+
+    place: Place
+    shard: Shard
+    first: int
+    last: int
+    limit: float
+    trace: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SealJob:
+    """Make the final files of a shard from its parts."""
+
+    place: Place
+    shard: Shard
+    parts: tuple[str, ...]
+    trace: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FinishJob:
+    """Merge what writers left, write the card and the manifest."""
+
+    place: Place
+    missing: tuple[int, ...]
+    trace: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayJob:
+    """Play one run alone into a folder of its own; the dataset is only read."""
+
+    place: Place
+    run: int
+    folder: str
+    limit: float = 0.0
+    trace: str = ""
+    attempt: int = 1
+
+
+Job = PlayJob | SealJob | FinishJob | ReplayJob
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job that went well."""
+
+    rows: tuple[RunRow, ...] = ()
+    seconds: float = 0.0
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job that did not; `stop` holds the hint where nothing else can go on either (a full disk)."""
+
+    reason: str
+    status: str = "failed"
+    stop: str | None = None
+
+
+def perform(job: Job) -> Done | Failed:
+    """Do a job; whatever goes wrong comes back as a value."""
+    try:
+        with _traced(job.trace):
+            if isinstance(job, PlayJob | ReplayJob | FinishJob):
+                _work(job.place)  # what it takes to load is not the run's time
+            begun = time.perf_counter()
+            if isinstance(job, PlayJob):
+                rows, batch = _play(job)
+                return Done(tuple(rows), time.perf_counter() - begun, batch)
+            if isinstance(job, SealJob):
+                seal(Path(job.place.out), job.shard, [Path(part) for part in job.parts])
+            elif isinstance(job, ReplayJob):
+                return Done(tuple(_replay(job)), time.perf_counter() - begun)
+            else:
+                _finish(job)
+            return Done(seconds=time.perf_counter() - begun)
+    except DatasetError as error:
+        return Failed(error.message, stop=error.hint)
+    except (Exception, SystemExit) as error:
+        return Failed(explain(error))
+
+
+def _play(job: PlayJob) -> tuple[list[RunRow], int]:
+    out = Path(job.place.out)
+    work = _work(job.place)
+    name = range_name(job.first, job.last)
+    made = temporary(out / PARTS, name)
+    with disk(made):
+        remove_tree(made)
+    writer = PartWriter(made, work.writers, work.splits() if work.splits else None)
+    try:
+        play_into(writer, work, np.arange(job.first, job.last + 1, dtype=np.int64), job.limit, job.trace)
+        rows = writer.close()
+        commit(made, out / PARTS / job.shard.name / name)
+    except BaseException:
+        writer.abandon()
+        raise
+    return rows, work.batch
+
+
+def _replay(job: ReplayJob) -> list[RunRow]:
+    work = _work(job.place)
+    writer = PartWriter(Path(job.folder), work.writers, work.splits() if work.splits else None)
+    play_into(writer, work, np.array([job.run], np.int64), job.limit, job.trace)
+    return writer.close()
+
+
+def play_into(writer: PartWriter, work: Work, runs: IntArray, limit: float = 0.0, trace: str = "") -> None:
+    """Play runs into a part.
+
+    Args:
+        writer: takes the records.
+        work: plays.
+        runs: which; shape (n,).
+        limit: seconds that a batch may take, 0 for any; needs `trace`.
+        trace: a file for the place where a run stood as its time was up.
+
+    Raises:
+        RunError: the world did not play just these runs.
+    """
+    with _Limit(limit, trace) as clock:
+        for record in work.play(runs):
+            writer.write(record)
+            if record.last:
+                clock.start()
+    played = [row.run for row in writer.rows]
+    if played != runs.tolist():
+        raise RunError(f"asked for runs {runs[0]} to {runs[-1]}, got {played[:3]}…" if played else "got no run")
+
+
+def _finish(job: FinishJob) -> None:
+    out = Path(job.place.out)
+    work = _work(job.place)
+    for merge in work.finish:
+        with disk(out):
+            merge(out)
+    with disk(out):
+        write_card(out, job.place.recipe, work.about, job.missing)
+        write_manifest(out, job.place.recipe, job.missing)
+
+
+class _Limit:
+    """Ends this process when a batch takes too long, also where it hangs in C code: faulthandler's own thread does."""
+
+    def __init__(self, limit: float, trace: str) -> None:
+        self.limit = limit if trace else 0.0
+        self.trace = trace
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> _Limit:
+        if self.limit > 0:
+            self._file = self._stack.enter_context(Path(self.trace).open("a", encoding="utf-8"))
+            self._stack.callback(faulthandler.cancel_dump_traceback_later)
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the clock anew."""
+        if self.limit > 0:
+            faulthandler.dump_traceback_later(self.limit, exit=True, file=self._file)
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+
+@contextlib.contextmanager
+def _traced(trace: str) -> Iterator[None]:
+    """Keep a file beside the job that says who does it and, if that process dies, where it stood."""
+    if not trace:
+        yield
+        return
+    path = Path(trace)
+    with disk(path), path.open("w", encoding="utf-8") as file:
+        file.write(f"pid {os.getpid()}\n")
+        file.flush()
+        faulthandler.enable(file=file, all_threads=False)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+    path.unlink(missing_ok=True)
+
+
+def explain(error: BaseException) -> str:
+    """Return one line for people, and below it the traceback where the error is not ours."""
+    if isinstance(error, MischanceError):
+        return f"{error.message}; {error.hint}" if error.hint else error.message
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}{place}\n{''.join(traceback.format_exception(error))}"
+
+
+_WORK: dict[str, Work] = {}
+
+
+def _work(place: Place) -> Work:
+    """Return the work of a place; a worker keeps the last one."""
+    key = repr(place)
+    if key not in _WORK:
+        _WORK.clear()
+        try:
+            _WORK[key] = make_work(place)
+        except MischanceError as error:
+            raise DatasetError(error.message, error.hint) from error
+        except Exception as error:
+            # Not one run's fault: every other would fail alike.
+            raise DatasetError(f"nothing can be played: {explain(error)}") from error
+    return _WORK[key]
+
+
+def make_work(place: Place) -> Work:
+    """Call what makes the work: `module:function` or `path/to/file.py:function`, with the folder and the recipe."""
+    module, _, name = place.source.rpartition(":")
+    if module.endswith(".py"):
+        spec = importlib.util.spec_from_file_location(Path(module).stem, module)
+        if spec is None or spec.loader is None:
+            raise DatasetError(f"cannot load {module}")
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = loaded  # dataclasses look their module up there
+        spec.loader.exec_module(loaded)
+    else:
+        loaded = importlib.import_module(module)
+    make: Callable[[Path, Recipe], Work] = getattr(loaded, name)
+    return make(Path(place.out), place.recipe)
+
+
+def begin(parent: int) -> None:
+    """Make a new process a worker: it ends when its parent does."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()

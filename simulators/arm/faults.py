@@ -1,0 +1,72 @@
+"""Faults of the arm: each moves one parameter, for the control steps that start at or after its onset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mischance.api.protocols import FaultKind
+from mischance.errors import RunError
+
+from .model import JOINTS
+
+if TYPE_CHECKING:
+    from mischance.api.runs import Draw, Fault
+
+KINDS: Mapping[str, FaultKind] = {
+    "stuck": FaultKind("a joint's brake holds it where it is, with three times its motor's torque", "ratio", 1.0),
+    "backlash": FaultKind("play in a joint's gear: no correction within +- half the severity", "rad", 0.03),
+    "torque_loss": FaultKind("a joint's motor gives 1 - severity of the torque it is asked for", "ratio", 0.6),
+    "encoder_offset": FaultKind("a joint's encoder reads too much by the severity", "rad", 0.05),
+    "slip": FaultKind("friction of the gripper's pads is multiplied by 1 - severity (oil, dust)", "ratio", 0.9),
+    "delay": FaultKind("the monitor's answer comes later by the severity", "s", 0.3),
+    "off": FaultKind("the monitor does not answer", "ratio", 1.0),
+    "latency": FaultKind("the brake answers later by the severity", "s", 0.3),
+}
+OF: Mapping[str, tuple[str, ...]] = {
+    **{f"joint{k}": ("stuck", "backlash", "torque_loss", "encoder_offset") for k in range(1, JOINTS + 1)},
+    "gripper": ("slip",),
+    "monitor": ("delay", "off"),
+    "brake": ("latency",),
+}
+
+
+class Faults:
+    """The faults of one run that are the world's, not a sensor's.
+
+    Raises:
+        RunError: a fault that its target does not know.
+    """
+
+    def __init__(self, draw: Draw) -> None:
+        self.all = sorted(draw.of_world().faults, key=lambda fault: (fault.onset, fault.fault_id))
+        for fault in self.all:
+            known = OF.get(fault.target, ())
+            if fault.kind not in known:
+                raise RunError(
+                    f"run {draw.run}: '{fault.target}' knows no fault '{fault.kind}'",
+                    "; ".join(f"{target}: {', '.join(kinds)}" for target, kinds in OF.items()),
+                )
+        self._by: dict[tuple[str, str], list[Fault]] = {}
+        for fault in self.all:
+            self._by.setdefault((fault.target, fault.kind), []).append(fault)
+
+    def of(self, target: str, kind: str, t: float) -> float:
+        """Return the severity of such a fault for a step that starts at t; several add up."""
+        found = self._by.get((target, kind))
+        return sum(fault.severity * _grown(fault, t) for fault in found) if found else 0.0
+
+    def acting(self, t: float) -> list[Fault]:
+        """Return the faults that have begun before t and still act."""
+        return [fault for fault in self.all if fault.onset < t and _grown(fault, t) * fault.severity != 0.0]
+
+    def begun(self, t: float) -> list[Fault]:
+        """Return the faults that have made a difference by t."""
+        return [fault for fault in self.all if fault.onset < t and fault.severity != 0.0]
+
+
+def _grown(fault: Fault, t: float) -> float:
+    """Return the part of a fault's severity that acts on a step that starts at t, 0-1."""
+    if not fault.onset <= t < fault.end:
+        return 0.0
+    return 1.0 if fault.ramp <= 0.0 else min((t - fault.onset) / fault.ramp, 1.0)

@@ -1,0 +1,52 @@
+"""The tables of the world `arm`: what columns they have, and how rows become columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mischance.api.tables import Column
+
+if TYPE_CHECKING:
+    from mischance.api.tables import Schema
+
+TOUCHED = ("hand", "forearm", "person", "fixture")  # bodies whose contacts are watched
+
+JOINT_ROWS: Schema = {
+    "t": Column(unit="s"),
+    "joint": Column("int64", about="1-6 from the base"),
+    "position": Column(unit="rad", floor=1e-9),
+    "velocity": Column(unit="rad/s", floor=1e-9),
+    "torque": Column(unit="Nm", floor=1e-9, about="given by the motor, before friction"),
+    "target": Column(unit="rad", floor=1e-9, about="where the controller wants it"),
+    "measured": Column(unit="rad", floor=1e-9, about="what its encoder says"),
+}
+
+CONTACT_ROWS: Schema = {
+    "t": Column(unit="s", about="end of the control step"),
+    "touched": Column("category", names=TOUCHED),
+    "by": Column("text", about="link of the arm, or the box"),
+    **{f"force_{axis}": Column(unit="N", about="on what is touched, mean of the control step") for axis in "xyz"},
+    "force": Column(unit="N", about="largest force in one step of physics"),
+    "pressure": Column(unit="Pa", about="that force over the person's contact area; a proxy; NaN for a fixture",
+                       null=True),
+    "energy": Column(unit="J", about="work done so far on the touched body"),
+    **{axis: Column(unit="m", about="point of contact, weighted by force") for axis in "xyz"},
+}  # fmt: skip
+
+WRENCH_ROWS: Schema = {
+    "t": Column(unit="s"),
+    **{f"f{axis}": Column(unit="N", floor=1e-9, about="force of the flange on the gripper, flange frame")
+       for axis in "xyz"},
+    **{f"m{axis}": Column(unit="Nm", floor=1e-9, about="torque likewise, about the middle of the flange's face")
+       for axis in "xyz"},
+}  # fmt: skip
+
+CELL_ROWS: Schema = {
+    "t": Column(unit="s"),
+    "separation": Column(unit="m", null=True, floor=1e-9, about="person to arm or load; NaN = nobody there"),
+    "needed": Column(unit="m", null=True, floor=1e-9, about="protective separation at this moment's speeds"),
+    "speed": Column(unit="m/s", floor=1e-9, about="of the tool centre point"),
+    "rate": Column(floor=1e-9, about="how fast the program runs; 1 = as planned, 0 = stopped"),
+    "slip": Column(unit="m", floor=1e-9, about="way of the box in the gripper since it was grasped"),
+    "holding": Column("bool", about="both fingers touch the box"),
+}

@@ -1,0 +1,189 @@
+"""One run of the payments world: SimPy says what is rare and reacts, the background fills the time between."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import simpy
+
+from mischance.errors import RunError
+
+from .accounts import Ledger
+from .background import Background, Rows
+from .buffer import Attempt, Tape, clock, money
+from .campaigns import Campaign
+from .columns import HOUR, MINOR, SECOND, whole_microseconds
+
+if TYPE_CHECKING:
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Draw
+
+    from . import Settings
+
+
+class Run:
+    """A run in the making. Its clock counts whole microseconds, so that no cut can fall between two of its times."""
+
+    def __init__(self, settings: Settings, draw: Draw, streams: Streams, innocent: frozenset[str]) -> None:
+        self.settings = settings
+        self.env = simpy.Environment(initial_time=0)
+        self._background = Background(settings, streams)
+        self.people = self._background.people
+        self.tape = Tape(settings, self.people)
+        self.ledger = Ledger(settings, self.people, self.tape)
+        self._now = -1
+        self._hour = 0
+        self._rows = self._background.hour(0)
+        self._place = 0
+        self.campaigns = [
+            Campaign(self, streams, fault, getattr(settings, fault.kind), innocent=fault.kind in innocent)
+            for fault in draw.faults_of("cards")
+        ]
+        for campaign in self.campaigns:
+            campaign.begin()
+
+    def start(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Return what there is at t = 0: the cards and merchants."""
+        events, tables = self.advance(0.0)
+        people = self.people
+        cards, merchants = np.arange(len(people.rate)), np.arange(len(people.category))
+        tables["cards"] = {
+            "t": np.zeros_like(cards),
+            "card": cards,
+            "bin": people.bin,
+            "balance": people.opening,
+            "day_limit": people.day_limit,
+        }
+        tables["merchants"] = {
+            "t": np.zeros_like(merchants),
+            "merchant": merchants,
+            "channel": people.channel,
+            "category": people.category,
+        }
+        return events, tables
+
+    def advance(self, until: float) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Let everything up to and including `until` happen and return it."""
+        cut = whole_microseconds(until)
+        # SimPy's own run(until) would stop before what happens AT the cut.
+        while self.env.peek() <= cut:
+            self.env.step()
+        self.sync(cut)
+        return self.tape.tell()
+
+    def sync(self, now: int) -> None:
+        """Settle the genuine payments up to and including now."""
+        while self._now < now:
+            end = (self._hour + 1) * HOUR
+            upto = min(now, end - 1)
+            stop = int(np.searchsorted(self._rows.t, upto, side="right"))
+            if stop > self._place:
+                rows = _slice(self._rows, self._place, stop)
+                self.tape.rows(rows, self.ledger.settle(rows, self._now))
+                self._place = stop
+            self.ledger.close_to(upto)
+            self._now = upto
+            if now >= end:
+                self._hour += 1
+                self._rows, self._place = self._background.hour(self._hour), 0
+                if self._hour % 24 == 0:
+                    self.ledger.new_day()
+
+    def pay(self, attempt: Attempt, mark: int) -> simpy.Event:
+        """Bring the books up to now, decide the payment, and answer."""
+        self.sync(attempt.t)
+        cause = f"{attempt.campaign}:{attempt.why['stage']}"
+        attempt.reason = self.ledger.decide(attempt.card, attempt.t, attempt.amount, mark, cause)
+        self.tape.attempt(attempt)
+        return self.env.event().succeed(attempt)
+
+    def block(self, card: int, cause: str, why: str) -> None:
+        """Block a card from now on."""
+        now = int(self.env.now)
+        self.sync(now)
+        self.ledger.block(card, now, cause, why)
+
+    def command(self, card: int) -> None:
+        """Block a card because the system under test says so."""
+        if not 0 <= card < len(self.people.rate):
+            raise RunError(f"there is no card {card} to block", f"cards are numbered 0 to {len(self.people.rate) - 1}")
+        self.ledger.block(card, max(self._now, 0), "", "command")
+
+    def outcome(self) -> dict[str, Any]:
+        """Return the run's measures and its verdict, one value a column."""
+        totals, settings = self.tape.totals, self.settings
+        crimes = [campaign for campaign in self.campaigns if not campaign.innocent]
+        probed, passed, used = (sum(getattr(c, name) for c in crimes) for name in ("probed", "passed", "used"))
+        headroom = settings.loss_limit - totals.loss / MINOR
+        return {
+            "payments": totals.payments,
+            "declined": totals.declined,
+            "decline_rate": _ratio(totals.declined, totals.payments),
+            "value": totals.value / MINOR,
+            "fraud_count": totals.fraud_count,
+            "fraud_declined": totals.fraud_declined,
+            "fraud_value": totals.fraud_value / MINOR,
+            "fraud_rate": _ratio(totals.fraud_count, totals.payments),
+            "fraud_value_rate": _ratio(totals.fraud_value, totals.value),
+            "loss": totals.loss / MINOR,
+            "headroom": headroom,
+            "cards_probed": probed,
+            "cards_passed": passed,
+            "cards_used": used,
+            "hard_negative_count": totals.innocent_count,
+            "first_detection": totals.first_report if np.isfinite(totals.first_report) else float("nan"),
+            "event": headroom < 0,
+            "margin": headroom,
+            "verdict": "loss" if headroom < 0 else "no loss" if not totals.loss else "loss within the limit",
+            "reason": self._reason(probed, passed, used),
+        }
+
+    def _reason(self, probed: int, passed: int, used: int) -> str:
+        totals, currency = self.tape.totals, self.settings.currency
+        if not probed:
+            return "no stolen card was tried"
+        story = f"{passed} of {probed} stolen cards passed the probe"
+        first = totals.first_cash_out
+        if first is None:
+            return f"{story}, and none was used"
+        return (
+            f"{story}, {used} were used, {money(totals.loss, currency)} is lost; the first cash-out was payment "
+            f"{first.event_id} of {first.campaign} on card {first.card}, {clock(first.t)}"
+        )
+
+    def labels(self) -> dict[str, Any]:
+        """Return one label for each campaign that began."""
+        begun = [c for c in self.campaigns if c.fault.onset <= max(self._now, 0) / SECOND]
+        begun.sort(key=lambda campaign: (campaign.fault.onset, campaign.label_id))
+        nan = float("nan")
+        return {
+            "label_id": _text([c.label_id for c in begun]),
+            "class": _text([f"{'innocent' if c.innocent else 'fraud'}/{c.fault.kind}" for c in begun]),
+            "target": _text([c.fault.target for c in begun]),
+            "t_cause": [c.fault.onset for c in begun],
+            "t_effect": [nan] * len(begun),
+            "t_observable": [nan] * len(begun),
+            "t_end": [nan if c.active else c.last for c in begun],
+            "t_reported": [c.first_report for c in begun],
+            "severity": [float(c.size) for c in begun],
+            "causes": _text([json.dumps([c.fault.fault_id]) for c in begun]),
+            "role": _text(["bystander" if c.innocent else "attacker" for c in begun]),
+            "twin": _text([""] * len(begun)),
+        }
+
+
+def _slice(rows: Rows, low: int, high: int) -> Rows:
+    part = slice(low, high)
+    return Rows(rows.t[part], rows.card[part], rows.merchant[part], rows.amount[part], rows.mark[part])
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _text(values: list[str]) -> Any:
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column

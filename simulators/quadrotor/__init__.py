@@ -1,0 +1,351 @@
+"""Quadrotors with missions: rotor loss, weak batteries, gusts, wrong estimates, and drones in each other's way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import hypot, inf, nan
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from mischance.api.protocols import FaultKind
+from mischance.api.runs import Chunk
+from mischance.api.scene import Motion
+from mischance.api.tables import EVENTS, LABELS, Column, Table
+from mischance.errors import RunError
+
+from .settings import ROTORS
+from .settings import Settings as QuadrotorSettings
+from .story import MEASURES, OUTCOME, Story, judge
+
+if TYPE_CHECKING:
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Commands, Draw
+    from mischance.api.scene import Scene
+    from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray, Schema
+
+RATE = 100  # steps per second: a planned change acts on those that start at or after its onset; 5 integrations in each
+ROW_EVERY = 2  # a row of `drones` in that many steps: 50 a second
+ROLES = {"breeze": "hard_negative"}
+
+
+class Quadrotor:
+    """One or more drones a run, and birds in their way, many runs at once, each a rigid body with four rotors.
+
+    A step of 10 ms holds five integrations of 2 ms (classical Runge-Kutta; commands, wind and faults constant in
+    each). Rotors give k_f and k_m times speed squared, follow their command with a first-order lag, and are the
+    slower the lower the battery's voltage. A built-in cascade (position, velocity, attitude, rates, mixer) flies the
+    mission on an estimate of its own; an agent's commands (thrust and body rates) take the place of all but the
+    last two. Contact is found by a swept test of spheres against boxes, cylinders, ground and each other, exact for
+    straight ways inside 2 ms. A drone that touches anything but the ground gently has crashed: its motors stop, and it
+    bounces and slides as a sphere with Coulomb friction that takes no spin from it. No damage, no injury.
+
+    Streams: wind and estimate of each drone, six numbers a step whatever the settings.
+    """
+
+    Settings: ClassVar[type[QuadrotorSettings]] = QuadrotorSettings
+    batch: ClassVar[int] = 128
+    piece: ClassVar[float] = 1.0
+    needs: ClassVar[tuple[str, ...]] = ("numba",)
+    measures: ClassVar[Schema] = MEASURES
+    commands: ClassVar[Schema] = {
+        "actor": Column("text", about="who is flown; from its first command on an agent flies it"),
+        "thrust": Column(unit="N", about="along the body's z; held until the next command"),
+        "rate_x": Column(unit="rad/s", about="roll rate, body frame; held likewise"),
+        "rate_y": Column(unit="rad/s", about="pitch rate"),
+        "rate_z": Column(unit="rad/s", about="yaw rate"),
+    }
+    faults: ClassVar[Mapping[str, FaultKind]] = {
+        "thrust_loss": FaultKind("<drone>.rotor<n>: thrust and drag torque times 1 - severity", "ratio", 1.0),
+        "sag": FaultKind("<drone>.battery: further internal resistance", "resistance", 0.15),
+        "bias": FaultKind("<drone>.estimator: the believed position is off", "length", 5.0),
+        "tilt": FaultKind("<drone>.estimator: the believed attitude leans over", "angle", 0.1),
+        "delay": FaultKind("<drone>.controller: rotor commands come late, 0.5 s at most", "time", 0.1),
+        "gust": FaultKind("wind: further wind, growing and dying over `ramp` as a half cosine", "speed", 10.0),
+        "breeze": FaultKind("wind: the same, and innocent: a drone should hold it", "speed", 3.0, innocent=True),
+    }
+
+    @staticmethod
+    def targets(settings: QuadrotorSettings) -> Sequence[str]:
+        """Return what a fault may be aimed at: every drone's rotors and other parts, and the wind."""
+        parts = [*(f"rotor{i + 1}" for i in range(ROTORS)), "battery", "estimator", "controller"]
+        return [*(f"{name}.{part}" for name in settings.drones for part in parts), "wind"]
+
+    def __init__(self, settings: QuadrotorSettings) -> None:
+        self.settings = settings
+
+    # -- the socket -----------------------------------------------------------------------------------------------
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
+        """Return truth at t = 0.
+
+        Raises:
+            RunError: a drone begins in something else, or a fault does not fit its target.
+        """
+        from . import columns
+        from . import kernels as fast
+
+        self._fast = fast
+        own = [draw.settings or self.settings for draw in draws]
+        self._own: list[QuadrotorSettings] = own
+        self._runs = [draw.run for draw in draws]
+        self._drones = tuple(own[0].drones)
+        self._names = (*self._drones, *own[0].birds)
+        self._streams = streams
+        faults = columns.planned(draws, self._drones, self.targets(own[0]))
+        for draw, settings in zip(draws, own, strict=True):
+            columns.check_places(draw.run, settings)
+        runs, drones = len(draws), len(self._names)
+        self._p = np.array(
+            [
+                [*map(columns.parameters, one.drones.values()), *map(columns.bird_parameters, one.birds.values())]
+                for one in own
+            ]
+        )
+        self._state = np.array(
+            [
+                [
+                    *(columns.state(drone, self._p[r, i]) for i, drone in enumerate(one.drones.values())),
+                    *map(columns.bird_state, one.birds.values()),
+                ]
+                for r, one in enumerate(own)
+            ]
+        )
+        self._begun = self._state[..., fast.USED].copy()
+        self._world = np.array([columns.world(one) for one in own])
+        self._points = columns.missions(own)
+        self._standing = np.array([len(one.obstacles) for one in own], np.int64)
+        self._obstacles = np.zeros((runs, max(int(self._standing.max()), 1), 9))
+        for r, one in enumerate(own):
+            for i, it in enumerate(one.obstacles.values()):
+                self._obstacles[r, i] = columns.obstacle(it)
+        self._faults, self._planned = columns.fault_rows(faults, self._names)
+        self._ring = np.empty((runs, drones, fast.RING, ROTORS))
+        self._ring[:] = self._state[:, :, None, fast.SPIN : fast.SPIN + ROTORS]
+        self._m, self._pairs = fast.blank(runs, drones)
+        self._m[:, len(self._drones) :, fast.FINISHED] = 0.0  # a run does not wait for birds
+        self._stop = np.full(runs, -1, np.int64)
+        self._room = drones * (self._points.shape[2] + fast.MOST_CONTACTS + 8) + 2 * len(self._pairs[0])
+        self._stories = [
+            Story(draw, own_faults, self._names, tuple(one.obstacles), _speeds(one))
+            for draw, own_faults, one in zip(draws, faults, own, strict=True)
+        ]
+        self._scenes = self._look()
+        self._tables = _schemas(self._names, tuple(own[0].obstacles))
+        self._k = 0
+        return self._chunk(0, self._state[:, None], np.zeros((runs, 0, fast.EVENT)), np.zeros(runs, np.int64))
+
+    def advance(self, until: float, commands: Commands | None) -> Chunk:
+        """Return truth in (last end, end]; without a command, the last one holds.
+
+        Raises:
+            RunError: a command for somebody who is not there.
+        """
+        fast, first = self._fast, self._k
+        if commands is not None:
+            self._command(commands)
+        while (self._k + 1) / RATE <= until:
+            self._k += 1
+        steps, runs, drones = self._k - first, len(self._runs), len(self._names)
+        noise = np.zeros((runs, drones, steps, 6))
+        for r, stream in enumerate(self._streams):
+            for d, name in enumerate(self._drones):
+                noise[r, d] = stream("quadrotor", name).standard_normal((steps, 6))
+        motion = np.empty((runs, steps + 1, drones, fast.STATE))
+        events = np.zeros((runs, self._room, fast.EVENT))
+        count = np.zeros(runs, np.int64)
+        fast.fly(
+            first, self._k, self._state, self._p, self._world, self._points, self._obstacles, self._standing,
+            self._faults, self._planned, noise, self._ring, self._m, self._pairs, self._stop, motion, events, count,
+        )  # fmt: skip
+        return self._chunk(first, motion, events, count)
+
+    def outcome(self) -> tuple[Table, Table]:
+        """Return each run's measures with verdict and reason, and the labels of faults and of what came of them."""
+        rows, labels = [], []
+        for r, story in enumerate(self._stories):
+            landed = bool((self._state[r, :, self._fast.MODE] == self._fast.LANDED).any())
+            rows.append(judge(story, self._measured(r), self._own[r].separation, landed))
+            labels.append(story.labels(ROLES))
+        return Table.of(OUTCOME, rows), Table.of(LABELS, labels)
+
+    def close(self) -> None:
+        """Give nothing back: nothing is held."""
+
+    # -- parts ----------------------------------------------------------------------------------------------------
+
+    def _command(self, commands: Commands) -> None:
+        fast = self._fast
+        for r in range(len(self._runs)):
+            if not commands.live[r]:
+                continue
+            rows = commands.table.run(r)
+            wanted = zip(*(rows[name] for name in ("thrust", "rate_x", "rate_y", "rate_z")), strict=True)
+            for name, values in zip(rows["actor"], wanted, strict=True):
+                if name not in self._drones:
+                    raise RunError(
+                        f"run {self._runs[r]}: a command for '{name}' at t = {self._k / RATE:g} s, who is not there",
+                        f"drones: {', '.join(self._drones)}",
+                    )
+                y = self._state[r, self._names.index(name)]
+                y[fast.DRIVEN] = 1.0
+                y[fast.COMMAND : fast.COMMAND + 4] = values
+
+    def _look(self) -> tuple[Scene, ...]:
+        """Return the scene of each run; runs that look alike share one."""
+        from .appearance import scene
+
+        made: dict[str, Scene] = {}
+        found = []
+        for one in self._own:
+            places = {name: (drone.at, drone.airframe) for name, drone in one.drones.items()}
+            key = repr((places, one.birds, one.obstacles))
+            if key not in made:
+                made[key] = scene(one)
+            found.append(made[key])
+        return tuple(found)
+
+    def _measured(self, r: int) -> dict[str, float | int | bool]:
+        """Return the measures of one run over all of its drones."""
+        fast, m, pairs = self._fast, self._m[r], self._pairs[r]
+        times, done = m[:, fast.T_IMPACT], m[:, fast.FINISHED]
+        hit = ~np.isnan(times)
+        first = int(np.argmin(np.where(hit, times, inf)))
+        finished = bool((~np.isnan(done)).all())
+        contacts = sum(1 for row in self._stories[r].happened if row[2] == "contact")
+        return {
+            "contacts": contacts,
+            "min_separation": float(pairs[:, fast.APART].min(initial=inf)),
+            "min_clearance": float(m[:, fast.CLEARANCE].min()),
+            "fence_margin": float(m[:, fast.INSIDE].min()),
+            "max_tilt": float(m[:, fast.MAX_TILT].max()),
+            "max_speed": float(m[:, fast.MAX_SPEED].max()),
+            "max_deviation": float(m[:, fast.MAX_DEVIATION].max()),
+            "impact_speed": float(m[first, fast.IMPACT]) if hit.any() else 0.0,
+            "contact_time": float(times[first]) if hit.any() else nan,
+            "min_voltage": float(m[:, fast.MIN_VOLTS].min()),
+            "energy": float(sum(self._state[r, :, fast.USED] - self._begun[r])),
+            "finished": finished,
+            "mission_time": float(done.max()) if finished else nan,
+            "end": float(self._k if self._stop[r] < 0 else self._stop[r]) / RATE,
+        }
+
+    # -- columns --------------------------------------------------------------------------------------------------
+
+    def _chunk(self, first: int, motion: FloatArray, events: FloatArray, count: IntArray) -> Chunk:
+        fast = self._fast
+        start, end = first / RATE, self._k / RATE
+        begin = self._k == 0
+        over = self._stop >= 0
+        last = np.where(over, self._stop, self._k)
+        for r, story in enumerate(self._stories):
+            story.rows, story.contacts = [], []
+            if last[r] > first or begin:
+                story.tell(events[r, : count[r]], start, last[r] / RATE, first=begin)
+                if over[r]:
+                    story.end(last[r] / RATE)
+        steps = np.arange(first, self._k + 1, dtype=np.int64)
+        pose = np.concatenate([motion[..., fast.POS : fast.POS + 3], motion[..., fast.QUAT : fast.QUAT + 4]], axis=-1)
+        return Chunk(
+            start=start,
+            end=end,
+            ends=np.minimum(last, self._k) / RATE,
+            over=over.copy(),
+            events=Table.of(EVENTS, [story.columns() for story in self._stories]),
+            tables={
+                "drones": self._rows(steps, motion, (steps > first) | begin, last),
+                "contacts": self._contacts(),
+            },
+            motion=Motion(self._names, steps / RATE, pose, _velocity(motion)),
+            scenes=self._scenes,
+        )
+
+    def _rows(self, steps: IntArray, motion: FloatArray, new: BoolArray, last: IntArray) -> Table:
+        """Return the rows of `drones`: 50 a second and drone."""
+        fast = self._fast
+        chosen = np.flatnonzero(new & (steps % ROW_EVERY == 0))
+        k, drones = steps[chosen], len(self._names)
+        keep = k <= last[:, None]
+        data = motion[:, chosen][keep].reshape(-1, fast.STATE)
+        t = np.broadcast_to(k / RATE, keep.shape)[keep]
+        offsets = np.concatenate([[0], np.cumsum(keep.sum(axis=1) * drones)]).astype(np.int64)
+        columns: dict[str, AnyArray] = {
+            "t": np.repeat(t, drones),
+            "actor": np.tile(np.arange(drones, dtype=np.int32), len(t)),
+            **{name: data[:, place].copy() for name, place in _PLACES.items()},
+            "waypoint": data[:, fast.TARGET].astype(np.int64),
+            "mode": data[:, fast.MODE].astype(np.int32),
+        }
+        return Table(self._tables["drones"], columns, offsets)
+
+    def _contacts(self) -> Table:
+        schema = self._tables["contacts"]
+        who = self._names
+        runs = []
+        for r, story in enumerate(self._stories):
+            met = (*who, "ground", *self._own[r].obstacles)
+            rows = [(t, who.index(a), met.index(b), *numbers) for t, a, b, *numbers in story.contacts]
+            runs.append(dict(zip(schema, zip(*rows, strict=True), strict=True)) if rows else {})
+        return Table.of(schema, runs)
+
+
+# the columns of `drones` that are numbers of a drone's state, by their places in the kernels' state
+_PLACES: Mapping[str, int] = {
+    name: i
+    for i, name in enumerate(
+        ["x", "y", "z", "vx", "vy", "vz", "qx", "qy", "qz", "qw", "rate_x", "rate_y", "rate_z"]
+        + [f"rotor{i + 1}" for i in range(ROTORS)]
+        + ["energy"]
+    )
+} | {"voltage": 30, "wind_x": 46, "wind_y": 47, "wind_z": 48}  # fmt: skip
+
+
+def _speeds(settings: QuadrotorSettings) -> dict[str, float]:
+    """Return how fast each bird flies [m/s]."""
+    return {name: hypot(*bird.velocity) for name, bird in settings.birds.items()}
+
+
+def _schemas(drones: tuple[str, ...], obstacles: tuple[str, ...]) -> dict[str, Schema]:
+    """Return the columns of the world's tables."""
+    tiny = 1e-9
+    return {
+        "drones": {
+            "t": Column(unit="s"),
+            "actor": Column("category", names=drones),
+            **{axis: Column(unit="m", floor=tiny) for axis in "xyz"},
+            **{f"v{axis}": Column(unit="m/s", floor=tiny) for axis in "xyz"},
+            **{f"q{axis}": Column(floor=tiny, about="turns body to world") for axis in "xyzw"},
+            **{f"rate_{axis}": Column(unit="rad/s", floor=tiny, about="body frame") for axis in "xyz"},
+            **{f"rotor{i + 1}": Column(unit="rad/s", floor=tiny) for i in range(ROTORS)},
+            "energy": Column(unit="J", floor=tiny, about="missing from a full battery"),
+            "voltage": Column(unit="V", floor=tiny, about="at the battery's terminals"),
+            **{f"wind_{axis}": Column(unit="m/s", floor=tiny, about="where the drone is") for axis in "xyz"},
+            "waypoint": Column("int64", about="number of the waypoint it flies to"),
+            "mode": Column("category", names=("flying", "landed", "fallen", "resting", "gliding")),
+        },
+        "contacts": {
+            "t": Column(unit="s"),
+            "a": Column("category", names=drones),
+            "b": Column("category", names=(*drones, "ground", *obstacles)),
+            "closing_speed": Column(unit="m/s", about="along the normal"),
+            "speed": Column(unit="m/s", about="relative"),
+            **{axis: Column(unit="m", about="point of contact") for axis in "xyz"},
+            **{f"normal_{axis}": Column(about="from the obstacle to a; between drones from a to b") for axis in "xyz"},
+            "impulse": Column(unit="N s", about="along the normal"),
+            "event_id": Column("text"),
+        },
+    }
+
+
+def _velocity(motion: FloatArray) -> FloatArray:
+    """Return linear and angular velocity in the world frame from states; (..., STATE) -> (..., 6)."""
+    x, y, z, w = (motion[..., i] for i in range(6, 10))
+    a, b, c = (motion[..., i] for i in range(10, 13))
+    # v + 2 w (u x v) + 2 u x (u x v)
+    p, q, r = y * c - z * b, z * a - x * c, x * b - y * a
+    turned = (
+        a + 2.0 * (w * p + y * r - z * q),
+        b + 2.0 * (w * q + z * p - x * r),
+        c + 2.0 * (w * r + x * q - y * p),
+    )
+    return np.concatenate([motion[..., 3:6], np.stack(turned, axis=-1)], axis=-1)

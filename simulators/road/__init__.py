@@ -1,0 +1,390 @@
+"""Vehicles, riders and people on a road: lane keeping, cut-ins, crossings, black ice, blow-outs, and real impacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from mischance.api.labels import table_of_rows
+from mischance.api.protocols import FaultKind
+from mischance.api.runs import Chunk
+from mischance.api.scene import Motion
+from mischance.api.tables import EVENTS, Column, Table
+from mischance.errors import RunError
+
+from .appearance import scene
+from .kinds import KINDS
+from .measures import MEASURES, labels, new_records, outcome
+from .routes import Paths
+from .settings import Settings as RoadSettings
+from .state import AGAIN, ANSWERED, ASKING, CONTACT, DUE, EVENT, HIT, ROLLOVER, ROW, STEPPED, TABLE_RATE
+from .story import Story
+from .tables import actor_rows, actors_schema, contact_rows, contacts_schema, entry
+
+if TYPE_CHECKING:
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Commands, Draw
+    from mischance.api.scene import Scene
+    from mischance.api.tables import FloatArray, IntArray, Schema
+
+
+class Road:
+    """Any number of actors in many runs at once, a hundred steps a second.
+
+    Until it is touched, a vehicle is a single-track: kinematic with a friction circle, or dynamic with tyres that
+    slip where it asks much of the grip. People go along their path. Contact is found exactly by a swept test of
+    oriented boxes, at whatever moment inside a step. What the impact does comes from the planar impulse with
+    restitution and Coulomb's limit, or from a window in PyBullet; it takes no time. Afterwards nobody drives: bodies
+    slide on locked wheels, and every later contact is an impact again. Motion stays in the plane. Rigid bodies: no
+    crush, and no claim about injury.
+
+    It draws no random number of its own.
+    """
+
+    Settings: ClassVar[type[RoadSettings]] = RoadSettings
+    batch: ClassVar[int] = 256
+    piece: ClassVar[float] = 2.0  # 256 runs of two cars with motion are 10 MB
+    measures: ClassVar[Schema] = MEASURES
+    commands: ClassVar[Schema] = {
+        "actor": Column("text", about="who is driven; a category is faster"),
+        "acceleration": Column(unit="m/s2", about="asked of drive and brakes; held until the next command"),
+        "steer": Column(unit="rad", about="angle of the front wheels, left is positive; held likewise"),
+        "keep_path": Column("bool", null=True, about="it steers along its own path instead; so where no steer is said"),
+    }
+    faults: ClassVar[Mapping[str, FaultKind]] = {
+        "fade": FaultKind("brakes lose force: it is multiplied by 1 - severity", severity="ratio", default=0.5),
+        "friction": FaultKind("another friction of tyre and road: the severity (black ice 0.1)", "ratio", default=0.1),
+        "stuck": FaultKind("the front wheels stay as they are", "ratio", default=1.0),
+        "offset": FaultKind("the front wheels stand off by the severity, left is positive", "rad", default=0.02),
+        "blow_out": FaultKind("the left front tyre loses its air: drag, a pull to the left, less grip", "ratio", 1.0),
+        "delay": FaultKind("pedals and steering act later by the severity", "s", default=0.3),
+    }
+
+    @staticmethod
+    def targets(settings: RoadSettings) -> Sequence[str]:
+        """Return what a fault may be aimed at: parts of everybody who moves, and the road."""
+        found = []
+        for name, actor in settings.actors.items():
+            way = KINDS[actor.body].way
+            parts = {"fixed": (), "rails": ("brakes", "actuator"), "cycle": ("brakes", "actuator", "steering")}
+            found += [f"{name}.{part}" for part in parts.get(way, ("brakes", "actuator", "steering", "tyre"))]
+        return [*found, "road"]
+
+    @staticmethod
+    def signals(settings: RoadSettings) -> Schema:
+        """Return what requirements may speak of, with its units: the numbers of every actor's rows."""
+        columns = actors_schema(tuple(settings.actors), tuple(KINDS))
+        numbers = {
+            name: column
+            for name, column in columns.items()
+            if name != "t" and column.dtype not in ("category", "text")
+        }  # fmt: skip
+        return {f"{actor}.{name}": column for actor in settings.actors for name, column in numbers.items()}
+
+    @staticmethod
+    def complete(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Let who says nothing of steering go on along its path."""
+        return {"keep_path": "steer" not in row, **row}
+
+    @staticmethod
+    def most(settings: RoadSettings) -> int:
+        """Return how many runs can be held with those settings: a window of PyBullet takes 28 MB."""
+        return 8 if settings.impact.model == "window" else Road.batch
+
+    def __init__(self, settings: RoadSettings) -> None:
+        self.settings = settings
+        self._windows: dict[int, Any] = {}
+
+    # -- the socket -----------------------------------------------------------------------------------------------
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
+        """Return truth at t = 0.
+
+        Raises:
+            RunError: two actors overlap at the start, a fault does not fit its target, or PyBullet is asked for
+                and missing.
+        """
+        from .actors import cast
+        from .kernel import start_runs
+
+        settings = [draw.settings if isinstance(draw.settings, RoadSettings) else self.settings for draw in draws]
+        self._drop_windows()
+        if settings[0].impact.model != "analytic":
+            from mischance.api.engines import engine
+
+            engine()
+        n = len(draws)
+        self._draws = draws
+        self._rate, self._motion = settings[0].rate, settings[0].motion
+        self._every = round(self._rate / TABLE_RATE)
+        self._impact = [(one.impact.table(), one.impact.friction) for one in settings]
+        self._cast = c = cast(draws, settings)
+        self._stories = [
+            Story(c.names, c.ego, plan, draw.of_world().faults) for plan, draw in zip(c.plans, draws, strict=True)
+        ]  # fmt: skip
+        self._scenes = _scenes(settings) if settings[0].motion else ()
+        self._size = np.stack([2.0 * c.cars["half_l"], 2.0 * c.cars["half_w"]], axis=-1)
+        bodies = tuple(KINDS)
+        self._category = np.array(
+            [[bodies.index(actor.body) for actor in one.actors.values()] for one in settings], np.int32
+        )
+        self._actors, self._hits = actors_schema(c.names, bodies), contacts_schema(c.names)
+        self._paths = Paths(c)
+        self._events = np.zeros((n, 192 + 4 * (c.moves.shape[1] + len(c.names))), EVENT)
+        self._books = np.zeros((n, 320), HIT)  # pages that nobody writes cost nothing
+        self._answers = np.zeros((n, 10))
+        self._k = 0
+        self._last: FloatArray | None = None
+        self._known = np.zeros(n, np.int64)
+        self._settings = settings
+        rows, poses = self._paper(0, 1)
+        start_runs(
+            c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
+            c.ego, self._motion,
+        )  # fmt: skip
+        return self._chunk(0, 0, rows, poses, self._paths.first())
+
+    def advance(self, until: float, commands: Commands | None) -> Chunk:
+        """Return truth in (last end, end]; without a command, the last one holds.
+
+        Raises:
+            RunError: a command for somebody who is not there, or one that is no number.
+        """
+        from .kernel import advance_runs
+
+        if commands is not None:
+            self._command(commands)
+        c, start = self._cast, self._k
+        last = int(until * self._rate) + 1
+        while last / self._rate > until:
+            last -= 1
+        last = start if bool(c.runs["over"].all()) else max(last, start)
+        rows, poses = self._paper(last - start, last // self._every - start // self._every)
+
+        def go_on(some: slice) -> bool:
+            return bool(advance_runs(
+                c.runs[some], c.cars[some], c.paths[some], c.moves[some], c.queue[some], c.faults[some], c.road[some],
+                c.pieces, c.patches[some], c.spots[some], self._events[some], self._books[some], self._answers[some],
+                rows[some], poses[some], c.ego, self._rate, start, last, self._every, self._motion,
+            ))  # fmt: skip
+
+        while go_on(slice(None)):
+            self._answer()
+            for r in np.flatnonzero((c.runs["state"] == DUE) & (c.runs["over"] == 0)).tolist():
+                self._step_window(r)
+                while go_on(slice(r, r + 1)) and c.runs["state"][r] == DUE:
+                    self._step_window(r)
+        if bool(c.runs["over"].all()):
+            last = max(int(c.runs["k"].max()), start)
+        self._k = last
+        counts = c.runs["events"]
+        begun = {int(r): self._events[r, : counts[r]] for r in np.flatnonzero(counts > 0)}
+        return self._chunk(start, last, rows, poses, self._paths.table(begun))
+
+    def outcome(self) -> tuple[Table, Table]:
+        """Return the runs' measures with verdict and reason, and the labels of plant and collisions."""
+        ends = self._cast.runs["k"] / self._rate
+        return outcome(self._cast, self._stories, ends), labels(self._stories, self._cast.names)
+
+    def close(self) -> None:
+        """Give the engine's windows back; kernels and clients stay for the next run of this process."""
+        self._drop_windows()
+
+    # -- between Python and the kernels ---------------------------------------------------------------------------
+
+    def _paper(self, steps: int, ticks: int) -> tuple[Any, FloatArray]:
+        """Return empty rows and poses for a piece of time."""
+        c = self._cast
+        n, actors = len(c.runs), len(c.names)
+        c.runs["events"] = 0
+        c.runs["table_rows"] = 0
+        rows = np.zeros((n, max(ticks, 1), actors), ROW)
+        poses = np.zeros((n, steps + 1, actors, 13) if self._motion else (n, 1, 1, 13))
+        if self._motion and self._last is not None:
+            poses[:, 0] = self._last
+        return rows, poses
+
+    def _command(self, commands: Commands) -> None:
+        """Hand commands to the runs that go on."""
+        from .kernel import order_runs
+
+        table, names = commands.table, self._cast.names
+        if not len(table):
+            return
+        which, t = table.run_index(), self._k / self._rate
+        who, acceleration, steer = (table.columns[name] for name in ("actor", "acceleration", "steer"))
+        keep = np.asarray(table.columns.get("keep_path", np.zeros(len(table), np.bool_)), np.bool_)
+        if who.dtype == object:
+            place = {name: i for i, name in enumerate(names)}
+            codes = np.array([place.get(name, -1) for name in who.tolist()], np.int64)
+        else:
+            own = table.schema["actor"].names or names
+            place = {name: i for i, name in enumerate(names)}
+            codes = np.array([place.get(name, -1) for name in own] + [-1], np.int64)[who]
+        odd = np.flatnonzero(codes < 0)
+        if len(odd):
+            name = who[odd[0]] if who.dtype == object else (table.schema["actor"].names or ("?",))[int(who[odd[0]])]
+            raise RunError(
+                f"run {self._draws[int(which[odd[0]])].run}: a command at t = {t:g} s for '{name}', who is not there",
+                f"actors: {', '.join(names)}",
+            )
+        odd = np.flatnonzero(~(np.isfinite(acceleration) & np.isfinite(steer)))
+        if len(odd):
+            run, actor = self._draws[int(which[odd[0]])].run, names[int(codes[odd[0]])]
+            raise RunError(f"run {run}: a command at t = {t:g} s for {actor} that is not a number")
+        live = np.asarray(commands.live, np.bool_)[which]
+        c = self._cast
+        order_runs(
+            c.runs, c.cars, c.queue, c.faults, t, which[live], codes[live],
+            np.ascontiguousarray(acceleration[live], np.float64), np.ascontiguousarray(steer[live], np.float64),
+            np.ascontiguousarray(keep[live]),
+        )  # fmt: skip
+
+    def _answer(self) -> None:
+        """Give the kernels what they wait for: PyBullet's word on an impact, or more paper."""
+        c = self._cast
+        asking = np.flatnonzero(c.runs["state"] == ASKING)
+        for r in asking.tolist():
+            self._answers[r] = self._open_window(r) if c.runs["window"][r] else self._bullet(r)
+            c.runs["state"][r] = ANSWERED
+        if not len(asking) and not (c.runs["state"] == DUE).any():
+            low = int((c.runs["hits"] + 32).max()) > self._books.shape[1]
+            if low:
+                self._books = np.concatenate([self._books, np.zeros_like(self._books)], axis=1)
+            else:
+                self._events = np.concatenate([self._events, np.zeros_like(self._events)], axis=1)
+
+    def _bullet(self, r: int) -> tuple[float, ...]:
+        """Hand two touching boxes to PyBullet; return velocities, impulse and point."""
+        from .bullet import RigidBox, collide
+
+        run = self._cast.runs[r]
+        restitution, friction = self._restitution(r), self._impact[r][1]
+        boxes = []
+        for who in (run["a"], run["b"]):
+            v = self._cast.cars[r, who]
+            size = (2.0 * float(v["half_l"]), 2.0 * float(v["half_w"]), float(v["height"]))
+            mass = float(v["mass"]) if v["inv_mass"] > 0.0 else 0.0
+            place = (float(v["x"]), float(v["y"]), 0.5 * size[2])
+            velocity = (float(v["vx"]), float(v["vy"]), 0.0)
+            boxes.append(RigidBox(size, mass, place, float(v["yaw"]), velocity, float(v["rate"])))
+        done = collide(boxes[0], boxes[1], restitution, friction)
+        (ax, ay, _), (bx, by, _) = done.velocity
+        return (ax, ay, done.yaw_rate[0], bx, by, done.yaw_rate[1], *done.impulse[:2], *done.point[:2])
+
+    def _restitution(self, r: int) -> float:
+        """Return the restitution of the impact that a run is about to have."""
+        speeds, values = zip(*self._impact[r][0], strict=True)
+        return float(np.interp(self._cast.runs["closing"][r], speeds, values))
+
+    def _open_window(self, r: int) -> tuple[float, ...]:
+        """Hand all bodies of a run to PyBullet at the moment of its first contact; return what the push did."""
+        from .bullet_window import Window
+
+        run, cars = self._cast.runs[r], self._cast.cars[r]
+        a, b = int(run["a"]), int(run["b"])
+        grip = 0.5 * float(cars[a]["mu"] + cars[b]["mu"])
+        window = self._windows[r] = Window(cars, a, b, self._restitution(r), self._impact[r][1], grip)
+        return window.answer
+
+    def _step_window(self, r: int) -> None:
+        """Bring what PyBullet moves of a run to the end of the step."""
+        from .bullet_window import TOPPLED, energies
+
+        run, cars, window = self._cast.runs[r], self._cast.cars[r], self._windows[r]
+        gone = float(run["gone"])
+        t = int(run["k"]) / self._rate + gone
+        before, speeds, rates = energies(cars), np.stack([cars["vx"], cars["vy"]], axis=-1), cars["rate"].copy()
+        for push in window.step(t, 1.0 / self._rate - gone):
+            self._enter(r, push, (before, energies(cars)), speeds, cars["rate"] - rates)
+        for i in range(len(cars)):
+            tilt = window.tilt(i)
+            run["max_tilt"] = max(float(run["max_tilt"]), tilt)
+            if tilt > TOPPLED and not cars[i]["rolled"]:
+                cars[i]["rolled"] = 1
+                self._events[r, run["events"]] = (t + 1.0 / self._rate - gone, tilt, *[0.0] * 7, ROLLOVER, i, -1, -1)
+                run["events"] += 1
+        run["state"] = STEPPED
+
+    def _enter(
+        self, r: int, push: Any, energy: tuple[FloatArray, FloatArray], speeds: FloatArray, turned: FloatArray
+    ) -> None:
+        """Enter a push inside a window into the run's book, and its contact among the events where it is a new one."""
+        run, book = self._cast.runs[r], self._books[r]
+        n = int(run["hits"])
+        if n + 1 >= book.shape[0] or int(run["events"]) + 8 >= self._events.shape[1]:
+            return  # a pile that leans: the kernels make room before the next step
+        book[n] = entry(self._cast.cars[r], push, energy, speeds, turned)
+        before = [k for k in range(n) if (book[k]["a"], book[k]["b"]) == (push.a, push.b)]
+        again = bool(before) and push.t - book[before[-1]]["t"] < AGAIN
+        book[n]["again"], book[n]["event"] = again, book[before[-1]]["event"] if again else n
+        run["hits"] = n + 1
+        if not again:
+            self._events[r, run["events"]] = (push.t, *[0.0] * 8, CONTACT, push.a, -1, n)
+            run["events"] += 1
+
+    def _drop_windows(self) -> None:
+        for window in self._windows.values():
+            window.close()
+        self._windows.clear()
+
+    def _chunk(self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table) -> Chunk:
+        """Turn what the kernels wrote into columns."""
+        c, rate = self._cast, self._rate
+        runs = c.runs
+        fresh = runs["hits"].copy()
+        told = self._tell(fresh)
+        motion = None
+        if self._motion:
+            steps = np.arange(start, end + 1, dtype=np.int64)
+            poses = poses[:, : len(steps)]
+            self._last = poses[:, -1].copy()
+            motion = Motion(c.names, steps / rate, poses[..., :7], poses[..., 7:])
+        k = np.arange(start // self._every + (end > 0), end // self._every + 1, dtype=np.int64) * self._every
+        tables = {
+            "actors": actor_rows(self._actors, rows, runs["table_rows"], k / rate, self._size, self._category),
+            "contacts": contact_rows(self._hits, self._books, self._known, fresh, self._stories),
+            "paths": paths,
+        }
+        self._known = fresh
+        over = runs["over"] != 0
+        for r in [r for r in self._windows if over[r]]:
+            self._windows.pop(r).close()
+        return Chunk(
+            start=start / rate,
+            end=end / rate,
+            ends=np.where(over, runs["k"], end) / rate,
+            over=over,
+            events=table_of_rows(EVENTS, told),
+            tables=tables,
+            motion=motion,
+            scenes=self._scenes,
+        )
+
+    def _tell(self, fresh: IntArray) -> list[list[tuple[Any, ...]]]:
+        """Return the events of every run since the last chunk."""
+        told: list[list[tuple[Any, ...]]] = [[] for _ in self._stories]
+        counts = self._cast.runs["events"]
+        for r in np.flatnonzero((counts > 0) | (fresh > self._known)):
+            hits = new_records(self._books[r : r + 1], [int(fresh[r])], [int(self._known[r])])[0]
+            events = self._events[r, : counts[r]].tolist()
+            if self._cast.runs["held"][r]:  # what a window saw was entered before what else its step brought
+                events.sort(key=lambda event: event[0])
+            told[r] = self._stories[r].tell(events, hits)
+        return told
+
+
+def _scenes(settings: Sequence[RoadSettings]) -> tuple[Scene, ...]:
+    """Return a scene for each run; equal ones that follow each other are the same object."""
+    found: list[Scene] = []
+    last: tuple[Any, Any] | None = None
+    for one in settings:
+        key = (one.road, [(actor.body, actor.sizes()[:4]) for actor in one.actors.values()])
+        if last is None or key != last:
+            found.append(scene(one))
+            last = key
+        else:
+            found.append(found[-1])
+    return tuple(found)

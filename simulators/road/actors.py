@@ -1,0 +1,425 @@
+"""From settings to records: where everybody is at t = 0, what they are, what they plan, what may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import atan2, cos, inf, nan, pi, sin
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mischance.errors import RunError
+
+from .kinds import KINDS
+from .settings import (
+    Accelerate,
+    Actor,
+    Brake,
+    ChangeLane,
+    Cross,
+    DartOut,
+    Follow,
+    Manoeuvre,
+    RunRedLight,
+    Settings,
+    Turn,
+    When,
+)
+from .state import (
+    ACCELERATE,
+    AT_AFTER,
+    AT_ARRIVE,
+    AT_DISTANCE,
+    AT_HEADWAY,
+    AT_STATION,
+    AT_TIME,
+    AT_TTC,
+    AUTO,
+    BLOW_OUT,
+    BRAKE,
+    CAR,
+    CHANGE_LANE,
+    CROSS,
+    DELAY,
+    FADE,
+    FAULT,
+    FIXED,
+    FOLLOW,
+    FRICTION,
+    MOVE,
+    OFFSET,
+    ONLY_DYNAMIC,
+    ONLY_KINEMATIC,
+    PATCH,
+    PIECE,
+    QUEUE,
+    RED_LIGHT,
+    RUN,
+    SEGMENTS,
+    SPOT,
+    STUCK,
+    TURN,
+    WAYS,
+)
+
+if TYPE_CHECKING:
+    from mischance.api.runs import Draw, Fault
+
+Records = NDArray[np.void]
+Line = list[tuple[float, float, float, float, float, float]]  # x, y, heading, way so far, length, curvature
+
+FAULTS = {
+    "brakes": {"fade": FADE},
+    "steering": {"stuck": STUCK, "offset": OFFSET},
+    "tyre": {"blow_out": BLOW_OUT},
+    "actuator": {"delay": DELAY},
+    "road": {"friction": FRICTION},
+}
+MODELS = {"auto": AUTO, "kinematic": ONLY_KINEMATIC, "dynamic": ONLY_DYNAMIC}
+BEYOND = 2000.0  # of the last straight piece that oncoming traffic may start on [m]
+
+
+@dataclass(slots=True)
+class Cast:
+    """The records of a batch; the leading axis is the run."""
+
+    names: tuple[str, ...]
+    ego: int
+    runs: Records
+    cars: Records
+    paths: Records
+    moves: Records
+    faults: Records
+    queue: NDArray[np.float64]
+    road: Records
+    pieces: int
+    patches: Records
+    spots: Records
+    plans: list[list[Manoeuvre]]  # of each run, in the order of the records
+
+
+def cast(draws: Sequence[Draw], settings: Sequence[Settings]) -> Cast:
+    """Return the records of every run.
+
+    Raises:
+        RunError: two actors overlap at the start, a fault does not fit its target, or the runs differ in who is there.
+    """
+    names = tuple(settings[0].actors)
+    n, actors = len(draws), len(names)
+    plans = [[move for actor in one.actors.values() for move in actor.behaviour] for one in settings]
+    own = [draw.of_world().faults for draw in draws]
+    most = max(map(len, plans))
+    found = Cast(
+        names, names.index("ego"),
+        runs=np.zeros(n, RUN),
+        cars=np.zeros((n, actors), CAR),
+        paths=np.zeros((n, actors, SEGMENTS), PIECE),
+        moves=np.zeros((n, most), MOVE),
+        faults=np.zeros((n, max(map(len, own))), FAULT),
+        queue=np.zeros((n, actors, QUEUE, 4)),
+        road=np.zeros((n, SEGMENTS), PIECE),
+        pieces=len(settings[0].road.line) + 1,
+        patches=np.zeros((n, len(settings[0].road.patches)), PATCH),
+        spots=np.zeros((n, max(len(one.impact.table()) for one in settings)), SPOT),
+        plans=plans,
+    )  # fmt: skip
+    found.moves["at"], found.moves["kind"] = inf, -1
+    found.faults["onset"], found.faults["kind"] = inf, -1
+    for r, (draw, one) in enumerate(zip(draws, settings, strict=True)):
+        _alike(draw, one, settings[0])
+        _run(found, r, one)
+        _faults(found, r, draw, own[r])
+    _apart(found, draws)
+    return found
+
+
+def _alike(draw: Draw, one: Settings, first: Settings) -> None:
+    """Refuse to play runs together that do not have the same actors, clock and road pieces."""
+    same = tuple(one.actors) == tuple(first.actors) and one.rate == first.rate and one.motion == first.motion
+    roads = len(one.road.line) == len(first.road.line) and len(one.road.patches) == len(first.road.patches)
+    if not (same and roads and one.impact.model == first.impact.model):
+        raise RunError(
+            f"run {draw.run}: its actors, rate, road pieces or impact model differ from those of other runs",
+            "draw numbers, not who is there",
+        )
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def _run(found: Cast, r: int, settings: Settings) -> None:
+    line = main_line(settings)
+    _write(found.road[r], line)
+    for n, patch in enumerate(settings.road.patches):
+        found.patches[r, n] = (patch.start, patch.end, patch.right, patch.left, patch.friction)
+    table = settings.impact.table()
+    found.spots[r] = (inf, table[-1][1])
+    found.spots[r, : len(table)] = list(table)
+    run = found.runs[r]
+    run["friction"], run["settle"], run["impact_friction"] = (
+        settings.friction,
+        settings.settle,
+        settings.impact.friction,
+    )
+    run["first_contact"] = run["min_gap"] = run["min_ttc"] = run["min_thw"] = inf
+    run["t_ttc"] = run["t_thw"] = run["t_drac"] = run["t_btn"] = run["t_stn"] = run["t_brake"] = nan
+    run["t_late"] = nan
+    run["lanes"], run["lane_width"] = settings.road.lanes, settings.road.lane_width
+    run["nearest"], run["fresh"], run["bullet"] = -1, 1, settings.impact.model != "analytic"
+    run["worst"] = -1
+    run["window"] = settings.impact.model == "window"
+    ego = settings.actors["ego"]
+    ego_y = settings.road.centre(ego.lane) + ego.offset
+    number = 0
+    for i, (name, actor) in enumerate(settings.actors.items()):
+        number = _actor(found, r, i, name, actor, settings, line, ego_y, number)
+
+
+def _actor(
+    found: Cast, r: int, i: int, name: str, actor: Actor, settings: Settings, line: Line, ego_y: float, number: int
+) -> int:
+    """Place one actor and its manoeuvres; return the number of the next manoeuvre."""
+    length, width, height, wheelbase, mass = actor.sizes()
+    kind = KINDS[actor.body]
+    lanes_width = settings.lanes_of(actor)[1]
+    y = (actor.lane - 0.5) * lanes_width + actor.offset
+    own_line = line if actor.road is None else crossing_line(settings, actor.road, line)
+    first = actor.behaviour[0] if actor.behaviour else None
+    side = 1.0 if y < ego_y or actor.road is not None else -1.0
+    turned = actor.heading
+    if isinstance(first, Cross | DartOut) and actor.speed == 0.0:
+        turned = side * first.angle
+    s = _station(name, actor, settings, length, width, turned)
+    sign = -1.0 if actor.oncoming else 1.0
+    x, y_world, heading = _place(own_line, s, y)
+    road_heading = heading
+    total = own_line[-1][3] + BEYOND
+    if actor.oncoming:
+        heading += pi
+        own_line = _reversed(own_line)
+    rear = (1.0 - actor.balance) * wheelbase * (-1.0 if actor.reverse else 1.0)  # the axle that does not steer
+    sign_y = sign * y
+    planned = _planned_turn(actor, own_line, rear, sign_y)
+    if planned is not None:
+        own_line, sign_y = planned, 0.0
+    path = found.paths[r, i]
+    _write(path, own_line)
+    fixed = kind.way == "fixed"
+    inertia = mass * (length * length + width * width) / 12.0
+    yaw = heading + turned
+    jerk = kind.jerk if actor.jerk is None else actor.jerk
+    values = {
+        "x": x, "y": y_world, "yaw": yaw, "cosine": cos(yaw), "sine": sin(yaw),
+        "speed": actor.speed, "vx": actor.speed * cos(yaw),
+        "vy": actor.speed * sin(yaw), "vlon": actor.speed, "cruise": actor.speed, "stop": inf,
+        "mu": settings.friction, "brake_left": 1.0, "late": actor.delay, "delay": actor.delay,
+        "half_l": 0.5 * length, "half_w": 0.5 * width, "height": height, "wheelbase": wheelbase,
+        "lf": wheelbase - rear, "lr": rear, "mass": mass,
+        "inv_mass": 0.0 if fixed else 1.0 / mass, "inertia": inertia, "inv_inertia": 0.0 if fixed else 1.0 / inertia,
+        "yaw_inertia": actor.inertia or inertia, "brakes": actor.brakes or kind.brakes,
+        "drive": actor.drive or kind.drive, "jerk": jerk, "most_steer": kind.steer,
+        "steer_rate": actor.steer_rate, "cornering": actor.cornering, "high": actor.mass_height or kind.gravity_centre,
+        "d_home": sign_y, "way": WAYS[kind.way], "face": -1 if actor.reverse else 1,
+        "model": ONLY_KINEMATIC if actor.reverse else MODELS[actor.model],
+        "z": 0.5 * height, "qz": sin(0.5 * yaw), "qw": cos(0.5 * yaw),
+        "mode": FIXED if fixed else WAYS["rails"], "pedal_move": -1, "follow": -1, "pieces": len(own_line),
+    }  # fmt: skip
+    found.cars[r, i] = tuple(values.get(field, 0) for field in CAR.names or ())
+    for move in actor.behaviour:
+        values = _move(move, i, sign, lanes_width, road_heading + side * _angle(move), found.names, settings)
+        if actor.oncoming and values.get("trigger") == AT_STATION:
+            values["value"] = total - values["value"]  # its path begins at the far end
+        if planned is not None and isinstance(move, Turn):
+            values["planned"], planned = 1, None
+        found.moves[r, number] = tuple(values.get(field, 0) for field in MOVE.names or ())
+        number += 1
+    return number
+
+
+def _planned_turn(actor: Actor, line: Line, rear: float, y: float) -> Line | None:
+    """Return the way with the turn in it, where it is known from the start: whoever goes there can look round it.
+
+    That is so for the first turn of somebody who keeps its lane until a station on a straight piece.
+    """
+    if any(isinstance(move, ChangeLane | Cross | DartOut) for move in actor.behaviour) or actor.oncoming:
+        return None
+    turn = next((move for move in actor.behaviour if isinstance(move, Turn)), None)
+    when = turn.when if turn is not None else None
+    if turn is None or when is None or when.station is None or when.delay > 0.0 or len(line) > 1:
+        return None
+    x, yy, heading, _, _, _ = line[0]
+    x, yy = x - y * sin(heading), yy + y * cos(heading)
+    way = when.station - rear
+    bend = (1.0 if turn.angle >= 0.0 else -1.0) / turn.radius
+    long = abs(turn.angle) * turn.radius
+    return [
+        (x, yy, heading, 0.0, way, 0.0),
+        (x + way * cos(heading), yy + way * sin(heading), heading, way, long, bend),
+        (*_place([(x + way * cos(heading), yy + way * sin(heading), heading, way, long, bend)], way + long, 0.0),
+         way + long, 1e9, 0.0),
+    ]  # fmt: skip
+
+
+def _angle(move: Manoeuvre) -> float:
+    return move.angle if isinstance(move, Cross | DartOut) else 0.0
+
+
+def _move(
+    move: Manoeuvre, actor: int, sign: float, lane_width: float, heading: float, names: tuple[str, ...],
+    settings: Settings,
+) -> dict[str, float]:  # fmt: skip
+    """Return the fields of a manoeuvre's record."""
+    values: dict[str, float] = {"at": move.at, "armed": nan, "actor": actor, "after": -1, "who": -1}
+    if move.when is not None:
+        values |= _when(move.when, names, settings)
+    if isinstance(move, ChangeLane):
+        lane = (move.to - 0.5) * lane_width + move.offset
+        values |= {"kind": CHANGE_LANE, "takes": move.takes, "d_to": sign * lane, "lane": move.to}
+    elif isinstance(move, Brake):
+        values |= {"kind": BRAKE, "a": -move.deceleration, "to": move.to}
+    elif isinstance(move, Accelerate):
+        values |= {"kind": ACCELERATE, "a": move.acceleration, "to": move.to}
+    elif isinstance(move, Follow):
+        values |= {
+            "kind": FOLLOW, "headway": move.headway, "gap": move.gap, "a": move.acceleration, "comfort": move.comfort,
+        }  # fmt: skip
+    elif isinstance(move, Cross | DartOut):
+        values |= {"kind": CROSS, "a": move.acceleration, "to": move.speed, "heading": heading}
+        values["stop_after"] = move.stop_after or 0.0
+    elif isinstance(move, Turn):
+        values |= {"kind": TURN, "angle": move.angle, "radius": move.radius, "speed": move.speed or 0.0}
+    elif isinstance(move, RunRedLight):
+        values["kind"] = RED_LIGHT
+    return values
+
+
+def _when(when: When, names: tuple[str, ...], settings: Settings) -> dict[str, float]:
+    """Return the fields of a condition."""
+    if when.after is not None:
+        before = names.index(when.after)
+        number = sum(len(settings.actors[name].behaviour) for name in names[:before]) + when.number
+        return {"trigger": AT_AFTER, "after": number, "delay": when.delay}
+    given = {"delay": when.delay, "who": names.index(when.to)}
+    for trigger, value in (
+        (AT_DISTANCE, when.distance),
+        (AT_TTC, when.ttc),
+        (AT_HEADWAY, when.headway),
+        (AT_STATION, when.station),
+        (AT_ARRIVE, when.arrive),
+    ):
+        if value is not None:
+            return given | {"trigger": trigger, "value": value}
+    return {"trigger": AT_TIME}
+
+
+def _station(name: str, actor: Actor, settings: Settings, length: float, width: float, turned: float) -> float:
+    """Return where an actor is along its road; the ego is at 0 unless it says otherwise."""
+    ego = settings.actors["ego"]
+    start = ego.station or 0.0
+    if name == "ego" or actor.station is not None:
+        return actor.station or 0.0
+    half = 0.5 * abs(cos(turned)) * length + 0.5 * abs(sin(turned)) * width
+    apart = 0.5 * ego.sizes()[0] + half
+    s = start + (actor.gap + apart if actor.gap >= 0.0 else actor.gap - apart)
+    return s + (ego.speed + actor.speed if actor.oncoming else ego.speed - actor.speed) * actor.gap_at
+
+
+def _apart(found: Cast, draws: Sequence[Draw]) -> None:
+    """Refuse actors that overlap at the start."""
+    from .boxes import separation
+
+    cars = found.cars
+    for i in range(len(found.names)):
+        for k in range(i + 1, len(found.names)):
+            a, b = cars[:, i], cars[:, k]
+            near = np.hypot(b["x"] - a["x"], b["y"] - a["y"]) <= (
+                np.hypot(a["half_l"], a["half_w"]) + np.hypot(b["half_l"], b["half_w"])
+            )
+            for r in np.flatnonzero(near):
+                box_a, box_b = (
+                    [float(car[r][field]) for field in ("x", "y", "yaw", "half_l", "half_w")] for car in (a, b)
+                )
+                if separation(*box_a, *box_b)[0] <= 0.0:
+                    raise RunError(
+                        f"run {draws[int(r)].run}: {found.names[i]} and {found.names[k]} overlap at the start, t = 0 s",
+                        "give them a larger `gap`, a smaller `gap_at` or other lanes",
+                    )
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------
+
+
+def main_line(settings: Settings) -> Line:
+    """Return the pieces of the main road's right edge; it starts in the origin along +x and ends straight."""
+    line: Line = []
+    x = y = heading = way = 0.0
+    for piece in settings.road.line:
+        bend = 0.0 if piece.radius is None else 1.0 / piece.radius
+        line.append((x, y, heading, way, piece.length, bend))
+        x, y, heading = _place(line, way + piece.length, 0.0)
+        way += piece.length
+    line.append((x, y, heading, way, 1e9, 0.0))
+    return line
+
+
+def crossing_line(settings: Settings, name: str, line: Line) -> Line:
+    """Return the right edge of a crossing road; way 0 is where the middles of the two roads cross."""
+    crossing = settings.road.crossings[name]
+    x, y, heading = _place(line, crossing.at, 0.5 * settings.road.lanes * settings.road.lane_width)
+    heading += crossing.angle
+    half = 0.5 * crossing.lanes * crossing.lane_width
+    return [(x + half * sin(heading), y - half * cos(heading), heading, 0.0, 1e9, 0.0)]
+
+
+def _write(path: Records, line: Line) -> None:
+    for n, piece in enumerate(line):
+        path[n] = (*piece, cos(piece[2]), sin(piece[2]))
+
+
+def _place(line: Line, s: float, d: float) -> tuple[float, float, float]:
+    """Return x, y and heading at a way along a line and an offset to its left."""
+    i = len(line) - 1
+    while i > 0 and line[i][3] > s:
+        i -= 1
+    x, y, heading, way, _, bend = line[i]
+    turned = bend * (s - way)
+    half = 0.5 * turned
+    chord = (s - way) * (sin(half) / half if abs(half) > 1e-9 else 1.0)
+    x, y = x + chord * cos(heading + half), y + chord * sin(heading + half)
+    return x - d * sin(heading + turned), y + d * cos(heading + turned), heading + turned
+
+
+def _reversed(line: Line) -> Line:
+    """Return a line as oncoming traffic follows it."""
+    way, back = 0.0, []
+    for n, (_, _, _, start, length, bend) in enumerate(reversed(line)):
+        long = BEYOND if n == 0 else length
+        x, y, heading = _place(line, start + long, 0.0) if n == 0 else _end(line, len(line) - 1 - n)
+        turned = heading + pi
+        back.append((x, y, atan2(sin(turned), cos(turned)), way, 1e9 if n == len(line) - 1 else long, -bend))
+        way += long
+    return back
+
+
+def _end(line: Line, n: int) -> tuple[float, float, float]:
+    """Return where a piece of a line ends."""
+    x, y, heading, way, length, bend = line[n]
+    return _place([(x, y, heading, way, length, bend)], way + length, 0.0)
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
+
+
+def _faults(found: Cast, r: int, draw: Draw, own: Sequence[Fault]) -> None:
+    for n, fault in enumerate(sorted(own, key=lambda fault: (fault.onset, fault.fault_id))):
+        actor, _, part = fault.target.rpartition(".")
+        kinds = FAULTS.get(part, {})
+        if fault.kind not in kinds or (part == "road") != (actor == "") or (actor and actor not in found.names):
+            fits = "; ".join(
+                f"{'' if part == 'road' else '<actor>.'}{part}: {', '.join(kinds)}" for part, kinds in FAULTS.items()
+            )
+            raise RunError(f"run {draw.run}: '{fault.target}' knows no fault '{fault.kind}'", f"what goes: {fits}")
+        number = found.names.index(actor) if actor else -1
+        found.faults[r, n] = (fault.onset, fault.end, fault.severity, fault.ramp, number, kinds[fault.kind])

@@ -1,0 +1,141 @@
+"""What a run is judged by, taken at every step until the ego is touched: how near, how soon, how hard."""
+
+from __future__ import annotations
+
+from math import cos, hypot, inf, sin
+from typing import Any
+
+from .boxes import clearance, meeting
+from .compilation import inner
+from .driver import reference
+from .motion import GRAVITY
+from .paths import heading_at, project
+
+
+@inner
+def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
+    """Take the state at t into account: between the ego and everybody else.
+
+    Headway and DRAC are those behind somebody in the ego's path (its boxes overlap sideways there). The threat
+    numbers compare what an evasion needs with what grip and brakes can give: braking behind whom the ego is on
+    course to, or steering past it, to either side, within the time to collision.
+
+    `passed` notes that somebody who had been ahead came into the ego's path behind it: then the ego went first,
+    whatever its brakes did. `max_aside` is how far its agent has steered it off its own path.
+
+    Source:
+        Archer, Indicators for traffic safety assessment, KTH 2005 (DRAC); Jansson, Collision avoidance theory,
+        Linkoeping 2005 (brake and steer threat numbers).
+    """
+    e = cars[ego]
+    if -e.a > w.max_brake:
+        if w.max_brake < 1.0 and -e.a >= 1.0:
+            w.t_brake = t
+        w.max_brake = -e.a
+    grip = e.mu * GRAVITY
+    brakes = min(e.brakes * e.brake_left, grip)
+    s, d, piece = project(paths[ego], e.pieces, e.x, e.y)
+    own = e.yaw - heading_at(paths[ego], piece, s)
+    off = abs(d - reference(e, moves, ego, t)[0])
+    w.max_off = max(w.max_off, off)
+    sideways = e.speed * e.speed * abs(paths[ego][piece].curvature)
+    if sideways > grip and sideways > w.side_need:
+        if w.side_need == 0.0:
+            w.t_side = t
+        w.side_need, w.side_had = sideways, grip
+    if e.commanded == 1 and e.keeps == 0:
+        w.max_aside = max(w.max_aside, off)
+    for i in range(len(cars)):
+        if i == ego:
+            continue
+        o = cars[i]
+        dx, dy = o.x - e.x, o.y - e.y
+        reach = hypot(e.half_l, e.half_w) + hypot(o.half_l, o.half_w)
+        vx, vy = o.vx - e.vx, o.vy - e.vy
+        if hypot(dx, dy) - reach < w.min_gap:
+            gap = clearance(dx, dy, e.cosine, e.sine, e.half_l, e.half_w, o.cosine, o.sine, o.half_l, o.half_w)
+            if gap < w.min_gap:
+                w.min_gap, w.t_gap, w.nearest = gap, t, i
+        so, do, found = project(paths[ego], e.pieces, o.x, o.y)
+        heading = heading_at(paths[ego], found, so)
+        turned = o.yaw - heading
+        reach_s = abs(cos(turned)) * o.half_l + abs(sin(turned)) * o.half_w
+        reach_d = abs(sin(turned)) * o.half_l + abs(cos(turned)) * o.half_w
+        pace = o.vx * cos(heading) + o.vy * sin(heading)
+        closing = e.vlon * cos(own) - e.vlat * sin(own) - pace
+        bumper = so - s - e.half_l - reach_s
+        inside = bumper > 1e-6 and abs(do - d) < e.half_w + reach_d  # nearer than that they touch
+        ttc = inf
+        if dx * vx + dy * vy < reach * hypot(vx, vy):  # else they drift apart
+            ttc = meeting(
+                dx, dy, e.cosine, e.sine, e.half_l, e.half_w, o.cosine, o.sine, o.half_l, o.half_w, vx, vy
+            )  # fmt: skip
+            if ttc < w.min_ttc:
+                w.min_ttc, w.t_ttc = ttc, t
+        drift = o.vy * cos(heading) - o.vx * sin(heading)
+        after = s - so - e.half_l - reach_s
+        if after > 1e-6 and pace > 0.0 and abs(do - d) < e.half_w + reach_d:  # it follows the ego
+            slows = max(-e.a * cos(own), 0.0)
+            need = _needed(after, o.speed, pace + closing, slows, -closing, comes=False)
+            w.max_behind = max(w.max_behind, need / min(o.brakes * o.brake_left, o.mu * GRAVITY))
+        if so > s:
+            o.was_ahead = 1
+        elif o.was_ahead == 1 and abs(do - d) < e.half_w + reach_d and drift * (do - d) < -0.05 * abs(do - d):
+            w.passed = 1  # it comes into the ego's path behind it, of its own motion
+        comes = pace < -abs(drift)  # who crosses goes neither way
+        if inside and comes:  # who comes towards the ego counts where it is still in the way when they meet
+            inside = closing > 0.0 and abs(do - d + drift * bumper / closing) < e.half_w + reach_d
+        if inside:
+            if e.speed > 0.0 and bumper / e.speed < w.min_thw:
+                w.min_thw, w.t_thw = bumper / e.speed, t
+            if closing > 0.0 and closing * closing / (2.0 * bumper) > w.max_drac:
+                w.max_drac, w.t_drac = closing * closing / (2.0 * bumper), t
+        if so > s and (inside or 1e-6 < ttc < inf):
+            # on course to somebody beside the path, the way left is what closes until the boxes meet
+            free = bumper if inside else ttc * max(closing, 0.0)
+            slows = max(-o.a * cos(turned), 0.0) if o.hit == 0 else 0.0
+            # braking takes the ego's own speed only: of who crosses with a little motion against it, nothing
+            need = _needed(free, e.speed, max(pace, 0.0), slows, closing + min(pace, 0.0), comes=False)
+            if comes:
+                need = _needed(free, e.speed, pace, slows, closing, comes=True)
+            if _threat(w, e, o, need, ttc, brakes, grip, t):
+                w.worst, w.worst_vx, w.worst_vy, w.worst_yaw = i, o.vx, o.vy, e.yaw
+
+
+@inner
+def _needed(free: float, speed: float, pace: float, slows: float, closing: float, comes: bool) -> float:
+    """Return the deceleration that keeps somebody who is that fast off who is ahead, which slows down itself [m/s2]."""
+    if free <= 0.0:
+        return 0.0
+    if slows > 0.0 and pace > 0.1:
+        stops = free + pace * pace / (2.0 * slows)
+        need = speed * speed / (2.0 * stops)
+        if closing >= 0.0 and need * pace < slows * speed:  # it would still be rolling when the other is down to it
+            need = slows + closing * closing / (2.0 * free)
+        return need
+    if closing <= 0.0:
+        return 0.0
+    # behind whom it follows one loses the closing speed; before who comes towards one, one stands short of where they
+    # would meet: that is on a way of free * speed / closing
+    return speed * closing / (2.0 * free) if comes else closing * closing / (2.0 * free)
+
+
+@inner
+def _threat(w: Any, e: Any, o: Any, need: float, ttc: float, brakes: float, grip: float, t: float) -> bool:
+    """Compare braking and steering that are needed with those that can be had; return whether it is the worst yet."""
+    worst = False
+    if need > w.max_btn * brakes:
+        w.max_btn, w.t_btn, worst = need / brakes, t, True
+        if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late
+            w.t_late, w.late_need, w.late_had, w.late_mu = t, need, brakes, e.mu
+    if 1e-6 < ttc < inf:
+        # in the ego's own frame, as the time to collision is: round a bend the path would be another one
+        across = (o.y - e.y) * e.cosine - (o.x - e.x) * e.sine
+        drift = (o.vy - e.vy) * e.cosine - (o.vx - e.vx) * e.sine
+        turned = o.yaw - e.yaw
+        wide = e.half_w + abs(sin(turned)) * o.half_l + abs(cos(turned)) * o.half_w
+        left = max(2.0 * (across + drift * ttc + wide) / (ttc * ttc), 0.0)
+        right = max(2.0 * (wide - across - drift * ttc) / (ttc * ttc), 0.0)
+        if min(left, right) > w.max_stn * grip:
+            w.max_stn, w.t_stn, worst = min(left, right) / grip, t, True
+    return worst

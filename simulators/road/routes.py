@@ -1,0 +1,118 @@
+"""The table `paths`: the way that everybody means to go, told at the start and where a manoeuvre changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import cos, sin
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mischance.api.tables import Column, Table
+
+from .state import CHANGE_LANE, CROSS, FIXED, MOVE_START, TURN
+
+if TYPE_CHECKING:
+    from mischance.api.tables import AnyArray, Schema
+
+    from .actors import Cast, Records
+
+Piece = tuple[float, ...]  # x, y, heading, way, length, curvature
+PIECE = ("x", "y", "heading", "way", "length", "curvature")
+FIELDS: tuple[str, ...] = ("x", "y", "heading", "s", "length", "curvature")  # what the records call them
+
+
+def paths_schema(names: tuple[str, ...]) -> Schema:
+    """Return the columns of `paths`: one row a piece; rows of one path have the same number."""
+    return {
+        "t": Column(unit="s", about="since when"),
+        "actor": Column("category", names=names),
+        "path": Column("int64", about="number of the path of that actor; a higher one replaces those before"),
+        "piece": Column("int64", about="which piece, in the direction of travel"),
+        "x": Column(unit="m", about="where the piece begins"),
+        "y": Column(unit="m"),
+        "heading": Column(unit="rad", about="its direction there"),
+        "way": Column(unit="m", about="way along the path there; the first piece goes on backwards"),
+        "length": Column(unit="m", about="the last piece goes on forwards"),
+        "curvature": Column(unit="1/m", about="positive turns left"),
+        "offset": Column(unit="m", about="to the left of that line: where it goes"),
+    }
+
+
+class Paths:
+    """Keeps everybody's path and writes it down. A change is told from its event alone, whatever came after it."""
+
+    def __init__(self, cast: Cast) -> None:
+        self._schema = paths_schema(cast.names)
+        self._cast = cast
+        self._none = Table.empty(self._schema, len(cast.runs))  # most chunks change no path
+        self._lines: dict[tuple[int, int], list[Piece]] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
+        # as they are at the start: the kernels change the records
+        self._first = cast.paths[[*FIELDS]].copy()
+        self._pieces = cast.cars["pieces"].copy()
+
+    def first(self) -> Table:
+        """Return the rows at t = 0: everybody who can move; actors in order, pieces in order."""
+        cars = self._cast.cars
+        shown = (np.arange(self._first.shape[2]) < self._pieces[..., None]) & (cars["mode"] != FIXED)[..., None]
+        run, actor, piece = np.nonzero(shown)
+        chosen = self._first[run, actor, piece]
+        columns: dict[str, AnyArray] = {
+            "t": np.zeros(len(run)),
+            "actor": actor.astype(np.int32),
+            "path": np.zeros(len(run), np.int64),
+            "piece": piece.astype(np.int64),
+            **{name: np.ascontiguousarray(chosen[field]) for name, field in zip(PIECE, FIELDS, strict=True)},
+            "offset": np.ascontiguousarray(cars["d_home"][run, actor]),
+        }
+        counts = np.bincount(run, minlength=len(cars))
+        return Table(self._schema, columns, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+    def table(self, events: Mapping[int, Records]) -> Table:
+        """Return the rows that some runs' new events bring."""
+        found: list[tuple[float, ...]] = []
+        counts = np.zeros(len(self._cast.runs), np.int64)
+        for r, told in events.items():
+            for event in told[told["kind"] == MOVE_START]:
+                rows = self._changed(r, event)
+                found += rows
+                counts[r] += len(rows)
+        if not found:
+            return self._none
+        columns = {
+            name: np.array(values, self._schema[name].storage)
+            for name, values in zip(self._schema, zip(*found, strict=True), strict=True)
+        }
+        return Table(self._schema, columns, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+    def _changed(self, r: int, event: np.void) -> list[tuple[float, ...]]:
+        """Return the rows of a path after a manoeuvre has begun; none where it changes no path."""
+        move = self._cast.moves[r, event["move"]]
+        i = int(event["actor"])
+        car = self._cast.cars[r, i]
+        kind, key = int(move["kind"]), (r, i)
+        line = self._lines.get(key) or [tuple(map(float, p)) for p in self._first[r, i, : self._pieces[r, i]].tolist()]
+        offset = 0.0
+        x, y, yaw = float(event["x"]), float(event["y"]), float(event["yaw"])
+        if kind == CHANGE_LANE:
+            offset = float(move["d_to"])
+        elif kind == CROSS:
+            line = [(x, y, float(move["heading"]), 0.0, 1e9, 0.0)]
+        elif kind == TURN and not move["planned"]:
+            line = _arc(
+                x - car["lr"] * cos(yaw), y - car["lr"] * sin(yaw), yaw, float(move["angle"]), float(move["radius"])
+            )
+        else:
+            return []
+        self._lines[key] = line
+        number = self._numbers[key] = self._numbers.get(key, 0) + 1
+        return [(float(event["t"]), i, number, n, *piece, offset) for n, piece in enumerate(line)]
+
+
+def _arc(x: float, y: float, yaw: float, angle: float, radius: float) -> list[Piece]:
+    """Return the way of a turn from the axle that does not steer: an arc, then straight on."""
+    bend = (1.0 if angle >= 0.0 else -1.0) / radius
+    long, end = abs(angle) * radius, yaw + angle
+    x1, y1 = x + (sin(end) - sin(yaw)) / bend, y - (cos(end) - cos(yaw)) / bend
+    return [(x, y, yaw, 0.0, long, bend), (x1, y1, end, long, 1e9, 0.0)]

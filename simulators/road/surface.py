@@ -1,0 +1,193 @@
+"""What the road looks like: asphalt along straight pieces and arcs, crossings, patches, lines, pavements, rails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import atan2, ceil, cos, hypot, inf, sin, sqrt, tan
+from typing import NamedTuple
+
+from mischance.api.scene import Shape
+
+from .settings import Crossing, Lanes, Settings
+
+Color = tuple[float, float, float]
+Point = tuple[float, float]
+Surface = tuple[float, float, float, float, float]  # a rectangle: middle x, y, heading, half its length and width
+
+WHITE: Color = (0.92, 0.92, 0.90)
+ICE: Color = (0.66, 0.76, 0.84)
+WET: Color = (0.14, 0.15, 0.18)
+PAVEMENT: Color = (0.52, 0.51, 0.49)
+ASPHALT: Color = (0.25, 0.25, 0.27)
+GRASS: Color = (0.25, 0.40, 0.16)
+STEEL: Color = (0.62, 0.64, 0.66)
+BEHIND = 60.0  # metres of road drawn behind the start
+VERGE = 10.0  # of a patch that is drawn beside a road with bends [m]
+SAG = 0.02  # how far a chord may leave its arc [m]
+WALKERS = frozenset({"pedestrian", "child", "cyclist"})
+DASH, PERIOD = 6.0, 18.0  # broken line of a motorway: 6 m painted, 12 m free
+
+
+def road(settings: Settings) -> list[Shape]:
+    """Return ground, asphalt, patches, lines, and what stands beside; the asphalt's top is z = 0.
+
+    A road with crossings, or with people on foot or bicycles, has a pavement on both sides; others have guard rails.
+    """
+    lanes = settings.road
+    width = lanes.lanes * lanes.lane_width
+    way = _Way(lanes)
+    others = [_cross(way, crossing, width) for crossing in lanes.crossings.values()]
+    holes = [other.surface() for other in others]
+    start, end = -BEHIND, max(lanes.length, way.length)
+    shapes = [
+        Shape("plane", (0.0, 0.0, 0.0), (*(0.0, 0.0, -0.05), 0.0, 0.0, 0.0, 1.0), GRASS),
+        *way.strip(start, end, 0.5 * width, (width + 2.0, 0.1), -0.05, ASPHALT),
+    ]
+    for patch in lanes.patches:
+        # Boxes around a bend reach over both ends by what they are wide: there a patch is drawn beside the road only.
+        beside = VERGE if any(piece.radius is not None for piece in lanes.line) else inf
+        right, left = max(patch.right, -beside), min(patch.left, width + beside)
+        if left > right and patch.end > patch.start:
+            tone = ICE if patch.friction < 0.25 else WET
+            shapes += way.strip(patch.start, patch.end, 0.5 * (right + left), (left - right, 0.012), 0.0, tone)
+    shapes += way.lines(lanes.lanes, lanes.lane_width, start, end, holes)
+    town = bool(others) or any(actor.body in WALKERS for actor in settings.actors.values())
+    for side in (-1.0, 1.0):
+        edge = 0.5 * width + side * 0.5 * width
+        if town:
+            shapes += way.strip(start, end, edge + side * 2.25, (2.5, 0.04), 0.0, PAVEMENT, holes)
+            continue
+        rail = edge + side * 1.6
+        shapes += way.strip(start, end, rail, (0.1, 0.3), 0.65, STEEL)
+        for k in range(int((end - start) / 50.0)):
+            x, y, _ = way.place(start + k * 50.0, rail)
+            shapes.append(Shape("box", (0.12, 0.12, 1.0), (x, y, 0.5, 0.0, 0.0, 0.0, 1.0), WHITE))
+    main = [*way.surfaces(start, end, 0.5 * width, width + 2.0)]
+    for other, crossing in zip(others, lanes.crossings.values(), strict=True):
+        reach, across = crossing.reach, crossing.lanes * crossing.lane_width
+        shapes += other.way.strip(-reach, reach, 0.5 * across, (across + 2.0, 0.1), -0.05, ASPHALT)
+        elsewhere = [*main, *(hole for one, hole in zip(others, holes, strict=True) if one is not other)]
+        shapes += other.way.lines(crossing.lanes, crossing.lane_width, -reach, reach, elsewhere)
+        for side in (-1.0, 1.0):
+            edge = 0.5 * across + side * (0.5 * across + 2.25)
+            shapes += other.way.strip(-reach, reach, edge, (2.5, 0.04), 0.0, PAVEMENT, elsewhere)
+    return shapes
+
+
+class _Way:
+    """The right edge's line of a road: straight pieces and arcs, in the plane; straight before and after them."""
+
+    def __init__(self, lanes: Lanes | None = None, x: float = 0.0, y: float = 0.0, heading: float = 0.0) -> None:
+        self.pieces = [(x, y, heading, 0.0, 0.0)]  # x, y, heading, way, curvature
+        self.length = 0.0
+        for piece in lanes.line if lanes is not None else ():
+            bend = 1.0 / piece.radius if piece.radius else 0.0
+            x, y, heading, _, _ = self.pieces[-1]
+            self.pieces[-1] = (x, y, heading, self.length, bend)
+            self.length += piece.length
+            self.pieces.append((*self.place(self.length, 0.0), self.length, 0.0))
+
+    def place(self, s: float, left: float) -> tuple[float, float, float]:
+        """Return x, y [m] and heading [rad] at a way along the line and an offset to its left."""
+        x, y, heading, begun, bend = next((p for p in reversed(self.pieces) if p[3] <= s), self.pieces[0])
+        ds = s - begun
+        half = 0.5 * bend * ds if ds > 0.0 else 0.0
+        chord, turned = ds * (sin(half) / half if abs(half) > 1e-6 else 1.0), heading + 2.0 * half
+        return (
+            x + chord * cos(heading + half) - left * sin(turned),
+            y + chord * sin(heading + half) + left * cos(turned),
+            turned,
+        )
+
+    def cuts(self, start: float, end: float) -> list[float]:
+        """Return ways between which the line is as good as straight: chords that leave an arc by 2 cm."""
+        found = [start]
+        for n, (_, _, _, begun, bend) in enumerate(self.pieces):
+            after = self.pieces[n + 1][3] if n + 1 < len(self.pieces) else end
+            low, high = max(begun if n else start, start), min(after, end)
+            if high <= low:
+                continue
+            chords = max(1, ceil((high - low) * sqrt(abs(bend) / (8.0 * SAG)))) if bend and low >= begun else 1
+            found += [low + (high - low) * k / chords for k in range(1, chords + 1)]
+        return found
+
+    def strip(
+        self, start: float, end: float, left: float, size: tuple[float, float], z: float, color: Color,
+        holes: Sequence[Surface] = (),
+    ) -> list[Shape]:  # fmt: skip
+        """Return boxes of a width and height along the line, left out where another road's surface is."""
+        width, height = size
+        shapes = []
+        for low, high in pairwise(self.cuts(start, end)):
+            (x0, y0, h0), (x1, y1, h1) = self.place(low, left), self.place(high, left)
+            # the outer corners of two chords would gape: each is longer by what its own turn opens
+            more = width * abs(tan(0.5 * (h1 - h0)))
+            for (xa, ya), (xb, yb) in _outside((x0, y0), (x1, y1), holes):
+                long, heading = hypot(xb - xa, yb - ya), atan2(yb - ya, xb - xa)
+                turn = (0.0, 0.0, sin(0.5 * heading), cos(0.5 * heading))
+                place = (0.5 * (xa + xb), 0.5 * (ya + yb), z)
+                shapes.append(Shape("box", (long + more, width, height), (*place, *turn), color))
+        return shapes
+
+    def lines(self, lanes: int, width: float, start: float, end: float, holes: Sequence[Surface]) -> list[Shape]:
+        """Return edge lines, and broken lines between lanes."""
+        shapes = []
+        for left in (0.0, lanes * width):
+            shapes += self.strip(start, end, left, (0.2, 0.02), 0.0, WHITE, holes)
+        for line in range(1, lanes):
+            for k in range(int((end - start) / PERIOD)):
+                x = start + k * PERIOD
+                shapes += self.strip(x, x + DASH, line * width, (0.15, 0.02), 0.0, WHITE, holes)
+        return shapes
+
+    def surfaces(self, start: float, end: float, left: float, width: float) -> Iterator[Surface]:
+        """Yield the rectangles that the road covers."""
+        for low, high in pairwise(self.cuts(start, end)):
+            (x0, y0, _), (x1, y1, _) = self.place(low, left), self.place(high, left)
+            long, heading = hypot(x1 - x0, y1 - y0), atan2(y1 - y0, x1 - x0)
+            yield 0.5 * (x0 + x1), 0.5 * (y0 + y1), heading, 0.5 * long, 0.5 * width
+
+
+class _Other(NamedTuple):
+    """A crossing road, which is straight; way 0 is where the middles of the two roads cross."""
+
+    way: _Way
+    reach: float
+    width: float
+
+    def surface(self) -> Surface:
+        """Return the rectangle that it covers."""
+        x, y, heading = self.way.place(0.0, 0.5 * self.width)
+        return x, y, heading, self.reach, 0.5 * self.width + 1.0
+
+
+def _cross(way: _Way, crossing: Crossing, width: float) -> _Other:
+    x, y, heading = way.place(crossing.at, 0.5 * width)
+    heading += crossing.angle
+    across = crossing.lanes * crossing.lane_width
+    x, y = x + 0.5 * across * sin(heading), y - 0.5 * across * cos(heading)
+    return _Other(_Way(None, x, y, heading), crossing.reach, across)
+
+
+def _outside(a: Point, b: Point, holes: Sequence[Surface]) -> list[tuple[Point, Point]]:
+    """Return the pieces of the way from a to b that lie on none of the surfaces."""
+    kept = [(0.0, 1.0)]
+    for x, y, heading, half_l, half_w in holes:
+        c, s = cos(heading), sin(heading)
+        low, high = 0.0, 1.0
+        for u, v, half in ((c, s, half_l), (-s, c, half_w)):  # the slab of each side: where the way is inside it
+            from_, step = (a[0] - x) * u + (a[1] - y) * v, (b[0] - a[0]) * u + (b[1] - a[1]) * v
+            if abs(step) < 1e-9:
+                low, high = (low, high) if abs(from_) < half else (1.0, 0.0)
+                continue
+            ends = sorted(((-half - from_) / step, (half - from_) / step))
+            low, high = max(low, ends[0]), min(high, ends[1])
+        if low < high:
+            kept = [
+                piece for p, q in kept for piece in ((p, min(q, low)), (max(p, high), q)) if piece[1] - piece[0] > 1e-6
+            ]
+    return [
+        ((a[0] + p * (b[0] - a[0]), a[1] + p * (b[1] - a[1])), (a[0] + q * (b[0] - a[0]), a[1] + q * (b[1] - a[1])))
+        for p, q in kept
+    ]

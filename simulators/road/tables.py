@@ -1,0 +1,202 @@
+"""The tables `actors` and `contacts`: their columns, and how the kernels' records become them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import atan2, hypot, pi
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mischance.api.tables import Column, Table
+
+from .state import HIT
+from .story import SIDES
+
+if TYPE_CHECKING:
+    from mischance.api.tables import AnyArray, FloatArray, IntArray, Schema
+
+    from .actors import Records
+    from .story import Story
+
+
+EMERGENCY = 6.0  # deceleration that sets off an emergency stop signal, UN R48 [m/s2]; unverified
+
+
+def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
+    """Return the columns of `actors`: where everybody is, 20 times a second."""
+    return {
+        "t": Column(unit="s"),
+        "actor": Column("category", names=names),
+        "x": Column(unit="m", floor=1e-9, about="centre, along the road's start"),
+        "y": Column(unit="m", floor=1e-9, about="centre, from the right edge of the road's start"),
+        "yaw": Column(unit="rad", floor=1e-9),
+        "roll": Column(
+            unit="rad", floor=1e-9, about="in a window of three dimensions, else 0; positive = to the right"
+        ),
+        "pitch": Column(unit="rad", floor=1e-9, about="likewise; positive = nose down"),
+        "speed": Column(unit="m/s", floor=1e-9, about="along its own axis; of the centre once it was hit"),
+        "vx": Column(unit="m/s", floor=1e-9, about="of the centre, world frame"),
+        "vy": Column(unit="m/s", floor=1e-9, about="of the centre, world frame"),
+        "yaw_rate": Column(unit="rad/s", floor=1e-9),
+        "acceleration": Column(unit="m/s2", floor=1e-9, about="along the path, as realised"),
+        "jerk": Column(
+            unit="m/s3", floor=1e-9, about="change of acceleration since the row before; 0 at rest and once hit"
+        ),
+        "gap": Column(
+            unit="m",
+            floor=1e-9,
+            about="smallest distance to anybody else; 0 = touched since the row before; inf = nobody is there",
+        ),
+        "ttc": Column(
+            unit="s", floor=1e-9, about="shortest 2-D time to collision with anybody; 0 likewise; inf = never"
+        ),
+        "steer": Column(unit="rad", floor=1e-9, about="angle of the front wheels, before a fault's offset"),
+        "lane": Column("int64", about="lane of the centre; 0 or one more than there are = off the road"),
+        "d": Column(unit="m", floor=1e-9, about="offset to the left of the main road's right edge"),
+        "category": Column("category", names=bodies),
+        "length": Column(unit="m"),
+        "width": Column(unit="m"),
+        "braking_emergency": Column("bool", about="brakes with 6 m/s2 or more, where cars flash their brake lights"),
+        "hit": Column("bool", about="was in a contact: nobody drives it any more"),
+    }
+
+
+def contacts_schema(names: tuple[str, ...]) -> Schema:
+    """Return the columns of `contacts`: one row an impact."""
+    bodies = "ab"
+    return {
+        "t": Column(unit="s"),
+        "a": Column("category", names=names),
+        "b": Column("category", names=names),
+        "closing_speed": Column(unit="m/s", about="along the normal"),
+        **{f"normal_{axis}": Column(about="unit normal from a to b") for axis in "xy"},
+        **{axis: Column(unit="m", about="point of contact") for axis in "xy"},
+        **{f"impulse_{axis}": Column(unit="N s", about="received by b") for axis in "xy"},
+        "impulse": Column(unit="N s"),
+        **{f"delta_v_{one}": Column(unit="m/s", about="change of its velocity") for one in bodies},
+        **{f"delta_v_{one}_{axis}": Column(unit="m/s") for one in bodies for axis in "xy"},
+        **{f"delta_yaw_rate_{one}": Column(unit="rad/s") for one in bodies},
+        **{
+            f"pdof_{one}": Column(unit="rad", about="where the force on it came from: 0 = ahead, positive = left")
+            for one in bodies
+        },
+        **{
+            f"bearing_{one}": Column(unit="rad", about="where on it the contact was, from its centre") for one in bodies
+        },
+        **{f"side_{one}": Column("category", names=SIDES, about="side that was touched") for one in bodies},
+        **{f"speed_{one}": Column(unit="m/s", about="before") for one in bodies},
+        **{f"energy_lost_{one}": Column(unit="J", about="kinetic energy it lost; negative = gained") for one in bodies},
+        "energy_lost": Column(unit="J", about="of both together"),
+        "event_id": Column("text", about="the contact it belongs to; leaning on each other goes on with it"),
+    }
+
+
+def actor_rows(
+    schema: Schema, rows: Records, counts: IntArray, t: FloatArray, size: FloatArray, category: AnyArray
+) -> Table:
+    """Return the table of everybody's rows.
+
+    Args:
+        schema: columns of `actors`.
+        rows: records of ROW; shape (runs, ticks, actors).
+        counts: how many ticks each run has; shape (runs,).
+        t: time of each tick; shape (ticks,) [s].
+        size: length and width; shape (runs, actors, 2) [m].
+        category: code of the body; shape (runs, actors).
+    """
+    actors = rows.shape[2]
+    kept = np.arange(rows.shape[1]) < counts[:, None]
+    run, tick = np.nonzero(kept)
+    chosen = rows[kept].reshape(-1)  # in order of run, time, actor
+    columns: dict[str, AnyArray] = {
+        "t": np.repeat(t[tick], actors) if len(t) else np.zeros(0),
+        "actor": np.tile(np.arange(actors, dtype=np.int32), len(run)),
+        "category": category[run].reshape(-1),
+        "length": size[run, :, 0].reshape(-1),
+        "width": size[run, :, 1].reshape(-1),
+        "braking_emergency": (chosen["acceleration"] <= -EMERGENCY) & (chosen["hit"] == 0),
+        "hit": chosen["hit"] != 0,
+    }
+    ordered = {name: columns[name] if name in columns else np.ascontiguousarray(chosen[name]) for name in schema}
+    return Table(schema, ordered, np.concatenate([[0], np.cumsum(counts * actors)]).astype(np.int64))
+
+
+def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArray, stories: Sequence[Story]) -> Table:
+    """Return the table of the impacts that are new: records `since` to `until` of each run."""
+    n = until - since
+    which = np.repeat(np.arange(len(n)), n)
+    number = np.arange(len(which)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(since, n)
+    hit = books[which, number]
+    ids = np.empty(len(which), object)
+    ids[:] = [stories[r].contact_ids[i] for r, i in zip(which.tolist(), number.tolist(), strict=True)]
+    values: dict[str, Any] = {
+        "t": hit["t"],
+        "closing_speed": hit["closing"],
+        "normal_x": hit["nx"],
+        "normal_y": hit["ny"],
+        "x": hit["px"],
+        "y": hit["py"],
+        "impulse_x": hit["jx"],
+        "impulse_y": hit["jy"],
+        "impulse": np.hypot(hit["jx"], hit["jy"]),
+        "energy_lost": hit["lost"],
+        "event_id": ids,
+    }
+    for one in "ab":
+        values |= {
+            one: hit[one].astype(np.int32),
+            f"delta_v_{one}": np.hypot(hit[f"dv{one}x"], hit[f"dv{one}y"]),
+            f"delta_v_{one}_x": hit[f"dv{one}x"],
+            f"delta_v_{one}_y": hit[f"dv{one}y"],
+            f"delta_yaw_rate_{one}": hit[f"dw{one}"],
+            f"pdof_{one}": hit[f"force_{one}"],
+            f"bearing_{one}": hit[f"bearing_{one}"],
+            f"side_{one}": hit[f"side_{one}"].astype(np.int32),
+            f"speed_{one}": hit[f"speed_{one}"],
+            f"energy_lost_{one}": hit[f"lost_{one}"],
+        }
+    columns = {name: np.ascontiguousarray(values[name]) for name in schema}
+    return Table(schema, columns, np.concatenate([[0], np.cumsum(n)]).astype(np.int64))
+
+
+def entry(
+    cars: Records, push: Any, energy: tuple[FloatArray, FloatArray], speeds: FloatArray, turned: FloatArray
+) -> Any:
+    """Return the record of HIT of a push inside a window, as the kernels write one for an impact.
+
+    Args:
+        cars: everybody after the step.
+        push: who pushed whom, with what.
+        energy: everybody's kinetic energy before and after the step; shapes (actors,) [J].
+        speeds: everybody's velocity before the step; shape (actors, 2) [m/s].
+        turned: by how much their yaw rates changed in it; shape (actors,) [rad/s].
+    """
+    record: Any = np.zeros((), HIT)
+    nx, ny = push.normal
+    jx, jy = push.impulse
+    record["t"], record["a"], record["b"], record["nx"], record["ny"] = push.t, push.a, push.b, nx, ny
+    record["px"], record["py"] = push.point
+    record["jx"], record["jy"] = jx, jy
+    for one, i, sign in (("a", push.a, -1.0), ("b", push.b, 1.0)):
+        car = cars[i]
+        record[f"dv{one}x"], record[f"dv{one}y"] = sign * jx * car["inv_mass"], sign * jy * car["inv_mass"]
+        record[f"v{one}x"], record[f"v{one}y"] = speeds[i]
+        record[f"yaw_{one}"] = car["yaw"]
+        record[f"dw{one}"] = turned[i]
+        record[f"lost_{one}"] = energy[0][i] - energy[1][i]
+        record[f"speed_{one}"] = hypot(*speeds[i])
+        record[f"bearing_{one}"] = _bearing(car, push.point[0] - car["x"], push.point[1] - car["y"])
+        record[f"force_{one}"] = _bearing(car, -sign * jx, -sign * jy)
+        way = _bearing(car, -sign * nx, -sign * ny)
+        record[f"side_{one}"] = 0 if abs(way) <= pi / 4 else 1 if abs(way) >= 3 * pi / 4 else 2 if way > 0 else 3
+    across = speeds[push.a] - speeds[push.b]
+    record["closing"] = max(across[0] * nx + across[1] * ny, 0.0)
+    record["lost"] = record["lost_a"] + record["lost_b"]
+    return record
+
+
+def _bearing(car: Any, x: float, y: float) -> float:
+    """Return a direction in a body's own frame: 0 = ahead, positive = to its left [rad]."""
+    c, s = float(car["cosine"] * car["face"]), float(car["sine"] * car["face"])
+    return atan2(y * c - x * s, x * c + y * s)

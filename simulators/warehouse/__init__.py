@@ -1,0 +1,88 @@
+"""A warehouse: AGVs carry orders along aisles and reserve crossings, people cross, scanners stop for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from mischance.api.runs import Chunk
+from mischance.api.tables import EVENTS, LABELS, Table
+
+from .faults import KINDS, targets
+from .settings import Settings as WarehouseSettings
+from .tables import MEASURES, OUTCOME, TABLES
+
+if TYPE_CHECKING:
+    from mischance.api.protocols import FaultKind
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Commands, Draw
+    from mischance.api.tables import Schema
+
+    from .run import Run
+
+
+class Warehouse:
+    """Orders arrive by chance or as planned; the nearest free AGV carries each from bay to bay.
+
+    AGVs are discs with trapezoidal speed profiles on a grid of aisles; a trip reserves all of its crossings at once.
+    People cross aisles on foot. A person in the protective field asks for an emergency stop, which begins after
+    reaction and latency and decelerates as brake and friction allow. Motion is in closed form, so that contact times
+    and separations do not depend on any step of time. The first contact ends the run; what follows it is not
+    modelled, and no injury is claimed. In a bay an AGV is off the floor; a person walks round an AGV that stands.
+    """
+
+    Settings: ClassVar[type[WarehouseSettings]] = WarehouseSettings
+    batch: ClassVar[int] = 8
+    piece: ClassVar[float] = 600.0
+    measures: ClassVar[Schema] = MEASURES
+    faults: ClassVar[Mapping[str, FaultKind]] = KINDS
+
+    def __init__(self, settings: WarehouseSettings | None = None) -> None:
+        self.settings = settings or WarehouseSettings()
+        self._runs: list[Run] = []
+        self._end = 0.0
+
+    @staticmethod
+    def targets(settings: WarehouseSettings) -> Sequence[str]:
+        """Return what faults can be aimed at."""
+        return targets(settings.fleet.count)
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
+        """Return where everybody is at t = 0.
+
+        Raises:
+            RunError: a fault does not fit its target.
+        """
+        from .run import Run
+
+        self._runs = [
+            Run(draw.settings or self.settings, draw, stream) for draw, stream in zip(draws, streams, strict=True)
+        ]
+        self._end = 0.0
+        return self._chunk(0.0, [run.advance(0.0) for run in self._runs])
+
+    def advance(self, until: float, commands: Commands | None) -> Chunk:
+        """Return rows and events in (last end, until]; nobody commands this world."""
+        start, self._end = self._end, until
+        return self._chunk(start, [run.advance(until) for run in self._runs])
+
+    def outcome(self) -> tuple[Table, Table]:
+        """Return the measures and verdict of every run, and the labels of faults and contacts."""
+        rows = [{name: [value] for name, value in run.outcome().items()} for run in self._runs]
+        return Table.of(OUTCOME, rows), Table.of(LABELS, [run.labels() for run in self._runs])
+
+    def close(self) -> None:
+        """Forget the runs."""
+        self._runs = []
+
+    def _chunk(self, start: float, told: Sequence[tuple[dict[str, Any], dict[str, dict[str, Any]]]]) -> Chunk:
+        return Chunk(
+            start=start,
+            end=self._end,
+            ends=np.array([run.end for run in self._runs]),
+            over=np.array([run.over for run in self._runs]),
+            events=Table.of(EVENTS, [events for events, _ in told]),
+            tables={name: Table.of(schema, [tables[name] for _, tables in told]) for name, schema in TABLES.items()},
+        )

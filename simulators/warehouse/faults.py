@@ -1,0 +1,101 @@
+"""Faults of the warehouse: each moves one parameter, for what begins at or after its onset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mischance.api.protocols import FaultKind
+from mischance.errors import RunError
+
+if TYPE_CHECKING:
+    from mischance.api.runs import Draw, Fault
+
+STEP = 0.1  # how often a severity that grows is looked at by the scanners [s]
+
+KINDS: Mapping[str, FaultKind] = {
+    "fade": FaultKind("an AGV's emergency brake gives 1 - severity of its deceleration", "ratio", 0.8),
+    "blind": FaultKind("a scanner's protective field is shortened by the factor 1 - severity", "ratio", 1.0),
+    "late": FaultKind("a scanner's stop signal comes later by the severity", "s", 0.5),
+    "latency": FaultKind("all brakes answer a stop signal later by the severity", "s", 0.5),
+    "friction": FaultKind("friction of the floor is multiplied by 1 - severity (wet, oily)", "ratio", 0.8),
+    "drop": FaultKind("an AGV's load falls off behind it, on an aisle, once; from a severity of 0.5 on", "ratio", 1.0),
+    "jam": FaultKind("conveyors bring nothing away, from a severity of 0.5 on", "ratio", 1.0),
+    "clock_skew": FaultKind("crossings are let go earlier than they are left, by the severity", "s", 3.0),
+    "message_loss": FaultKind(
+        "a trip's reservation is lost: the AGV sets off and its crossings are free for others; severity is the"
+        " chance of each", "ratio", 1.0,
+    ),
+}  # fmt: skip
+OF: Mapping[str, tuple[str, ...]] = {
+    "brakes": ("fade",),
+    "scanner": ("blind", "late"),
+    "estop": ("latency",),
+    "floor": ("friction",),
+    "load": ("drop",),
+    "conveyor": ("jam",),
+    "dispatch": ("clock_skew", "message_loss"),
+}
+
+
+def targets(count: int) -> Sequence[str]:
+    """Return what faults of a fleet of that size can be aimed at."""
+    own = [f"agv{k}.{part}" for k in range(1, count + 1) for part in ("brakes", "scanner", "load")]
+    return (*own, "estop", "floor", "dispatch", "conveyor")
+
+
+class Faults:
+    """The faults of one run that are the world's, not a sensor's.
+
+    Raises:
+        RunError: a fault that its target does not know, or a target that is not there.
+    """
+
+    def __init__(self, draw: Draw, count: int) -> None:
+        known = targets(count)
+        self.all = sorted(draw.of_world().faults, key=lambda fault: (fault.onset, fault.fault_id))
+        for fault in self.all:
+            if fault.target not in known or fault.kind not in OF[fault.target.split(".")[-1]]:
+                raise RunError(
+                    f"run {draw.run}: '{fault.target}' knows no fault '{fault.kind}'",
+                    "; ".join(f"{target}: {', '.join(OF[target.split('.')[-1]])}" for target in known),
+                )
+
+    def of(self, target: str, kind: str, t: float) -> float:
+        """Return the severity of such a fault for what begins at t; several add up; never below 0."""
+        found = (fault for fault in self.all if fault.target == target and fault.kind == kind)
+        return max(sum(_severity(fault, t) for fault in found), 0.0)
+
+    def left(self, target: str, kind: str, t: float) -> float:
+        """Return 1 - severity, within 0-1."""
+        return max(1.0 - self.of(target, kind, t), 0.0)
+
+    def acting(self, t: float, wanted: Sequence[str]) -> list[Fault]:
+        """Return the faults of those targets that act at t."""
+        return [fault for fault in self.all if fault.target in wanted and _severity(fault, t) > 0.0]
+
+    def jammed(self, t: float) -> float:
+        """Return until when conveyors stand still at t; t itself where they run."""
+        return max([t, *(f.end for f in self.all if f.kind == "jam" and _severity(f, t) >= 0.5)])
+
+    def breaks(self, agv: str) -> list[float]:
+        """Return the times at which what an AGV's brakes can give begins or ceases to change."""
+        own = [fault for fault in self.all if fault.target in (f"{agv}.brakes", "floor")]
+        return sorted({t for fault in own for t in (fault.onset, fault.onset + fault.ramp, fault.end)})
+
+    def changes(self) -> Iterator[float]:
+        """Yield the times at which scanners have to look anew."""
+        for fault in self.all:
+            if fault.kind == "blind":
+                yield fault.onset
+                k = 1
+                while k * STEP < fault.ramp + STEP and fault.onset + k * STEP < fault.end and fault.ramp > 0.0:
+                    yield fault.onset + k * STEP
+                    k += 1
+                yield fault.end
+
+
+def _severity(fault: Fault, t: float) -> float:
+    if not fault.onset <= t < fault.end:
+        return 0.0
+    return fault.severity * (1.0 if fault.ramp <= 0.0 else min((t - fault.onset) / fault.ramp, 1.0))
