@@ -65,7 +65,7 @@ def test_near_means_within_the_range_of_one_measure():
 
 @pytest.mark.parametrize("name", ["robots/warehouse_late_stop", "driving/cut_in"])
 def test_a_variant_under_another_ones_name_is_refused(name: str, monkeypatch: pytest.MonkeyPatch):
-    import library
+    from tests.simulators import library
 
     def swapped(name: str, overrides: Any) -> Any:
         return load(name.replace(":nominal", ":crash").replace(":critical", ":nominal"), overrides)
