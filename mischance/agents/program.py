@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from mischance.api.observations import observation
-from mischance.api.protocols import Trouble
+from mischance.api.protocols import AgentFailure
 from mischance.errors import CatalogError
 from mischance.units import Frequency, Time
 
@@ -50,7 +50,7 @@ class Program:
         self.reads = tuple(settings.reads)
         self.rate = settings.rate
         self._processes: list[Process] = []
-        self._trouble: list[Trouble | None] = []
+        self._trouble: list[AgentFailure | None] = []
 
     @staticmethod
     def check(settings: Settings) -> None:
@@ -90,12 +90,12 @@ class Program:
                 process.say({"type": "observe", "frame": self._frame, "t": t, "observation": seen})
                 answers[run] = process.answer(self._frame)
             except NoAnswer as error:
-                self._trouble[run] = Trouble(t, error.kind, f"the program {self.settings.command[0]!r} {error}")
+                self._trouble[run] = AgentFailure(t, error.kind, f"the program {self.settings.command[0]!r} {error}")
                 process.close()
         self._frame += 1
         return answers
 
-    def trouble(self) -> Sequence[Trouble | None]:
+    def trouble(self) -> Sequence[AgentFailure | None]:
         """Return what went wrong with each run's program."""
         return self._trouble
 

@@ -58,8 +58,8 @@ AGENT_FAULTS: Mapping[str, FaultKind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What stopped an agent from answering: when [s], what kind (ended, timeout, nonsense), in words why."""
+class AgentFailure:
+    """The failure that stopped an agent: time [s], kind (ended, timeout or nonsense), and the reason as text."""
 
     t: float
     kind: str
@@ -134,7 +134,7 @@ class Agent(Protocol):
     `act` gets readings since its last turn and returns commands in the columns that the world declares; or a
     sequence with one answer a run: None, one mapping of a row, or several. It is called at t = 0 and then at
     every tick of its `rate` (20 Hz where it declares none). `batch`, where a class has it, is the most runs
-    that it takes at once; `trouble()`, where it has it, returns one Trouble or None a run at the end; it is
+    that it takes at once; `trouble()`, where it has it, returns one AgentFailure or None a run at the end; it is
     labelled, and becomes the run's verdict. `finish(readings, t)`, where it has it, gets what came after its last
     turn. `close()` is called where it has it.
     """

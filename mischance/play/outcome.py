@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mischance.api.protocols import Trouble
+from mischance.api.protocols import AgentFailure
 from mischance.api.runs import Chunk, Draw, Record
 from mischance.api.tables import LABELS, AnyArray, Column, FloatArray, Table
 from mischance.errors import TruthError
@@ -24,7 +24,7 @@ def last_record(
     chunk: Chunk,
     measures: Table,
     labels: Sequence[Table],
-    trouble: Sequence[Trouble | None],
+    trouble: Sequence[AgentFailure | None],
     monitor: Monitor,
 ) -> Record:
     """Return the record that ends a batch, with the tables `runs` and `labels`.
@@ -74,7 +74,7 @@ def _runs(
     measures: Table,
     known: Mapping[str, AnyArray],
     judged: Judged,
-    trouble: Sequence[Trouble | None],
+    trouble: Sequence[AgentFailure | None],
     ends: FloatArray,
 ) -> Table:
     """Return weight, drawn values, measures, robustness of the requirements, event, margin, verdict, reason."""
@@ -138,7 +138,7 @@ def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:
     return result
 
 
-def _trouble_labels(trouble: Sequence[Trouble | None], labels: Sequence[Table]) -> Table:
+def _trouble_labels(trouble: Sequence[AgentFailure | None], labels: Sequence[Table]) -> Table:
     """Label what stopped an agent: it is a fault of the system under test. The planned ones have the first numbers."""
     words = {"target": "agent", "causes": "[]", "role": "fault", "twin": ""}
     unknown = dict.fromkeys(("t_effect", "t_observable", "t_end", "t_reported"), np.nan)
