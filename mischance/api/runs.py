@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from mischance.api.scene import Frames, Motion, Scene
-from mischance.api.tables import BoolArray, Column, FloatArray, IntArray, Table, join_tables
+from mischance.api.tables import (
+    BoolArray,
+    Column,
+    FloatArray,
+    IntArray,
+    Signals,
+    Table,
+    join_signals,
+    join_tables,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +29,8 @@ class Chunk:
     """Truth in (start, end], for every run of a batch; the first chunk is truth AT t = 0.
 
     `ends`: when each run's rows stop (its end, or `end`); `over`: whether the run has ended; both (runs,).
+    `signals` are uniformly sampled channels. `labels` are truth about single rows of `tables`, by the name of the
+    table; they go to `labels/<table>/` and never to agents or sensors.
     """
 
     start: float
@@ -30,6 +41,8 @@ class Chunk:
     tables: Mapping[str, Table] = field(default_factory=dict)
     motion: Motion | None = None
     scenes: tuple[Scene, ...] = ()
+    signals: Mapping[str, Signals] = field(default_factory=dict)
+    labels: Mapping[str, Table] = field(default_factory=dict)
 
     @property
     def first(self) -> bool:
@@ -78,6 +91,8 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
         tables={name: join_tables([chunk.tables[name] for chunk in chunks]) for name in head.tables},
         motion=motion,
         scenes=tail.scenes,
+        signals={name: join_signals([chunk.signals[name] for chunk in chunks]) for name in head.signals},
+        labels={name: join_tables([chunk.labels[name] for chunk in chunks]) for name in head.labels},
     )
 
 
@@ -93,6 +108,7 @@ class Reading:
     frames: tuple[Frames, ...] = ()
     labels: Mapping[str, Table] = field(default_factory=dict)
     label_frames: tuple[Frames, ...] = ()
+    signals: Mapping[str, Signals] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -172,6 +188,7 @@ class Record:
     `tables`: path in the dataset ('truth/bodies', 'sensors/imu', 'events', 'labels/front/images' …) -> rows.
     `frames`: path ('sensors/front/frames', 'sensors/front/depth', 'labels/front/instance' …) -> one Frames a
     run, each with exactly one pass.
+    `signals`: path ('truth/vibration', 'sensors/accelerometer') -> uniformly sampled channels.
     `last` marks the last record of the batch; it alone has the tables 'runs' and 'labels'.
     """
 
@@ -182,3 +199,4 @@ class Record:
     frames: Mapping[str, tuple[Frames, ...]] = field(default_factory=dict)
     scenes: tuple[Scene, ...] = ()
     last: bool = False
+    signals: Mapping[str, Signals] = field(default_factory=dict)

@@ -12,17 +12,69 @@ from mischance.errors import TruthError
 
 
 @dataclass(frozen=True, slots=True)
+class Material:
+    """How a surface looks and reflects.
+
+    `color`: red, green, blue in 0-1, as in the image (sRGB). `roughness` and `metallic` in 0-1, as in glTF 2.0.
+    `texture`: name of a procedural or stored texture, '' for none. `reflectance`: share of infrared light (905 nm)
+    that a LiDAR gets back at normal incidence, 0-1. `emission`: light of its own, as a multiple of its colour.
+    """
+
+    color: tuple[float, float, float] = (0.6, 0.6, 0.6)
+    roughness: float = 0.8
+    metallic: float = 0.0
+    texture: str = ""
+    reflectance: float = 0.3
+    emission: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mesh:
+    """Triangles in the frame of a shape.
+
+    `vertices` (n, 3) [m]; `triangles` (m, 3) indices, counter-clockwise seen from outside; `normals` (n, 3) or None for
+    flat faces; `uv` (n, 2) texture coordinates or None.
+    """
+
+    vertices: FloatArray
+    triangles: IntArray
+    normals: FloatArray | None = None
+    uv: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        wrong = self.vertices.shape[1:] != (3,) or self.triangles.shape[1:] != (3,)
+        if wrong or (
+            len(self.triangles) and not 0 <= self.triangles.min() <= self.triangles.max() < len(self.vertices)
+        ):
+            raise TruthError(
+                f"a mesh has vertices of shape {self.vertices.shape} and triangles of shape {self.triangles.shape}",
+                "they are (n, 3) and (m, 3), and triangles are indices of vertices",
+            )
+        for name, values, width in (("normals", self.normals, 3), ("uv", self.uv, 2)):
+            if values is not None and values.shape != (len(self.vertices), width):
+                raise TruthError(f"a mesh of {len(self.vertices)} vertices has {name} of shape {values.shape}")
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
-    """A box, sphere, cylinder or plane, in its body's frame.
+    """A box, sphere, cylinder, plane or mesh, in its body's frame.
 
     `size`: box (length, width, height), sphere (radius, 0, 0), cylinder along z (radius, height, 0),
-    plane (0, 0, 0) [m]. `pose`: position xyz [m] and quaternion xyzw. `color`: red, green, blue in 0-1.
+    plane (0, 0, 0) [m]; mesh: factors along x, y, z. `pose`: position xyz [m] and quaternion xyzw. `color`: red, green,
+    blue in 0-1, where there is no `material`.
     """
 
     kind: str
     size: tuple[float, float, float]
     pose: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
     color: tuple[float, float, float] = (0.6, 0.6, 0.6)
+    material: Material | None = None
+    mesh: Mesh | None = None
+
+    @property
+    def surface(self) -> Material:
+        """Its material, or a matt one of its colour."""
+        return self.material or Material(self.color)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +161,32 @@ def join_frames(parts: Sequence[tuple[Frames, ...]]) -> tuple[Frames, ...]:
         passes = {name: np.concatenate([frames.passes[name] for frames in full]) for name in full[0].passes}
         joined.append(Frames(np.concatenate([f.t for f in full]), passes, np.concatenate([f.index for f in full])))
     return tuple(joined)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rays:
+    """Rays to cast into a scene at one time each.
+
+    `origin` (n, m, 3) and `direction` (n, m, 3): m rays at each of n times, world frame, directions of length 1.
+    `near`, `far`: nearest and farthest distance of a hit [m].
+    """
+
+    origin: FloatArray
+    direction: FloatArray
+    near: float = 0.0
+    far: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits:
+    """The first hit of each ray; every array starts with the shape (n, m) of the rays.
+
+    `distance` along the ray [m], +inf for no hit; `instance`: index of the body + 1, 0 for no hit; `normal` (n, m, 3)
+    of the surface, towards the ray's origin, zeros for no hit; `shape`: index of the body's shape, whose material it
+    is, -1 for no hit.
+    """
+
+    distance: FloatArray
+    instance: IntArray
+    normal: FloatArray
+    shape: IntArray

@@ -25,6 +25,10 @@ BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
 
 
+ROLES = ("time", "key", "entity", "label", "value", "position")
+"""Roles of columns: time of a row, identity of a row, whom it is about, truth about it, its main number, a place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """The declared type of one column.
@@ -33,6 +37,8 @@ class Column:
     `names`, -1 is null) or 'text' (Python strings). `floor` is the smallest difference that counts
     when a run is compared with its twin. `null` says that NaN means "no value". `encoding` is a
     wish for the file: 'plain' (ids), 'delta' (times, money), or '' (let the writer choose).
+    `role` says what the column is for, one of `ROLES` or '': it is stored with the file, so that
+    whoever reads a table finds its key without knowing the world.
     """
 
     dtype: str = "float64"
@@ -42,6 +48,7 @@ class Column:
     null: bool = False
     encoding: str = ""
     about: str = ""
+    role: str = ""
 
     @property
     def storage(self) -> np.dtype[Any]:
@@ -149,6 +156,75 @@ def seconds(t: AnyArray, schema: Schema) -> FloatArray:
     """Return a time column in seconds, whatever its unit."""
     scale = {"us": 1e-6, "ms": 1e-3, "ns": 1e-9}.get(schema["t"].unit, 1.0)
     return np.asarray(t, np.float64) * scale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """Uniformly sampled channels of several runs.
+
+    Sample j of every run is at t = (first + j) / rate [s]; no time column is kept. `values` has shape
+    (runs, n, channels), float32 or float64; `channels` declares each channel's unit and meaning, in order.
+    `counts` (runs,) says how many of the n samples are a run's own: a run that has ended has no sample after its end.
+    """
+
+    rate: float
+    first: int
+    values: AnyArray
+    channels: Schema
+    counts: IntArray
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 3 or self.values.shape[2] != len(self.channels) or len(self.counts) != len(self.values):
+            raise TruthError(
+                f"signals of {len(self.channels)} channels and {len(self.counts)} runs have values of shape"
+                f" {self.values.shape}",
+                "the shape is (runs, samples, channels)",
+            )
+        if self.values.dtype not in (np.float32, np.float64):
+            raise TruthError(f"signals are float32 or float64, not {self.values.dtype}")
+        if len(self.counts) and not 0 <= int(self.counts.min()) <= int(self.counts.max()) <= self.values.shape[1]:
+            raise TruthError(f"a run of signals has {int(self.counts.max())} of {self.values.shape[1]} samples")
+
+    @staticmethod
+    def of(rate: float, first: int, values: AnyArray, channels: Schema) -> Signals:
+        """Return signals of which every run has all samples."""
+        return Signals(rate, first, values, channels, np.full(len(values), values.shape[1], np.int64))
+
+    @property
+    def runs(self) -> int:
+        """How many runs it holds."""
+        return len(self.values)
+
+    def t(self) -> FloatArray:
+        """Return the times of the samples; shape (n,) [s]."""
+        return (self.first + np.arange(self.values.shape[1])) / self.rate
+
+    def run(self, i: int) -> AnyArray:
+        """Return the samples of the i-th run, as a view; shape (counts[i], channels)."""
+        values: AnyArray = self.values[i, : int(self.counts[i])]
+        return values
+
+
+def join_signals(parts: Sequence[Signals]) -> Signals:
+    """Join signals of the same runs that follow each other in time.
+
+    Raises:
+        TruthError: their rates or channels differ, or a sample is missing between two of them.
+    """
+    head = parts[0]
+    if len(parts) == 1:
+        return head
+    reached = head.first
+    for part in parts:
+        if part.rate != head.rate or part.channels != head.channels or part.first != reached:
+            raise TruthError(
+                f"signals at {part.rate:g} Hz from sample {part.first} follow signals at {head.rate:g} Hz that"
+                f" end before sample {reached}"
+            )
+        reached += part.values.shape[1]
+    # A run that has ended has no later sample: its own samples stay in one piece at the front.
+    values = np.concatenate([part.values for part in parts], axis=1)
+    return Signals(head.rate, head.first, values, head.channels, np.sum([part.counts for part in parts], axis=0))
 
 
 EVENTS: Schema = {
