@@ -7,6 +7,7 @@ import random
 import string
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mischance.errors import ScenarioError
-from mischance.language.yaml import document
+from mischance.language.yaml import document, parsing
 from mischance.language.yaml.document import dump, problems_of, read
 from mischance.units import Length, Ratio, Speed
 
@@ -25,7 +26,7 @@ PARSERS = [getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader]
 
 @pytest.fixture(params=PARSERS, ids=["c", "python"])
 def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(document, "_Loader", request.param)
+    monkeypatch.setattr(parsing, "LOADER", request.param)
 
 
 def first_line(source: bytes | str) -> str:
@@ -67,6 +68,8 @@ ATTACKS: dict[str, tuple[bytes | str, str]] = {
     "duplicate in a flow": ("x: {a: 1, 'a': 2}\n", "f:1:11: x.a: the key stands twice"),
     "tab": ("a:\n\tb: 1\n", "f:2:1: a: a tab cannot indent"),
     "complex key": ("? complex: key\n: 1\n", "f:1:3: a key must be a single word or number"),
+    "keys of keys": ("a:\n " + "? " * 30_000, "f:2:4: a key must be a single word or number"),
+    "long words": ("a: {" + "x" * 900_000 + ", b: }: 1", "f:1:900"),
     "list key": ("[a]: 1\n", "f:1:1: a key must be a single word or number"),
     "documents": ("a: 1\n---\nb: 2\n", "f:2:1: a file holds one scenario"),
     "leading zero": ("a: 010\n", "f:1:4: a: numbers with a leading zero"),
@@ -87,6 +90,60 @@ def test_an_attack_ends_in_one_line_with_its_place(case: str):
     line = first_line(source)
     assert expected in line
     assert len(line) < 400
+
+
+# Shape -> what opens n levels, and where the 65th one stands.
+DEEP: dict[str, tuple[Callable[[int], str], str]] = {
+    "flow lists": (lambda n: "[" * n, "f:1:65: "),
+    "flow mappings": (lambda n: "{a: " * n, "f:1:257: "),
+    "flow lists in mappings": (lambda n: "{a: [" * (n // 2) + "{" * (n % 2), "f:1:161: "),
+    "flow lists below keys": (lambda n: "a:\n b:\n  " + "[" * (n - 2), "f:3:65: "),
+    "flow lists over lines": (lambda n: "[\n" * n, "f:65:1: "),
+    "flow lists after letters of two bytes": (lambda n: 'a: ["é", ' + "[" * (n - 2), "f:1:72: "),
+    "flow lists after carriage returns": (lambda n: "a: 1\r\nb:\r\n " + "[" * (n - 1), "f:3:65: "),
+    "block mappings": (lambda n: "".join(f"{' ' * i}a:\n" for i in range(n)), "f:65:65: "),
+    "block lists": (lambda n: "- " * n, "f:1:129: "),
+    "block lists in mappings": (lambda n: "".join(f"{'  ' * i}- a:\n" for i in range(n // 2)) + " " * (n // 2 * 2) + "- ", "f:33:65: "),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("_parser")
+@pytest.mark.parametrize("levels", [65, 999, 1001, 1300, 30_000])
+@pytest.mark.parametrize("shape", DEEP)
+def test_our_limit_of_levels_speaks_before_the_parsers(shape: str, levels: int):
+    make, place = DEEP[shape]
+    if levels > 1300 and shape.startswith("block") and shape != "block lists":
+        pytest.skip("indentation alone would pass the limit of bytes")
+    line = first_line(make(levels))
+    assert line.startswith(place)
+    assert "nested deeper than 64 levels" in line
+
+
+@pytest.mark.usefixtures("_parser")
+def test_64_levels_are_taken():
+    inner = read(f"a: {'[' * 63}{']' * 63}", "f").tree["a"]
+    for _ in range(62):
+        (inner,) = inner
+    assert inner == []
+    assert first_line(f"a: {'[' * 64}{']' * 64}") == "f:1:67: nested deeper than 64 levels"
+
+
+@pytest.mark.usefixtures("_parser")
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("KEY: 1", "1:1"), ("a: 1\nKEY: 2", "2:1"), ("a:\n  KEY: 2", "2:3"), ("a: 1\n'KEY': 2", "2:1"), ("- KEY: 1", "1:3"),
+     ("a: {b: 1, KEY: 1}", "1:11"), ("a: {'KEY': 1}", "1:5"), ("a: {\"KEY\" : 1}", "1:5"), ("a: [KEY: 1]", "1:5"),
+     ("é: 1\nKEY: 2", "2:1"), ("? KEY: 1", "1:3")],
+)  # fmt: skip
+def test_a_key_that_no_parser_looks_ahead_for_is_named(text: str, place: str):
+    word = first_line(text.replace("KEY", "é" * 1030))
+    assert word.startswith(f"f:{place}: "), word
+    assert "a key may have 1024 characters (got 103" in word
+    assert "`? `" in word
+    marks = 3 if '"KEY" ' in text else 2 if "'KEY'" in text else 0
+    assert first_line(text.replace("KEY", "é" * (1025 - marks))) != word
+    if text[0] not in "-?":
+        read(text.replace("KEY", "é" * (1024 - marks)), "f")
 
 
 def test_the_alternative_is_named():
@@ -167,7 +224,7 @@ def same(a: Any, b: Any) -> bool:
 def test_what_is_dumped_reads_back_equal(tree: dict[str, Any], parser: Any):
     text = dump(tree, header="a header\n# of two lines")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(document, "_Loader", parser)
+        patch.setattr(parsing, "LOADER", parser)
         assert same(read(text, "f").tree, tree)
         assert same(read(text.encode(), "f").tree, tree)
 
@@ -239,7 +296,7 @@ def test_mutants_are_read_alike_by_both_parsers_or_refused():
         placed: list[bool] = []
         for parser in PARSERS:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(document, "_Loader", parser)
+                patch.setattr(parsing, "LOADER", parser)
                 try:
                     found = read(text, "f")
                     outcomes.append((found.tree, dict(found.marks)))

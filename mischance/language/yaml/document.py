@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 import yaml
 
 from mischance.errors import Problem, ScenarioError, shorten
+from mischance.language.yaml import parsing
 from mischance.language.yaml.findings import Finding, problems_of
 from mischance.language.yaml.scalars import ScalarError, is_sound, scalar
 from mischance.language.yaml.writing import dump
@@ -27,8 +28,6 @@ MAX_VALUES = 50_000
 MAX_PROBLEMS = 100
 
 Path: TypeAlias = tuple[str | int, ...]
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
 
 # What may not stand in a file: control characters, and the line breaks that YAML 1.1 knows and YAML 1.2 does not,
 # with which two parsers could see two different texts. The second takes long to compile, and few files need it.
@@ -215,14 +214,10 @@ class _Reader:
     def parse(self, *, whole: bool = False) -> None:
         """Fill root and marks, or raise all problems; the `whole` of a file is a mapping."""
         try:
-            for event in yaml.parse(self.text, Loader=_Loader):
+            for event in parsing.events(self.text):
                 self._event(event)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self._fatal(line, column, *_explain(error, self.text.split("\n")[line - 1 : line]))
-        except (yaml.YAMLError, ValueError, OverflowError):  # an escape such as "\UFFFFFFFF" that is no character
-            self._fatal(1, 1, "not a text that YAML can read")
+        except parsing.YamlError as error:
+            self._fatal(error.line, error.column, error.message, error.hint)
         if not self.documents:
             self._fatal(1, 1, "the file is empty", "`mischance init` writes a scenario to start from")
         if whole and not isinstance(self.root, dict):
@@ -347,20 +342,3 @@ def _quote(event: Any, value: object) -> int:
 
 def _at(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
-
-
-def _explain(error: yaml.MarkedYAMLError, line: list[str]) -> tuple[str, str]:
-    """Return message and hint for what the parser did not like."""
-    problem, context = error.problem or "", error.context or ""
-    if "\\t" in problem or "tab" in problem or "'\t'" in problem or (line and line[0].lstrip(" ").startswith("\t")):
-        return "a tab cannot indent", "indent with spaces"
-    if "mapping values are not allowed" in problem:
-        return "a second `:` cannot stand here", "put text that holds `: ` in quotes"
-    if "could not find expected ':'" in problem:
-        return "a key without `:`", "write `key: value`"
-    if "unexpected end of stream" in problem or "<stream end>" in problem:
-        return "the file ends too early", "close the bracket or quote"
-    if "',' or" in problem:
-        return "a bracket is not closed, or a comma is missing", ""
-    words = [word for word in (context, problem) if word]
-    return "not YAML: " + ", ".join(words).replace("\n", " ")[:160], ""
