@@ -62,7 +62,7 @@ def starter_text(source: str | None = None) -> str:
 
 
 def _variant_text(path: Path, name: str, variant: str) -> str:
-    from mischance.language.loading import apply_changes, variant_changes
+    from mischance.language.variants import apply_changes, variant_changes
     from mischance.language.yaml.document import dump, read
 
     tree = read(path.read_bytes(), str(path)).tree

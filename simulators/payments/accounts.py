@@ -1,8 +1,8 @@
-"""Accounts: balances, daily limits and blocks, settled exactly and never below zero.
+"""Balances, daily limits and blocks of cards, settled exactly and never below zero.
 
-Payments of a stretch of time are settled in bulk where their order cannot matter: a card whose debits alone
-fit its balance and its limit, which is not blocked and has no declined row, is approved whatever the order.
-Only rows of the other cards are decided one by one, in order of time.
+Payments of an interval are settled in bulk where their order cannot matter: all payments of a card are approved
+if the card is not blocked, no payment of it is declined for another reason, and their sum is within the balance
+and the daily limit. Payments of the other cards are decided one by one, in order of time.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from .columns import APPROVED, BLOCKED, INSUFFICIENT, LIMIT
 if TYPE_CHECKING:
     from mischance.api.tables import IntArray
 
-    from . import Settings
     from .background import Population, Rows
-    from .buffer import Tape
+    from .buffer import Buffer
+    from .settings import Settings
 
 _NEVER = -1
 
 
-class Ledger:
-    """The issuer's books of one run. Money in minor units, times in microseconds."""
+class Accounts:
+    """The card accounts of one run. Money in minor units, times in microseconds."""
 
-    def __init__(self, settings: Settings, people: Population, tape: Tape) -> None:
+    def __init__(self, settings: Settings, people: Population, buffer: Buffer) -> None:
         cards = len(people.opening)
         self.balance: IntArray = people.opening.copy()
         self.blocks: IntArray = np.zeros(cards, np.int64)
         self._people = people
-        self._tape = tape
+        self._buffer = buffer
         self._strikes_allowed = settings.strikes
         self._reissue = round(settings.reissue * 1_000_000)
         self._spent: IntArray = np.zeros(cards, np.int64)
@@ -46,11 +46,11 @@ class Ledger:
         self._lifts: list[tuple[int, int, str]] = []
 
     def new_day(self) -> None:
-        """Reset what counts against the daily limits."""
+        """Reset the sums that count against the daily limits."""
         self._spent[:] = 0
 
     def settle(self, rows: Rows, since: int) -> IntArray:
-        """Decide payments of one hour, all later than `since`; return the reasons, APPROVED where there is none."""
+        """Decide the payments of one hour, all later than `since`; return a reason of decline or APPROVED for each."""
         cards = len(self.balance)
         reason = rows.mark.copy()
         amount = rows.amount.astype(np.float64)  # sums of whole numbers below 2**53 are exact
@@ -70,20 +70,20 @@ class Ledger:
         return reason
 
     def decide(self, card: int, t: int, amount: int, mark: int, cause: str = "") -> int:
-        """Decide one payment now and book it; return the reason of a decline, or APPROVED.
+        """Decide and book one payment; return the reason of a decline, or APPROVED.
 
         Args:
-            card: who pays.
-            t: when; not before any other payment of that card.
-            amount: how much.
+            card: id of the card.
+            t: time [us]; not before any earlier payment of that card.
+            amount: amount [minor units].
             mark: a reason that declines it whatever the balance, or APPROVED.
-            cause: id of the event behind it, for the block that it may bring about.
+            cause: id of the causing event, the parent of a block that this payment triggers.
         """
         self._credit(card, t)
         if t < self._blocked_until[card]:
             return BLOCKED
         if mark != APPROVED:
-            if self._strikes[card] == 0:  # an approval in bulk clears the strikes alone
+            if self._strikes[card] == 0:  # an approval in bulk resets the count but not the cause
                 self._strike_cause.pop(card, None)
             self._strikes[card] += 1
             if cause:
@@ -101,7 +101,7 @@ class Ledger:
         return APPROVED
 
     def block(self, card: int, t: int, cause: str, why: str) -> None:
-        """Decline everything from t on until the card has been replaced; a card that is blocked stays so."""
+        """Decline every payment from t on until the card has been replaced; no effect on a blocked card."""
         if t < self._blocked_until[card]:
             return
         name = f"block:{card}:{self.blocks[card]}"
@@ -109,23 +109,23 @@ class Ledger:
         self._blocked_until[card] = t + self._reissue
         self._strikes[card] = 0
         details = json.dumps({"because": why})
-        self._tape.event(t, name, cause, kind="card_blocked", subject=f"card:{card}", details=details)
+        self._buffer.event(t, name, cause, kind="card_blocked", subject=f"card:{card}", details=details)
         heapq.heappush(self._lifts, (t + self._reissue, card, name))
 
     def close_to(self, now: int) -> None:
-        """Book every salary and end every block that is due by now."""
+        """Book every salary and end every block that is due by `now`."""
         if self._next_payday <= now:
             for card in np.flatnonzero(self._payday <= now):
                 self._credit(int(card), now)
             self._next_payday = int(self._payday.min())
         while self._lifts and self._lifts[0][0] <= now:
             t, owner, name = heapq.heappop(self._lifts)
-            self._tape.event(t, name.replace("block", "reissue"), name, kind="card_reissued", subject=f"card:{owner}")
+            self._buffer.event(t, name.replace("block", "reissue"), name, kind="card_reissued", subject=f"card:{owner}")
 
     def _credit(self, card: int, t: int) -> None:
         """Pay the salaries of a card that are due by t."""
         while self._payday[card] <= t:
             amount = int(self._people.salary[card])
             self.balance[card] += amount
-            self._tape.credit(int(self._payday[card]), card, amount)
+            self._buffer.credit(int(self._payday[card]), card, amount)
             self._payday[card] += PAY_PERIOD

@@ -1,8 +1,8 @@
-"""Genuine payments: who pays whom, when and how much, drawn hour by hour from the keys of rows.
+"""Genuine payments: card, merchant, time and amount, drawn hour by hour by keyed random numbers.
 
-Every number hangs on the identity of its row (hour, card, n-th payment of that card in that hour), so that
-neither cuts in time nor other cards nor campaigns can move one. An hour is drawn whole when it is first
-needed. This file is the seam for a faster engine: it need only offer `Population` and `Background.hour`.
+Every number is keyed by the identity of its row (hour, card, n-th payment of that card in that hour), so that
+cuts in time, other cards and campaigns cannot change it. An hour is drawn as a whole when it is first needed.
+A faster engine can replace this file: it has to offer `Population` and `Background.hour`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mischance.api.randomness import Streams
     from mischance.api.tables import FloatArray, IntArray
 
-    from . import Settings
+    from .settings import Settings
 
 # Relative intensity of the 24 hours and of Monday to Sunday, scaled to mean 1 below. Uncalibrated; swings of
 # twenty and more between night and rush hour are what real records show.
@@ -39,7 +39,7 @@ _ROW_DRAWS, _CARD_DRAWS, _MERCHANT_DRAWS = 8, 32, 4
 
 
 class Calendar:
-    """How busy each channel is in each hour of the run."""
+    """Relative intensity of payments by channel and hour of the run."""
 
     def __init__(self, settings: Settings) -> None:
         days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -60,7 +60,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Cards and merchants of a run. Money in minor units, times in microseconds; the place in an array is the id."""
+    """Cards and merchants of a run. Money in minor units, times in microseconds; an array index is the id."""
 
     rate: FloatArray  # (cards,) payments a day
     bin: IntArray
@@ -78,7 +78,7 @@ class Population:
 
     @staticmethod
     def draw(settings: Settings, calendar: Calendar, streams: Streams) -> Population:
-        """Draw all cards and merchants, each from its own key."""
+        """Draw all cards and merchants, each by its own key."""
         ids = np.arange(settings.merchants, dtype=np.int64)
         u = _keyed(streams, "payments.merchants", ids, _MERCHANT_DRAWS)
         channel = np.empty(len(ids), np.int64)
@@ -103,7 +103,7 @@ class Population:
             [shops[c][pick(popularity[c], u[:, 8 + c * FAVOURITES : 8 + (c + 1) * FAVOURITES])] for c in range(3)],
             axis=1,
         )
-        # Income follows what a card spends, so that balances neither run dry nor pile up.
+        # Income is proportional to mean spending, so that balances neither run out nor grow without limit.
         mean = [np.average(median[s] * np.exp(sigma[s] ** 2 / 2), weights=weight[s]) for s in shops]
         month = 30.0 * rate * float(np.sum(calendar.shares * mean))
         salary = _minor((1.1 * month + 500.0) * np.exp(0.3 * ndtri(u[:, 1])))
@@ -129,7 +129,7 @@ class Population:
         )
 
     def price(self, merchant: IntArray, u: FloatArray, ending: FloatArray, factor: float = 1.0) -> IntArray:
-        """Return what a purchase costs: lognormal about the merchant's median, with a shop's endings [minor units]."""
+        """Return prices [minor units]: lognormal about the merchant's median, rounded by `with_ending`."""
         value = self.median[merchant] * np.exp(self.sigma[merchant] * ndtri(u)) * factor
         notes = np.maximum(np.rint(value / 10.0), 1.0).astype(np.int64) * 10 * MINOR
         return np.where(self.channel[merchant] == ATM, notes, with_ending(_minor(value), ending))
@@ -137,7 +137,7 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Payments that somebody wants to make, in order of time.
+    """Requested payments, in order of time.
 
     `mark` is a reason that declines a payment whatever the balance, or APPROVED.
     """
@@ -162,7 +162,7 @@ class Background:
         self._streams = streams
 
     def hour(self, hour: int) -> Rows:
-        """Return the payments wanted in [hour, hour + 1) h: a Poisson number a card, uniform in time."""
+        """Return the requested payments in [hour, hour + 1) h: a Poisson number per card, uniform in time."""
         people, settings = self.people, self.settings
         weights = self.calendar.weights(hour)
         busy = float(weights.sum())
@@ -190,7 +190,7 @@ class Background:
 
 
 def small_amount(between: tuple[float, float], u: FloatArray, ending: FloatArray) -> IntArray:
-    """Return amounts of a few coins, uniform between two sums [currency], with a shop's endings [minor units]."""
+    """Return small amounts [minor units], uniform between two sums [currency], rounded by `with_ending`."""
     low, high = between
     plain = np.floor((low + (high - low) * u) * MINOR).astype(np.int64)
     ended = with_ending(plain, ending)
@@ -198,14 +198,14 @@ def small_amount(between: tuple[float, float], u: FloatArray, ending: FloatArray
 
 
 def with_ending(amount: IntArray, u: FloatArray) -> IntArray:
-    """Return amounts as shops set them: 35 % end in 99, 15 % in 00, the others stay; never below one unit's fifth."""
+    """Return amounts with price endings: 35 % end in 99, 15 % in 00, the others are unchanged; at least 0.20."""
     floor = amount // MINOR * MINOR
     ended = np.where(u < 0.35, floor + 99, np.where((u < 0.50) & (floor > 0), floor, amount))
     return np.maximum(ended, MINOR // 5)
 
 
 def poisson(u: FloatArray, mean: FloatArray) -> IntArray:
-    """Return the quantiles at `u` of Poisson laws with those means, by summing their masses; shape (n,)."""
+    """Return quantiles at `u` of Poisson distributions by summing their probability masses; shape (n,)."""
     counts = np.zeros(len(u), np.int64)
     mass = np.exp(-mean)
     below = mass.copy()
@@ -220,12 +220,12 @@ def poisson(u: FloatArray, mean: FloatArray) -> IntArray:
 
 
 def pick(cumulated: FloatArray, u: FloatArray) -> IntArray:
-    """Return the index that each `u` falls on, given cumulated shares."""
+    """Return the category index at each quantile `u`, given cumulated shares."""
     return np.minimum(np.searchsorted(cumulated, u, side="right"), len(cumulated) - 1)
 
 
 def _keyed(streams: Streams, component: str, keys: IntArray, draws: int) -> FloatArray:
-    """Return `draws` uniforms a key; shape (n, draws). One call, since each costs more than a hundred values."""
+    """Return `draws` uniforms per key, shape (n, draws), in one call: a call costs more than a hundred values."""
     flat = (keys[:, None] * draws + np.arange(draws)).ravel()
     return streams.uniform(component, flat).reshape(len(keys), draws)
 
@@ -235,7 +235,7 @@ def _minor(value: FloatArray) -> IntArray:
 
 
 def _quota(merchants: int) -> tuple[int, int, int]:
-    """Deal merchants out to the channels: 45 % online, 45 % in shops, 10 % cash machines, at least three each."""
+    """Return the number of merchants per channel: 45 % online, 45 % shops, 10 % cash machines, at least three each."""
     online = max(3, round(0.45 * merchants))
     machines = max(3, round(0.10 * merchants))
     return online, merchants - online - machines, machines

@@ -1,4 +1,4 @@
-"""What the payments world has to tell and has not told yet: rows, labels and events between two cuts in time."""
+"""Buffer of rows, labels and events that wait for the next chunk."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .columns import APPROVED, CURRENCIES, DAY, MINOR, SECOND
+from .columns import APPROVED, CURRENCIES, SECOND
 
 if TYPE_CHECKING:
     from mischance.api.tables import AnyArray, IntArray
 
-    from . import Settings
     from .background import Population, Rows
+    from .settings import Settings
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One payment of a campaign. `event_id` is known once the rows of its stretch of time are sorted."""
+    """One payment of a campaign. `event_id` is set when the rows of its chunk are sorted."""
 
     t: int
     card: int
@@ -37,7 +37,7 @@ class Attempt:
 
     @property
     def approved(self) -> bool:
-        """Whether the issuer let it pass."""
+        """Whether the issuer approved it."""
         return self.reason == APPROVED
 
 
@@ -58,8 +58,8 @@ class Totals:
     first_cash_out: Attempt | None = None
 
 
-class Tape:
-    """Collects what happened and hands it out in order of time, once."""
+class Buffer:
+    """Collects rows, labels and events, and returns each once, in order of time."""
 
     def __init__(self, settings: Settings, people: Population) -> None:
         self.totals = Totals()
@@ -72,25 +72,25 @@ class Tape:
         self._next = 0
 
     def rows(self, rows: Rows, reason: IntArray) -> None:
-        """Take genuine payments with their decisions."""
+        """Add genuine payments with their decisions."""
         self._bulk.append((rows, reason))
 
     def attempt(self, attempt: Attempt) -> None:
-        """Take one payment of a campaign."""
+        """Add one payment of a campaign."""
         self._attempts.append(attempt)
 
     def credit(self, t: int, card: int, amount: int) -> None:
-        """Take money that came in."""
+        """Add one salary."""
         self._credits.append((t, card, amount))
 
     def event(self, t: int, event_id: str, parent_id: str, *, kind: str, subject: str, details: str = "{}") -> None:
-        """Take one row of `events`."""
+        """Add one row of `events`."""
         self._events.append((t, event_id, parent_id, kind, subject, details))
 
-    def tell(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Return the events and the tables' rows since the last call, sorted by time, and forget them."""
-        events = self._tell_events()
-        tables = {"transactions": self._tell_rows(), "transaction_labels": self._tell_labels()}
+    def take(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Return and clear the events and the tables' rows since the last call, sorted by time."""
+        events = self._take_events()
+        tables = {"transactions": self._take_rows(), "transaction_labels": self._take_labels()}
         income = sorted(self._credits)
         tables["credits"] = {
             "t": [row[0] for row in income],
@@ -101,13 +101,13 @@ class Tape:
         self._bulk, self._attempts, self._credits, self._events = [], [], [], []
         return events, tables
 
-    def _tell_rows(self) -> dict[str, AnyArray]:
+    def _take_rows(self) -> dict[str, AnyArray]:
         own = self._attempts
         parts = [(r.t, r.card, r.merchant, r.amount, reason, np.full(len(r), -1, np.int64)) for r, reason in self._bulk]
         single = [(a.t, a.card, a.merchant, a.amount, a.reason, n) for n, a in enumerate(own)]
         parts.append(tuple(np.array(single, np.int64).reshape(-1, 6).T))  # type: ignore[arg-type]
         t, card, merchant, amount, reason, which = (np.concatenate([part[k] for part in parts]) for k in range(6))
-        # The place of a row says nothing of who made it: ties in time go by card, then by the order of booking.
+        # The order must not reveal a row's origin: ties in time are sorted by card, then by order of booking.
         order = np.lexsort((card, t))
         event_id = self._next + np.arange(len(order), dtype=np.int64)
         self._next += len(order)
@@ -133,7 +133,7 @@ class Tape:
             "reason": reason,
         }
 
-    def _tell_labels(self) -> dict[str, Any]:
+    def _take_labels(self) -> dict[str, Any]:
         own = self._attempts
         for attempt in own:
             self._count(attempt)
@@ -167,20 +167,9 @@ class Tape:
         totals.loss += attempt.amount if attempt.approved else 0
         totals.first_report = min(totals.first_report, attempt.reported)
 
-    def _tell_events(self) -> dict[str, Any]:
-        events = sorted(self._events, key=lambda event: event[0])  # stable: a cause stands before its effect
+    def _take_events(self) -> dict[str, Any]:
+        events = sorted(self._events, key=lambda event: event[0])  # a stable sort keeps causes before effects
         columns: dict[str, Any] = {"t": [event[0] / SECOND for event in events]}
         for k, name in enumerate(("event_id", "parent_id", "kind", "subject", "details"), start=1):
             columns[name] = np.array([event[k] for event in events], object)
         return columns
-
-
-def money(minor: int, currency: str) -> str:
-    """Return a sum for people."""
-    return f"{minor / MINOR:,.2f} {currency}"
-
-
-def clock(t: int) -> str:
-    """Return a time for people."""
-    seconds = t // SECOND
-    return f"day {t // DAY} {seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -1,9 +1,10 @@
-"""Bursts of small payments that test many cards, and what follows on those that were approved.
+"""Campaigns: bursts of small payments that test many cards, and larger payments on the approved ones.
 
-One mechanism serves the crime and its innocent look-alike. A thief probes stolen cards and spends on those
-whose probe passed; buyers at a ticket sale have their cards verified by a fee and are charged later. Every
-step waits for the issuer's answer and depends on it: an approved probe may lead to purchases, a declined one
-to another try, a purchase that is too large to a smaller one, a block to nothing. So causes form a tree.
+One mechanism models card testing and its innocent look-alike. A thief probes stolen cards and spends on those
+whose probe passed; an online ticket shop verifies buyers' cards by a fee and charges the price later. Every
+step waits for the issuer's decision and depends on it: an approved probe may lead to purchases, a declined one
+to another try, a purchase that is too large to a smaller one, and a block ends the sequence. So causes form a
+tree.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from scipy.special import ndtri
 from mischance.errors import RunError
 
 from .background import pick, small_amount
-from .buffer import Attempt, Tape
+from .buffer import Attempt, Buffer
 from .columns import APPROVED, BLOCKED, CNP, CREDENTIALS, INSUFFICIENT, ISSUER, LIMIT, MINOR, REASONS, SECOND
 
 if TYPE_CHECKING:
@@ -29,43 +30,43 @@ if TYPE_CHECKING:
     from mischance.api.runs import Fault
     from mischance.api.tables import FloatArray, IntArray
 
-    from . import Burst, Settings
-    from .accounts import Ledger
+    from .accounts import Accounts
     from .background import Population
+    from .settings import Burst, Settings
 
 Process = Generator[Any, Any, None]
 
-_STEPS, _DRAWS = 64, 8  # draws are keyed by (card's place in the campaign, step, number)
+_STEPS, _DRAWS = 64, 8  # draws are keyed by (index of the card in the campaign, step, number)
 _FIRST_PURCHASE = 16
 _GAP, _VALID, _SHOP, _AMOUNT, _ENDING, _ISSUER, _DECISION, _REPORT = range(_DRAWS)
 
 
-class Desk(Protocol):
-    """What a campaign needs of the world: a clock, the books, the tape, and a till that answers."""
+class PaymentSystem(Protocol):
+    """The part of a run that a campaign uses: clock, accounts, buffer and payment requests."""
 
     env: simpy.Environment
-    ledger: Ledger
-    tape: Tape
+    accounts: Accounts
+    buffer: Buffer
     people: Population
     settings: Settings
 
     def sync(self, now: int) -> None:
-        """Bring the books up to and including now."""
+        """Settle the genuine payments up to and including `now`."""
         ...
 
     def pay(self, attempt: Attempt, mark: int) -> simpy.Event:
-        """Return an event whose value is the attempt, decided."""
+        """Decide a payment; return an event whose value is the decided attempt."""
         ...
 
     def block(self, card: int, cause: str, why: str) -> None:
-        """Block a card now."""
+        """Block a card from the current time on."""
         ...
 
 
 class Campaign:
-    """One burst: acquires cards, tries each, and follows up on those that were approved."""
+    """One burst: acquires cards, tries each, and spends on those that were approved."""
 
-    def __init__(self, desk: Desk, streams: Streams, fault: Fault, burst: Burst, *, innocent: bool) -> None:
+    def __init__(self, system: PaymentSystem, streams: Streams, fault: Fault, burst: Burst, *, innocent: bool) -> None:
         self.fault = fault
         self.innocent = innocent
         serial = fault.fault_id.rpartition(":")[2] or fault.fault_id
@@ -74,30 +75,30 @@ class Campaign:
         self.last = math.nan
         self.first_report = math.nan
         self.cards: IntArray = np.zeros(0, np.int64)
-        self._desk = desk
+        self._system = system
         self._streams = streams
         self._burst = burst
         self._shops: IntArray = np.zeros(0, np.int64)
         self._known: dict[str, str] = {}
         self._blocks_before: IntArray = np.zeros(0, np.int64)
-        wanted, there = round(fault.severity), desk.settings.cards
+        wanted, there = round(fault.severity), system.settings.cards
         if not 0 <= wanted <= there:
             raise RunError(
                 f"{fault.fault_id}: {fault.kind} wants {wanted:,} cards where the world has {there:,}",
                 "its severity is a number of cards: lower it, or raise simulator.cards",
             )
         self.size = wanted
-        # The clock ticks in whole microseconds: nothing starts before the onset, nothing at or after the end.
+        # The clock counts whole microseconds: no step before the onset, none at or after the end.
         self._onset = math.ceil(fault.onset * SECOND)
         self._end = math.inf if math.isinf(fault.end) else math.ceil(fault.end * SECOND)
 
     def begin(self) -> None:
-        """Put the campaign on the clock."""
+        """Start the campaign as a SimPy process."""
         self._spawn(self._run())
 
     def _run(self) -> Process:
-        """Wait for the onset, get cards and shops, try one card after the other."""
-        env = self._desk.env
+        """Wait for the onset, choose cards and shops, and try the cards in sequence."""
+        env = self._system.env
         yield env.timeout(max(self._onset - env.now, 0))
         self._acquire()
         stages = ("verify", "purchase") if self.innocent else ("probe", "cash_out")
@@ -113,8 +114,8 @@ class Campaign:
             self._spawn(self._try_card(slot, int(card)))
 
     def _acquire(self) -> None:
-        """Choose cards and shops as the background does: by how often they pay and are paid."""
-        people, burst = self._desk.people, self._burst
+        """Choose cards and shops with probabilities proportional to their payment rates."""
+        people, burst = self._system.people, self._burst
         name = f"payments.{self.fault.fault_id}"
         ids = np.arange(len(people.rate), dtype=np.int64)
         # A weighted sample without replacement has the largest log(u) / weight (Efraimidis and Spirakis,
@@ -126,8 +127,8 @@ class Campaign:
         chosen = np.argsort(-order, kind="stable")[: self.size]
         queue = self._streams.uniform(f"{name}.queue", chosen)
         self.cards = chosen[np.argsort(queue)]
-        self._desk.sync(int(self._desk.env.now))
-        self._blocks_before = self._desk.ledger.blocks.copy()
+        self._system.sync(int(self._system.env.now))
+        self._blocks_before = self._system.accounts.blocks.copy()
         low, high = burst.merchants
         number = low + int(self._streams.uniform(f"{name}.number", [0])[0] * (high - low + 1))
         shops, cumulated = people.shops[CNP], people.popularity[CNP]
@@ -136,7 +137,7 @@ class Campaign:
         self._shops = shops[np.argsort(-order, kind="stable")[:number]]
 
     def _try_card(self, slot: int, card: int) -> Process:
-        """Try one card until it passes, is blocked, or is given up."""
+        """Try one card until a try is approved, the card is blocked, or the thief gives up."""
         burst = self._burst
         valid = self._draw(slot, 0)[_VALID] < burst.valid
         last: Attempt | None = None
@@ -145,9 +146,9 @@ class Campaign:
             u = self._draw(slot, number)
             if number:
                 delay = _exponential(u[_GAP], burst.gap)
-                if self._desk.env.now + delay >= self._end:
+                if self._system.env.now + delay >= self._end:
                     return
-                yield self._desk.env.timeout(delay)
+                yield self._system.env.timeout(delay)
             shop = int(self._shops[int(u[_SHOP] * len(self._shops))])
             amount = int(small_amount(burst.amount, u[_AMOUNT : _AMOUNT + 1], u[_ENDING : _ENDING + 1])[0])
             why: dict[str, Any] = {"try": number + 1, "of": burst.tries}
@@ -170,21 +171,24 @@ class Campaign:
             last = attempt
 
     def _spend(self, slot: int, card: int, parent: Attempt) -> Process:
-        """Buy on a card that passed: again while it goes well, for half where it was too much, never when blocked."""
-        desk, burst = self._desk, self._burst
+        """Make purchases on an approved card.
+
+        An approval may be followed by another purchase, a decline for lack of funds by one of half the amount.
+        """
+        system, burst = self._system, self._burst
         shop, amount, used = parent.merchant, 0, False
         for number in range(burst.purchases):
             u = self._draw(slot, _FIRST_PURCHASE + number)
             delay = _exponential(u[_GAP], burst.delay)
-            if desk.env.now + delay >= self._end:
+            if system.env.now + delay >= self._end:
                 return
-            yield desk.env.timeout(delay)
+            yield system.env.timeout(delay)
             if amount:
                 why: dict[str, Any] = {"because": f"declined: {REASONS[parent.reason]}", "amount": "halved"}
             else:
                 if burst.elsewhere:
-                    shop = int(desk.people.shops[CNP][pick(desk.people.popularity[CNP], u[_SHOP : _SHOP + 1])[0]])
-                price = desk.people.price(
+                    shop = int(system.people.shops[CNP][pick(system.people.popularity[CNP], u[_SHOP : _SHOP + 1])[0]])
+                price = system.people.price(
                     np.array([shop]), u[_AMOUNT : _AMOUNT + 1], u[_ENDING : _ENDING + 1], burst.spend
                 )
                 amount = int(price[0])
@@ -219,13 +223,13 @@ class Campaign:
         u: FloatArray,
         why: dict[str, Any],
     ) -> simpy.Event:
-        """Pay at a shop's till; the report that may follow is drawn with the payment, whatever happens later."""
-        desk, burst = self._desk, self._burst
-        now, name = int(desk.env.now), self._stage(stage)
-        desk.sync(now)
-        # Stolen data die with the card: once it has been replaced the thief holds an old number.
-        replaced = desk.ledger.blocks[card] > self._blocks_before[card]
-        mark = ISSUER if u[_ISSUER] < desk.settings.issuer_declines else APPROVED
+        """Request one payment. The report that may follow is drawn here, independent of later events."""
+        system, burst = self._system, self._burst
+        now, name = int(system.env.now), self._stage(stage)
+        system.sync(now)
+        # A replaced card has a new number: stolen data of the old one are declined.
+        replaced = system.accounts.blocks[card] > self._blocks_before[card]
+        mark = ISSUER if u[_ISSUER] < system.settings.issuer_declines else APPROVED
         if not valid or (replaced and not self.innocent):
             mark = CREDENTIALS
         attempt = Attempt(
@@ -243,19 +247,19 @@ class Campaign:
         self.last = now / SECOND
         if name not in self._known:
             self._note(name, self._known[self._stage(0) if stage else "start"], name)
-        answer = desk.pay(attempt, mark)
+        answer = system.pay(attempt, mark)
         chance = burst.report.probe if stage == 0 else burst.report.cash_out
         if attempt.approved and not self.innocent:
-            if stage == 1 and desk.tape.totals.first_cash_out is None:
-                desk.tape.totals.first_cash_out = attempt
+            if stage == 1 and system.buffer.totals.first_cash_out is None:
+                system.buffer.totals.first_cash_out = attempt
             if u[_REPORT] < chance:
                 delay = burst.report.delay * math.exp(burst.report.spread * float(ndtri(u[_REPORT] / chance)))
                 self._report_later(attempt, math.ceil(delay * SECOND))
         return answer
 
     def _report_later(self, attempt: Attempt, delay: int) -> None:
-        """The cardholder finds the payment and calls the issuer, which blocks the card."""
-        desk = self._desk
+        """Schedule the report of a payment by the cardholder, upon which the issuer blocks the card."""
+        system = self._system
         attempt.reported = (attempt.t + delay) / SECOND
         if not attempt.reported >= self.first_report:
             self.first_report = attempt.reported
@@ -263,13 +267,13 @@ class Campaign:
 
         def report(_: simpy.Event) -> None:
             step = f"report:{attempt.card}"
-            if step in self._known:  # the call that came first has blocked the card; a new one may be in use by now
+            if step in self._known:  # an earlier report has blocked the card; a new card may be in use
                 return
             details = json.dumps({"payment_at": attempt.t / SECOND, "amount": attempt.amount / MINOR})
             self._note(step, stage, "fraud_reported", details, subject=f"card:{attempt.card}")
-            desk.block(attempt.card, self._known[step], "fraud report")
+            system.block(attempt.card, self._known[step], "fraud report")
 
-        timeout = desk.env.timeout(delay)
+        timeout = system.env.timeout(delay)
         callbacks: list[Callable[[simpy.Event], None]] | None = timeout.callbacks
         assert callbacks is not None
         callbacks.append(report)
@@ -280,7 +284,7 @@ class Campaign:
         def ended(_: simpy.Event) -> None:
             self.active -= 1
 
-        callbacks = self._desk.env.process(process).callbacks
+        callbacks = self._system.env.process(process).callbacks
         assert callbacks is not None
         callbacks.append(ended)
 
@@ -290,8 +294,8 @@ class Campaign:
     def _note(self, step: str, parent: str, kind: str, details: str = "{}", *, subject: str = "") -> None:
         name = f"{self.label_id}:{step}"
         self._known[step] = name
-        now = int(self._desk.env.now)
-        self._desk.tape.event(now, name, parent, kind=kind, subject=subject or self.label_id, details=details)
+        now = int(self._system.env.now)
+        self._system.buffer.event(now, name, parent, kind=kind, subject=subject or self.label_id, details=details)
 
     def _draw(self, slot: int, step: int) -> FloatArray:
         """Return the eight uniforms of one step on one card."""

@@ -1,4 +1,4 @@
-"""The words of the payments world: codes, columns, and the clock of whole microseconds."""
+"""Codes and columns of the payments world, and its clock of whole microseconds."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ TABLES: dict[str, Schema] = {
 
 
 def whole_microseconds(seconds: float) -> int:
-    """Return the largest k with k / 1e6 <= seconds, exactly as floating point says."""
+    """Return the largest k with k / 1e6 <= seconds, in exact floating-point comparison."""
     k = int(seconds * SECOND // 1)
     while (k + 1) / SECOND <= seconds:
         k += 1

@@ -1,4 +1,4 @@
-"""One run of the payments world: SimPy says what is rare and reacts, the background fills the time between."""
+"""One run of the payments world: campaigns as SimPy processes, genuine payments in bulk between their steps."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import simpy
 
 from mischance.errors import RunError
 
-from .accounts import Ledger
+from .accounts import Accounts
 from .background import Background, Rows
-from .buffer import Attempt, Tape, clock, money
+from .buffer import Attempt, Buffer
 from .campaigns import Campaign
-from .columns import HOUR, MINOR, SECOND, whole_microseconds
+from .columns import DAY, HOUR, MINOR, SECOND, whole_microseconds
 
 if TYPE_CHECKING:
     from mischance.api.randomness import Streams
     from mischance.api.runs import Draw
 
-    from . import Settings
+    from .settings import Settings
 
 
 class Run:
-    """A run in the making. Its clock counts whole microseconds, so that no cut can fall between two of its times."""
+    """The state of one run. Its clock counts whole microseconds, so that no cut falls between two of its times."""
 
     def __init__(self, settings: Settings, draw: Draw, streams: Streams, innocent: frozenset[str]) -> None:
         self.settings = settings
         self.env = simpy.Environment(initial_time=0)
         self._background = Background(settings, streams)
         self.people = self._background.people
-        self.tape = Tape(settings, self.people)
-        self.ledger = Ledger(settings, self.people, self.tape)
+        self.buffer = Buffer(settings, self.people)
+        self.accounts = Accounts(settings, self.people, self.buffer)
         self._now = -1
         self._hour = 0
         self._rows = self._background.hour(0)
@@ -45,7 +45,7 @@ class Run:
             campaign.begin()
 
     def start(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Return what there is at t = 0: the cards and merchants."""
+        """Return the rows at t = 0: the cards and merchants."""
         events, tables = self.advance(0.0)
         people = self.people
         cards, merchants = np.arange(len(people.rate)), np.arange(len(people.category))
@@ -65,55 +65,55 @@ class Run:
         return events, tables
 
     def advance(self, until: float) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Let everything up to and including `until` happen and return it."""
+        """Advance to `until`, inclusive; return events and rows since the last call."""
         cut = whole_microseconds(until)
-        # SimPy's own run(until) would stop before what happens AT the cut.
+        # Not run(until): it stops before events at `until` itself.
         while self.env.peek() <= cut:
             self.env.step()
         self.sync(cut)
-        return self.tape.tell()
+        return self.buffer.take()
 
     def sync(self, now: int) -> None:
-        """Settle the genuine payments up to and including now."""
+        """Settle the genuine payments up to and including `now`."""
         while self._now < now:
             end = (self._hour + 1) * HOUR
             upto = min(now, end - 1)
             stop = int(np.searchsorted(self._rows.t, upto, side="right"))
             if stop > self._place:
                 rows = _slice(self._rows, self._place, stop)
-                self.tape.rows(rows, self.ledger.settle(rows, self._now))
+                self.buffer.rows(rows, self.accounts.settle(rows, self._now))
                 self._place = stop
-            self.ledger.close_to(upto)
+            self.accounts.close_to(upto)
             self._now = upto
             if now >= end:
                 self._hour += 1
                 self._rows, self._place = self._background.hour(self._hour), 0
                 if self._hour % 24 == 0:
-                    self.ledger.new_day()
+                    self.accounts.new_day()
 
     def pay(self, attempt: Attempt, mark: int) -> simpy.Event:
-        """Bring the books up to now, decide the payment, and answer."""
+        """Settle earlier payments, decide this one, and return an event with the answer."""
         self.sync(attempt.t)
         cause = f"{attempt.campaign}:{attempt.why['stage']}"
-        attempt.reason = self.ledger.decide(attempt.card, attempt.t, attempt.amount, mark, cause)
-        self.tape.attempt(attempt)
+        attempt.reason = self.accounts.decide(attempt.card, attempt.t, attempt.amount, mark, cause)
+        self.buffer.attempt(attempt)
         return self.env.event().succeed(attempt)
 
     def block(self, card: int, cause: str, why: str) -> None:
-        """Block a card from now on."""
+        """Block a card from the current time on."""
         now = int(self.env.now)
         self.sync(now)
-        self.ledger.block(card, now, cause, why)
+        self.accounts.block(card, now, cause, why)
 
     def command(self, card: int) -> None:
-        """Block a card because the system under test says so."""
+        """Block a card by a command of the agent."""
         if not 0 <= card < len(self.people.rate):
             raise RunError(f"there is no card {card} to block", f"cards are numbered 0 to {len(self.people.rate) - 1}")
-        self.ledger.block(card, max(self._now, 0), "", "command")
+        self.accounts.block(card, max(self._now, 0), "", "command")
 
     def outcome(self) -> dict[str, Any]:
-        """Return the run's measures and its verdict, one value a column."""
-        totals, settings = self.tape.totals, self.settings
+        """Return the run's measures and verdict, one value per column."""
+        totals, settings = self.buffer.totals, self.settings
         crimes = [campaign for campaign in self.campaigns if not campaign.innocent]
         probed, passed, used = (sum(getattr(c, name) for c in crimes) for name in ("probed", "passed", "used"))
         headroom = settings.loss_limit - totals.loss / MINOR
@@ -141,16 +141,16 @@ class Run:
         }
 
     def _reason(self, probed: int, passed: int, used: int) -> str:
-        totals, currency = self.tape.totals, self.settings.currency
+        totals, currency = self.buffer.totals, self.settings.currency
         if not probed:
             return "no stolen card was tried"
-        story = f"{passed} of {probed} stolen cards passed the probe"
+        text = f"{passed} of {probed} stolen cards passed the probe"
         first = totals.first_cash_out
         if first is None:
-            return f"{story}, and none was used"
+            return f"{text}, and none was used"
         return (
-            f"{story}, {used} were used, {money(totals.loss, currency)} is lost; the first cash-out was payment "
-            f"{first.event_id} of {first.campaign} on card {first.card}, {clock(first.t)}"
+            f"{text}, {used} were used, {_money(totals.loss, currency)} is lost; the first cash-out was payment "
+            f"{first.event_id} of {first.campaign} on card {first.card}, {_clock(first.t)}"
         )
 
     def labels(self) -> dict[str, Any]:
@@ -187,3 +187,14 @@ def _text(values: list[str]) -> Any:
     column = np.empty(len(values), object)
     column[:] = values
     return column
+
+
+def _money(minor: int, currency: str) -> str:
+    """Format a sum of money."""
+    return f"{minor / MINOR:,.2f} {currency}"
+
+
+def _clock(t: int) -> str:
+    """Format a time as day and time of day."""
+    seconds = t // SECOND
+    return f"day {t // DAY} {seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

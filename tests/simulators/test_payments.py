@@ -160,7 +160,7 @@ def test_every_decision_and_balance_is_that_of_a_row_by_row_reference():
                 declined[reason] += 1
         for card, amount in zip(income["card"][credit:], income["amount"][credit:], strict=True):
             balance[card] += amount
-        books = world._runs[0].ledger
+        books = world._runs[0].accounts
         assert np.array_equal(balance, books.balance)
         assert balance.min() >= 0
         earned = np.bincount(income["card"], income["amount"], len(opening))
@@ -486,8 +486,8 @@ def test_a_world_forgets_its_last_runs_and_keeps_nothing_of_what_it_told():
         world.start([Draw(3, 0, faults=(THIEF,))], [Streams(3, 0)])
         results.append(world.advance(DAYS, None))
     same(*results)
-    tape = world._runs[0].tape
-    assert not any((tape._bulk, tape._attempts, tape._credits, tape._events))
+    buffer = world._runs[0].buffer
+    assert not any((buffer._bulk, buffer._attempts, buffer._credits, buffer._events))
 
 
 def test_a_command_blocks_cards_at_once():

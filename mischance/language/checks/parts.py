@@ -15,10 +15,10 @@ from mischance.errors import ExpressionError, UnitError, shorten, suggest
 from mischance.language.distributions import parsing as distributions
 from mischance.language.distributions.specs import Constant, Expr
 from mischance.language.expressions.parsing import MAX_LENGTH, Expression, compile_expression
-from mischance.language.loading import FIXED, change_path, changeable
 from mischance.language.origin import Origin, Path_
 from mischance.language.scenario import PlannedFault, PlugIn, RareEvent, ScenarioModel, SplitEntry, validate
 from mischance.language.temporal.requirement import WORDS, Requirement, compile_requirement
+from mischance.language.variants import FIXED, change_path, changeable
 
 OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
 RESERVED = ("and", "or", "not", "true", "false", *WORDS)
