@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from math import cos, pi, sin, tan
+from math import tan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,24 +13,24 @@ import numpy as np
 from mischance.api.engines import bullet
 from mischance.errors import RunError
 
+from ._meshes import triangles
+
 if TYPE_CHECKING:
     from mischance.api.scene import Camera, Scene, Shape
-    from mischance.api.tables import AnyArray, FloatArray, IntArray
+    from mischance.api.tables import AnyArray, FloatArray
 
-    _Mesh = tuple[FloatArray, FloatArray, IntArray]
+    from ._meshes import Triangles
 
 
 pybullet = bullet()
 KEPT = 32
-_RINGS, _SECTORS = 16, 32
-_PLANE = 2000.0  # half-side of the square that stands for a plane [m]
 _stages: OrderedDict[object, Stage] = OrderedDict()
 
 
 def stage_for(scene: Scene) -> Stage:
     """Return the scene inside the engine: kept from an earlier call, or built."""
     shapes = tuple(
-        tuple((s.kind, tuple(s.size), tuple(s.pose), tuple(s.color)) for s in b.shapes) for b in scene.bodies
+        tuple((s.kind, tuple(s.size), tuple(s.pose), s.surface, s.mesh) for s in b.shapes) for b in scene.bodies
     )
     key = os.getpid(), shapes  # a forked worker must not share its parent's clients
     stage = _stages.pop(key, None) or Stage(scene)
@@ -61,11 +61,11 @@ class Stage:
         for i, body in enumerate(scene.bodies):
             for shape in body.shapes:
                 if not inside_out or _casts(shape):
-                    parts.setdefault((i, shape if shape.kind == "plane" else shape.color), []).append(shape)
+                    parts.setdefault((i, shape if shape.kind == "plane" else shape.surface.color), []).append(shape)
         ids = [0]
         for (i, _), shapes in parts.items():
             plane = shapes[0] if shapes[0].kind == "plane" else None
-            points, normals, faces = _mesh(plane) if plane else _merged(shapes)
+            points, normals, faces = triangles(plane) if plane else _merged(shapes)
             if inside_out:
                 faces = faces.reshape(-1, 3)[:, ::-1].ravel()
             unique = self._build((points, normals, faces), shapes[0])
@@ -74,7 +74,7 @@ class Stage:
             ids[unique + 1] = i + 1
         self._ids = np.array(ids, np.uint16)
 
-    def _build(self, mesh: _Mesh, shape: Shape) -> int:
+    def _build(self, mesh: Triangles, shape: Shape) -> int:
         points, normals, faces = mesh
         visual = pybullet.createVisualShape(
             pybullet.GEOM_MESH,
@@ -82,7 +82,7 @@ class Stage:
             normals=normals.tolist(),
             indices=faces.tolist(),
             uvs=[[0.0, 0.0]] * len(points),
-            rgbaColor=[*shape.color, 1.0],
+            rgbaColor=[*shape.surface.color, 1.0],
             specularColor=[0.0, 0.0, 0.0],
             physicsClientId=self._client,
         )
@@ -172,69 +172,14 @@ def _casts(shape: Shape) -> bool:
     return shape.kind != "plane" and (shape.kind != "box" or min(shape.size) >= 0.15)
 
 
-def _merged(shapes: Sequence[Shape]) -> _Mesh:
+def _merged(shapes: Sequence[Shape]) -> Triangles:
     """Return one mesh, in the body's frame, of several shapes."""
     points, normals, faces, count = [], [], [], 0
     for shape in shapes:
-        p, n, f = _mesh(shape)
+        p, n, f = triangles(shape)
         turn = np.array(pybullet.getMatrixFromQuaternion(shape.pose[3:])).reshape(3, 3)
         points.append(np.einsum("ij,nj->ni", turn, p) + np.array(shape.pose[:3]))
         normals.append(np.einsum("ij,nj->ni", turn, n))
         faces.append(f + count)
         count += len(p)
     return np.concatenate(points), np.concatenate(normals), np.concatenate(faces)
-
-
-def _mesh(shape: Shape) -> _Mesh:
-    """Return points (n, 3), normals (n, 3) and triangles (3 m,); the engine's own spheres are too coarse for masks."""
-    a, b, c = shape.size
-    if shape.kind == "box":
-        return _box(a / 2, b / 2, c / 2)
-    if shape.kind == "plane":
-        corners = np.array([[-1.0, -1.0, 0.0], [1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [-1.0, 1.0, 0.0]])
-        return corners * _PLANE, np.tile([0.0, 0.0, 1.0], (4, 1)), np.array([0, 1, 2, 0, 2, 3])
-    if shape.kind == "sphere":
-        rings = [pi * k / _RINGS for k in range(_RINGS + 1)]
-        return _turned(np.array([[a * sin(ring), a * cos(ring), sin(ring), cos(ring)] for ring in rings]))
-    if shape.kind == "cylinder":
-        top = _turned(np.array([[0.0, b / 2, 0.0, 1.0], [a, b / 2, 0.0, 1.0]]))
-        side = _turned(np.array([[a, b / 2, 1.0, 0.0], [a, -b / 2, 1.0, 0.0]]))
-        bottom = _turned(np.array([[a, -b / 2, 0.0, -1.0], [0.0, -b / 2, 0.0, -1.0]]))
-        count = len(top[0])
-        return (
-            np.concatenate([top[0], side[0], bottom[0]]),
-            np.concatenate([top[1], side[1], bottom[1]]),
-            np.concatenate([top[2], side[2] + count, bottom[2] + 2 * count]),
-        )
-    raise RunError(f"renderer 'tiny' cannot draw a {shape.kind!r}", "it draws: box, cylinder, plane, sphere")
-
-
-def _box(x: float, y: float, z: float) -> _Mesh:
-    points: list[FloatArray] = []
-    normals: list[FloatArray] = []
-    faces: list[IntArray] = []
-    for axis in range(3):
-        u, v = (axis + 1) % 3, (axis + 2) % 3
-        for side in (1.0, -1.0):
-            faces.append(4 * len(normals) + np.array([0, 1, 2, 0, 2, 3]))
-            normal = np.zeros(3)
-            normal[axis] = side
-            normals.append(normal)
-            for du, dv in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
-                point = normal.copy()
-                point[u], point[v] = du * side, dv
-                points.append(point)
-    return np.array(points) * [x, y, z], np.repeat(normals, 4, axis=0), np.concatenate(faces)
-
-
-def _turned(profile: FloatArray) -> _Mesh:
-    """Turn a line of (radius, z, normal's radius, normal's z), from top to bottom, around the z axis."""
-    angles = [2 * pi * k / _SECTORS for k in range(_SECTORS + 1)]
-    circle = np.array([[cos(angle), sin(angle)] for angle in angles])
-    radius, z, nr, nz = (np.repeat(column, len(angles))[:, None] for column in profile.T)
-    around = np.tile(circle, (len(profile), 1))
-    ring, sector = np.divmod(np.arange((len(profile) - 1) * _SECTORS), _SECTORS)
-    a = ring * len(angles) + sector
-    b = a + len(angles)
-    faces = np.stack([a, b, a + 1, a + 1, b, b + 1], axis=1).ravel()
-    return np.concatenate([around * radius, z], axis=1), np.concatenate([around * nr, nz], axis=1), faces

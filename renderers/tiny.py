@@ -14,7 +14,7 @@ from mischance.errors import RunError
 from mischance.units import Angle, Length
 
 if TYPE_CHECKING:
-    from mischance.api.scene import Camera, Scene
+    from mischance.api.scene import Camera, Hits, Rays, Scene
     from mischance.api.tables import AnyArray, FloatArray
 
 
@@ -89,6 +89,22 @@ class Tiny:
             for name, found in images.items()
         }
         return Frames(t, passes)
+
+    def cast(self, scene: Scene, t: FloatArray, pose: FloatArray, rays: Rays) -> Hits:
+        """Return what rays meet first; Embree finds it, without PyBullet.
+
+        Args:
+            scene: what there is; a body's id in the hits is its place + 1.
+            t: times of the rays [s]; (n,).
+            pose: world poses of all bodies of the scene; (n, bodies, 7).
+            rays: origins and directions of length 1; (n, m, 3).
+
+        Raises:
+            RunError: a shape of an unknown kind.
+        """
+        from ._rays import cast
+
+        return cast(scene, pose, rays)
 
     def close(self) -> None:
         """Give back every PyBullet client of this process that draws."""

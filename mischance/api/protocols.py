@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mischance.api.randomness import Streams
     from mischance.api.runs import Chunk, Commands, Draw, Reading, Record
-    from mischance.api.scene import Camera, Frames, Scene
+    from mischance.api.scene import Camera, Frames, Hits, Rays, Scene
     from mischance.api.tables import BoolArray, FloatArray, Schema, Table
 
 
@@ -120,6 +120,10 @@ class Renderer(Protocol):
 
     def draw(self, scene: Scene, t: FloatArray, pose: FloatArray, camera: Camera) -> Frames:
         """Return the frames, one for each time."""
+        ...
+
+    def cast(self, scene: Scene, t: FloatArray, pose: FloatArray, rays: Rays) -> Hits:
+        """Return what each ray meets first. A renderer without it serves cameras alone."""
         ...
 
     def close(self) -> None:

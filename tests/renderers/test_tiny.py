@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("pybullet")
 
 from mischance.api.engines import bullet
-from mischance.api.scene import Body, Camera, Scene, Shape
+from mischance.api.scene import Body, Camera, Mesh, Scene, Shape
 from mischance.errors import RunError
 from mischance.renderers.tiny import Settings, Tiny
 from mischance.simulators.road import Road
@@ -219,10 +219,23 @@ def test_no_line_is_painted_across_a_crossing():
         assert not inside, shape
 
 
+def test_a_box_made_of_triangles_looks_like_a_box():
+    corners = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    sides = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
+    faces = np.array([[a, b, c] for a, b, c, d in sides] + [[a, c, d] for a, b, c, d in sides])
+    size, place = (2.0, 3.0, 1.0), (0.1, 0.2, 0.3, 0.0, 0.0, 0.3826834323650898, 0.9238795325112867)
+    box = Shape("box", size, place, (0.7, 0.2, 0.2))
+    mesh = Shape("mesh", size, place, (0.7, 0.2, 0.2), mesh=Mesh(corners, faces))
+    one_, two = (draw(Scene((Body("b", "thing", (shape,)),)), [(8.0, 0.5, 1.0)]) for shape in (box, mesh))
+    for name in ("rgb", "instance"):
+        assert np.array_equal(one_[name], two[name]), name
+    assert (one_["instance"] == 1).sum() > 100
+
+
 def test_what_it_cannot_draw_is_named():
     with pytest.raises(RunError, match="no pass 'normals'"):
         draw(one("box", (1, 1, 1)), [(5, 0, 0)], passes=("normals",))
-    with pytest.raises(RunError, match="cannot draw a 'torus'"):
+    with pytest.raises(RunError, match="kind 'torus' cannot be drawn"):
         draw(one("torus", (1, 1, 1)), [(5, 0, 0)])
 
 
