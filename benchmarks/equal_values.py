@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,10 +40,10 @@ def make(out: Path) -> None:
         subprocess.run([*command, *options, "--no-preview", "--out", str(out / name)], check=False)
 
 
-def files(dataset: Path) -> set[str]:
-    """Return the data files of a dataset, relative to it."""
+def files(dataset: Path) -> dict[str, Path]:
+    """Return the data files of a dataset, by name relative to it; numbers in names count, not their padding."""
     return {
-        str(path.relative_to(dataset))
+        re.sub(r"\d{6,}", lambda number: str(int(number[0])), str(path.relative_to(dataset))): path
         for path in dataset.rglob("*")
         if path.is_file() and not (SKIPPED & set(path.relative_to(dataset).parts)) and "ledger" not in path.name
     }
@@ -52,15 +53,16 @@ def differences(a: Path, b: Path) -> list[str]:
     """Return one line for each thing that differs between two datasets."""
     import pyarrow.parquet as pq
 
-    found = [f"{name}: only before" for name in sorted(files(a) - files(b))]
-    found += [f"{name}: only after" for name in sorted(files(b) - files(a))]
-    for name in sorted(files(a) & files(b)):
-        if (a / name).read_bytes() == (b / name).read_bytes():
+    before, after = files(a), files(b)
+    found = [f"{name}: only before" for name in sorted(before.keys() - after.keys())]
+    found += [f"{name}: only after" for name in sorted(after.keys() - before.keys())]
+    for name in sorted(before.keys() & after.keys()):
+        if before[name].read_bytes() == after[name].read_bytes():
             continue
         if not name.endswith(".parquet"):
             found.append(f"{name}: other bytes")
             continue
-        one, two = (pq.read_table(folder / name, partitioning=None) for folder in (a, b))
+        one, two = (pq.read_table(file, partitioning=None) for file in (before[name], after[name]))
         if one.column_names != two.column_names:
             found.append(
                 f"{name}: columns {sorted(set(one.column_names) ^ set(two.column_names)) or 'in another order'}"

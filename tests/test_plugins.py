@@ -183,7 +183,7 @@ def seen(part: Part, out: Path) -> None:
     else:
         import cv2
 
-        image = cv2.imread(str(out / "sensors" / "front" / "frames" / "000000" / "000000.png"))
+        image = cv2.imread(str(out / "sensors" / "front" / "frames" / "000000000" / "000000000.png"))
         assert image.shape == (48, 64, 3)
         assert (image == 77).all()
 

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from mischance.api.names import unique_word
 from mischance.errors import DatasetError
 
 _MANY = 32
@@ -86,7 +87,7 @@ def _sync_file_system(folder: Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, sync it, and rename it into place."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{unique_word()}.tmp")
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mischance import __version__
+from mischance.api.names import MAX_RUNS
 from mischance.dataset.disk import Lock, disk, remove_tree, write_whole
 from mischance.dataset.ledger import NAME as LEDGER
 from mischance.dataset.ledger import Ledger
@@ -40,6 +41,8 @@ def recipe_of(
     """
     if runs < 1:
         raise DatasetError(f"a dataset needs at least one run, not {runs}")
+    if runs > MAX_RUNS:
+        raise DatasetError(f"a dataset holds at most {MAX_RUNS:,} runs, not {runs:,}")
     if shard is not None and shard < 1:
         raise DatasetError(f"a shard needs at least one run, not {shard}")
     inputs = {}
@@ -186,7 +189,7 @@ class Draft:
 
     def _tidy(self) -> None:
         """Remove leftovers; take over parts that are whole but that the ledger missed."""
-        for file in self.out.glob(".*.tmp"):
+        for file in [*self.out.glob(".*.tmp"), *(self.out / "inputs").rglob(".*.tmp")]:
             remove_tree(file)
         if self.finished:
             self._remove_tools()

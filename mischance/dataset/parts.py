@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mischance.api.arrow import TableStreams, with_columns
+from mischance.api.names import unique_word
 from mischance.api.runs import Record
 from mischance.api.scene import Frames
 from mischance.api.tables import Column, IntArray, Table, join_tables
@@ -172,7 +172,7 @@ def contents(part: Path) -> list[RunRow] | None:
 
 def temporary(parts: Path, purpose: str) -> Path:
     """Return a name in `parts` that no other process and no final part has."""
-    return parts / f".tmp-{os.getpid()}-{purpose}"
+    return parts / f".tmp-{unique_word()}-{purpose}"
 
 
 def join_records(records: Sequence[Record]) -> Record:

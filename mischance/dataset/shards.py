@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mischance.api.arrow import parquet_options, read_stream, stream_paths
+from mischance.api.names import padded
 from mischance.dataset.disk import disk, move_tree, remove_tree, sync_file
 from mischance.dataset.parts import CONTENTS, TABLES, RunRow, commit, temporary, write_contents
 from mischance.errors import DatasetError
@@ -55,7 +56,7 @@ class Shard:
 
 def range_name(first: int, last: int) -> str:
     """Return the name of a range of runs."""
-    return f"{first:06d}-{last:06d}"
+    return f"{padded(first)}-{padded(last)}"
 
 
 def seal(out: Path, shard: Shard, parts: Sequence[Path]) -> None:

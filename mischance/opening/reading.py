@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mischance.api.arrow import read_parquet, readable, units
+from mischance.api.names import padded
 from mischance.dataset.draft import SCENARIO
 from mischance.dataset.manifest import MERGE, PARTS, read_manifest
 from mischance.errors import DatasetError
@@ -87,7 +88,7 @@ class Dataset:
         Raises:
             DatasetError: the run has none of that name.
         """
-        folder = self.path / name / f"{run:06d}"
+        folder = self.path / name / padded(run)
         if not folder.is_dir():
             raise DatasetError(f"{self.path} has no images {name!r} of run {run}")
         return sorted(folder.iterdir())

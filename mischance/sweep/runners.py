@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from mischance.api.names import unique_word
 from mischance.errors import RunError
 from mischance.sweep.workers import Done, Failed, Job, PlayJob, ReplayJob, begin, perform
 
@@ -82,6 +83,7 @@ class Processes:
     def __init__(self, width: int, traces: Path) -> None:
         self.width = width
         self._traces = traces
+        self._word = unique_word()
         self._count = 0
         self._rebuilt = 0
         self._jobs: dict[Future[Done | Failed], Job] = {}
@@ -101,7 +103,7 @@ class Processes:
     def submit(self, job: Job) -> None:
         """Take a job."""
         self._count += 1
-        job = replace(job, trace=str(self._traces / f".trace-{os.getpid()}-{self._count}"))
+        job = replace(job, trace=str(self._traces / f".trace-{self._word}-{self._count}"))
         timeout = None
         if isinstance(job, PlayJob | ReplayJob) and job.limit > 0:
             batches = job.last - job.first + 1 if isinstance(job, PlayJob) else 1

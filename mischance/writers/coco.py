@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from mischance.api.names import padded
 from mischance.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Coco:
         images = [_image(row, sensor, run) for row in self._images.pop((sensor, run))]
         marks = [_annotation(row, image_id) for row, image_id in _numbered(self._objects.pop((sensor, run), []), run)]
         part = {"categories": sorted({mark["category"] for mark in marks}), "images": images, "annotations": marks}
-        target = self._folder / _MERGE / f"{sensor}-{run:06d}.json"
+        target = self._folder / _MERGE / f"{sensor}-{padded(run)}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_dump(part), encoding="utf-8", newline="\n")
 
@@ -104,7 +105,7 @@ def _numbered(rows: list[dict[str, Any]], run: int) -> Iterator[tuple[dict[str, 
 def _image(row: dict[str, Any], sensor: str, run: int) -> dict[str, Any]:
     return {
         "id": run * _PER_RUN + row["index"],
-        "file_name": f"sensors/{sensor}/frames/{run:06d}/{row['index']:06d}.png",
+        "file_name": f"sensors/{sensor}/frames/{padded(run)}/{padded(row['index'])}.png",
         "width": row["width"],
         "height": row["height"],
         "run": run,

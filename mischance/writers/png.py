@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from mischance.api.names import padded
 from mischance.api.runs import Record
 
 
@@ -33,10 +34,10 @@ class Png:
 
         for path, frames in record.frames.items():
             for run, images in zip(record.runs.tolist(), frames, strict=True):
-                folder = self.folder / path / f"{run:06d}"
+                folder = self.folder / path / padded(run)
                 for name, stack in images.passes.items():
                     for index, image in zip(images.index.tolist(), stack, strict=True):
-                        save(folder / f"{index:06d}", name, image, self.settings.compression)
+                        save(folder / padded(index), name, image, self.settings.compression)
 
     def close(self) -> None:
         """Nothing stays open."""

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 import mischance.dataset.shards as shards
 from mischance.api.arrow import TableStreams, arrow_batch, parquet_options, read_stream, units
+from mischance.api.names import MAX_RUNS, padded
 from mischance.api.runs import Record
 from mischance.api.scene import Frames
 from mischance.api.tables import Column, Table
@@ -28,7 +29,7 @@ from mischance.dataset.digest import RunDigests
 from mischance.dataset.disk import Lock, move_tree, write_whole
 from mischance.dataset.draft import Draft, recipe_of, verify
 from mischance.dataset.manifest import files, read_manifest
-from mischance.dataset.parts import PartWriter, join_records
+from mischance.dataset.parts import PartWriter, join_records, temporary
 from mischance.dataset.shards import Shard, shard_size, write_parquet
 from mischance.dataset.splits import Splits
 from mischance.errors import DatasetError, RunError, TruthError
@@ -148,7 +149,7 @@ def test_a_value_that_does_not_fit_its_column_is_named(column: Column, values: n
 
 
 def test_parquet_is_encoded_as_the_columns_wish(data: Path) -> None:
-    group = pq.ParquetFile(data / "truth/payments/000000-000007.parquet").metadata.row_group(0)
+    group = pq.ParquetFile(data / "truth/payments/000000000-000000007.parquet").metadata.row_group(0)
     column = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
     assert {c.compression for c in column.values()} == {"ZSTD"}
     dictionary = {name for name, c in column.items() if c.has_dictionary_page}
@@ -189,14 +190,14 @@ def test_images_come_back_as_they_were(data: Path) -> None:
 
     frames = join_records(list(records(np.array([3]), 7, batch=1))).frames
     for k in range(3):
-        rgb = cv2.imread(str(data / f"sensors/front/frames/000003/{k:06d}.png"), cv2.IMREAD_UNCHANGED)
+        rgb = cv2.imread(str(data / f"sensors/front/frames/000000003/{k:09d}.png"), cv2.IMREAD_UNCHANGED)
         assert (rgb[..., ::-1] == frames["sensors/front/frames"][0].passes["rgb"][k]).all()
-        depth = cv2.imread(str(data / f"sensors/front/depth/000003/{k:06d}.png"), cv2.IMREAD_UNCHANGED)
+        depth = cv2.imread(str(data / f"sensors/front/depth/000000003/{k:09d}.png"), cv2.IMREAD_UNCHANGED)
         true = frames["sensors/front/depth"][0].passes["depth"][k]
         assert depth.dtype == np.uint16
         assert depth[0, 0] == 65535
         assert np.abs(depth[1:] * 0.005 - true[1:]).max() <= 0.0025 + 1e-9
-        with np.load(data / f"sensors/front/flow/000003/{k:06d}.npz") as flow:
+        with np.load(data / f"sensors/front/flow/000000003/{k:09d}.npz") as flow:
             assert (flow["flow"] == frames["sensors/front/flow"][0].passes["flow"][k]).all()
 
 
@@ -406,6 +407,22 @@ def test_moving_may_be_stopped_and_done_again(tmp_path: Path) -> None:
 def test_shards_are_a_fixed_function_of_the_number_of_runs() -> None:
     assert [shard_size(runs) for runs in (1, 40, 4096, 10_000, 10**6)] == [64, 64, 64, 256, 4096]
     assert Shard.all(20, 8) == [Shard(0, 7), Shard(8, 15), Shard(16, 19)]
+
+
+def test_names_sort_as_their_numbers_do_up_to_the_most_runs_that_a_dataset_may_hold() -> None:
+    numbers = [0, 7, 999_999, 1_000_000, 20_000_000, MAX_RUNS - 1]
+    assert sorted(map(padded, numbers)) == [padded(number) for number in numbers]
+    assert sorted(shard.name for shard in Shard.all(3_000_000, 4096)[-500:]) == [
+        shard.name for shard in Shard.all(3_000_000, 4096)[-500:]
+    ]
+    with pytest.raises(DatasetError, match="at most 1,000,000,000 runs"):
+        recipe_of(FakeScenario(), MAX_RUNS + 1)  # type: ignore[arg-type]
+
+
+def test_temporary_names_are_unique_without_process_ids(tmp_path: Path) -> None:
+    names = {temporary(tmp_path, "seal").name for _ in range(100)}
+    assert len(names) == 100
+    assert all(name.startswith(".tmp-") and name.endswith("-seal") for name in names)
 
 
 def test_splits_keep_their_shares_and_depend_on_the_run_alone() -> None:

@@ -18,8 +18,8 @@ def rows(first: int, last: int, event: bool = False, weight: float = 1.0) -> lis
 
 def test_a_part_brings_its_runs_and_sealing_forgets_the_part(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
-        ledger.add_part(0, 3, "000000-000007/000000-000003", rows(0, 3), 8.0)
-        ledger.add_part(4, 6, "000000-000007/000004-000006", rows(4, 6), 8.0)
+        ledger.add_part(0, 3, "000000000-000000007/000000000-000000003", rows(0, 3), 8.0)
+        ledger.add_part(4, 6, "000000000-000000007/000000004-000000006", rows(4, 6), 8.0)
         ledger.add_failure(7, "crashed", "its process died", "mischance replay out 7")
         assert [part[:2] for part in ledger.parts()] == [(0, 3), (4, 6)]
         ledger.add_shard(0, 7)

@@ -70,7 +70,7 @@ def test_runs_can_be_had_alone(data: mischance.opening.reading.Dataset, runs: ob
 
 def test_tables_images_and_the_manifest_are_found(data: mischance.opening.reading.Dataset) -> None:
     assert data.tables() == ["events", "labels", "runs", "splits", "truth/payment_labels", "truth/payments"]
-    assert [file.name for file in data.frames("sensors/front/frames", 3)] == [f"{k:06d}.png" for k in range(3)]
+    assert [file.name for file in data.frames("sensors/front/frames", 3)] == [f"{k:09d}.png" for k in range(3)]
     assert data.manifest["plan"]["runs"] == RUNS
 
 

@@ -21,7 +21,7 @@ from mischance.reports.replay.style import ASPHALT, ROLES
 def store(dataset: Path, name: str, columns: dict[str, object]) -> None:
     folder = dataset / name
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), folder / "000000-000063.parquet")
+    pq.write_table(pa.table(columns), folder / "000000000-000000063.parquet")
 
 
 def started(dataset: Path, name: str) -> Path:
@@ -56,9 +56,9 @@ def filmed(tmp_path: Path) -> Path:
                 ("sensors/front/depth", depth),
                 ("labels/front/instance", ids),
             ):
-                folder = dataset / place / f"{run:06d}"
+                folder = dataset / place / f"{run:09d}"
                 folder.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(folder / f"{k:06d}.png"), what)
+                cv2.imwrite(str(folder / f"{k:09d}.png"), what)
             row = (run, k / 10, k, "intruder", x, y, size, size, 30.0 - k, size * size, 2, False)
             for key, value in zip(rows, row, strict=True):
                 rows[key].append(value)
@@ -191,7 +191,7 @@ def test_the_same_files_give_the_same_picture(filmed: Path, paid: Path, driven: 
 def test_it_says_what_is_wrong(filmed: Path, tmp_path: Path):
     with pytest.raises(DatasetError, match="no dataset"):
         contact_sheet(tmp_path / "nowhere", tmp_path / "sheet.png")
-    damaged = filmed / "sensors" / "front" / "frames" / "000001" / "000000.png"
+    damaged = filmed / "sensors" / "front" / "frames" / "000000001" / "000000000.png"
     damaged.write_bytes(b"not a picture")
     with pytest.raises(DatasetError, match="cannot be read"):
         contact_sheet(filmed, tmp_path / "sheet.png")

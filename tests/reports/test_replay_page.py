@@ -49,7 +49,7 @@ def crash(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def store(dataset: Path, name: str, columns: dict[str, Any]) -> None:
     (dataset / name).mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), dataset / name / "000000-000063.parquet")
+    pq.write_table(pa.table(columns), dataset / name / "000000000-000000063.parquet")
 
 
 def made(dataset: Path, name: str = "test/made", frames: int = 50, **scenario: Any) -> Path:

@@ -98,7 +98,7 @@ def test_pycocotools_decodes_the_instance_images_pixel_for_pixel(dataset):
         assert len(coco.imgs) == 3 * 5
         assert {cat["name"] for cat in coco.cats.values()} == {"bicycle", "car"}
         for image_id, image in coco.imgs.items():
-            assert image["file_name"] == f"sensors/{sensor}/frames/{image['run']:06d}/{image_id % 10**6:06d}.png"
+            assert image["file_name"] == f"sensors/{sensor}/frames/{image['run']:09d}/{image_id % 10**6:09d}.png"
             truth = images[sensor, image["run"], image_id % 10**6]
             assert truth.shape == (image["height"], image["width"])
             rebuilt = np.zeros_like(truth)
@@ -177,7 +177,7 @@ def test_runs_beyond_a_million_and_categories_stay_in_order(tmp_path):
     for run in (1_000_000, 999_999, 7):
         image = {"id": run * 10**6, "width": 4, "height": 3, "file_name": "x"}
         names = [f"kind {run % 10}", "car", "bicycle"]
-        (parts / f"cam-{run:06d}.json").write_text(
+        (parts / f"cam-{run:09d}.json").write_text(
             json.dumps({"categories": names, "images": [image], "annotations": []})
         )
     Coco.finish(tmp_path)
@@ -190,6 +190,6 @@ def test_runs_beyond_a_million_and_categories_stay_in_order(tmp_path):
 def test_a_damaged_part_is_named(tmp_path):
     parts = tmp_path / "_merge" / "coco"
     parts.mkdir(parents=True)
-    (parts / "cam-000003.json").write_text("{")
-    with pytest.raises(DatasetError, match=r"cam-000003\.json"):
+    (parts / "cam-000000003.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"cam-000000003\.json"):
         Coco.finish(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mischance.api.names import padded
 from mischance.api.tables import AnyArray
 from mischance.errors import DatasetError
 from mischance.reports.canvas import ALARM, FAINT, GOOD, INK, LINE, PALETTE, Canvas, Color
@@ -143,7 +144,7 @@ def _fullest(found: Mapping[int, list[Path]], shown: list[int], objects: Columns
     if objects and len(objects["run"]):
         whole = np.isin(objects["run"], shown) & ~objects["truncated"].astype(np.bool_)
         best = int(np.argmax(np.where(whole, objects["visible"], -1)))
-        name = f"{int(objects['index'][best]):06d}.png"
+        name = f"{padded(int(objects['index'][best]))}.png"
         for file in found.get(int(objects["run"][best]), []) if whole[best] else []:
             if file.name == name:
                 return file
