@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Warehouse:
-    """Orders arrive by chance or as planned; the nearest free AGV carries each from bay to bay.
+    """Orders arrive at random or as planned; the nearest free AGV carries each from bay to bay.
 
     AGVs are discs with trapezoidal speed profiles on a grid of aisles; a trip reserves all of its crossings at once.
-    People cross aisles on foot. A person in the protective field asks for an emergency stop, which begins after
+    People cross aisles on foot. A person in the protective field triggers an emergency stop, which begins after
     reaction and latency and decelerates as brake and friction allow. Motion is in closed form, so that contact times
-    and separations do not depend on any step of time. The first contact ends the run; what follows it is not
-    modelled, and no injury is claimed. In a bay an AGV is off the floor; a person walks round an AGV that stands.
+    and separations do not depend on a time step. The first contact ends the run; its consequences are not modelled,
+    injuries neither. An AGV in a bay cannot be touched; a person walks round an AGV that stands.
     """
 
     Settings: ClassVar[type[WarehouseSettings]] = WarehouseSettings
@@ -46,11 +46,11 @@ class Warehouse:
 
     @staticmethod
     def targets(settings: WarehouseSettings) -> Sequence[str]:
-        """Return what faults can be aimed at."""
+        """Return the targets of faults."""
         return targets(settings.fleet.count)
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
-        """Return where everybody is at t = 0.
+        """Return the rows of all actors at t = 0.
 
         Raises:
             RunError: a fault does not fit its target.
@@ -64,7 +64,7 @@ class Warehouse:
         return self._chunk(0.0, [run.advance(0.0) for run in self._runs])
 
     def advance(self, until: float, commands: Commands | None) -> Chunk:
-        """Return rows and events in (last end, until]; nobody commands this world."""
+        """Return rows and events in (last end, until]; this world takes no commands."""
         start, self._end = self._end, until
         return self._chunk(start, [run.advance(until) for run in self._runs])
 

@@ -1,4 +1,4 @@
-"""Who may drive where: routes from bay to bay, and crossings that are reserved all at once."""
+"""Routes from bay to bay, and reservations of crossings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import hypot, inf, sqrt
 from typing import TYPE_CHECKING
 
-from .motion import NOWHERE, Body, Point
+from .motion import NO_AISLE, Body, Point
 from .settings import BAY
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ Node = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way from bay to bay. `marks`: way to each stop [m]; `passes`: crossings with the way after which each is free.
+    """A route from bay to bay. `marks`: distance to each stop [m]; `passes`: (crossing, distance at which it is free).
 
-    The last crossing is let go on arrival in the bay.
+    The last crossing is released on arrival in the bay.
     """
 
     stops: tuple[Point, ...]
@@ -33,13 +33,13 @@ class Route:
 
     @property
     def nodes(self) -> frozenset[Node]:
-        """The crossings that it needs."""
+        """The crossings on the route."""
         return frozenset(node for node, _ in self.passes)
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One order on its way. `key` names it for random numbers; `number` counts arrivals."""
+    """One order. `key` is its key for random numbers; `number` counts arrivals."""
 
     number: int
     key: int
@@ -52,7 +52,7 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class Agv(Body):
-    """One AGV: where it is parked, what it carries, the trip that it is on, and how its emergency stop stands."""
+    """One AGV: bay, load, present trip, and state of its emergency stop."""
 
     number: int = 0
     node: Node = (0, 0)
@@ -76,44 +76,44 @@ class Agv(Body):
 
     @property
     def called(self) -> str:
-        """Its name and the number of its trip."""
+        """Name and number of the trip."""
         return f"{self.name}/{self.trips}"
 
 
 class Floor:
-    """The plan of the aisles."""
+    """Floor plan: crossings, bays and routes."""
 
     def __init__(self, settings: Settings) -> None:
         self.grid = settings.grid
         self.nodes = [(i, j) for j in range(settings.grid.rows) for i in range(settings.grid.columns)]
-        # Bays lie at 45 degrees to the aisles: one who leaves a bay comes within d / sqrt(2) of one who is d past it.
+        # Bays lie at 45 degrees to the aisles: an AGV that leaves one comes within d / sqrt(2) of an AGV d beyond it.
         self.clear = sqrt(2.0) * (2.0 * settings.fleet.radius + settings.fleet.clearance)
 
     def point(self, node: Node) -> Point:
-        """Return the middle of a crossing."""
+        """Return the centre of a crossing [m]."""
         return node[0] * self.grid.spacing, node[1] * self.grid.spacing
 
     def bay(self, node: Node) -> Point:
-        """Return the middle of a crossing's bay."""
+        """Return the centre of a crossing's bay [m]."""
         return (node[0] + BAY) * self.grid.spacing, (node[1] + BAY) * self.grid.spacing
 
     def segments(self) -> list[tuple[tuple[int, int], float]]:
-        """Return (aisle, coordinate at which it begins) of every stretch between two crossings."""
+        """Return (aisle, start coordinate) of every segment between two crossings."""
         grid = self.grid
         along_x = [((0, j), i * grid.spacing) for j in range(grid.rows) for i in range(grid.columns - 1)]
         return along_x + [((1, i), j * grid.spacing) for i in range(grid.columns) for j in range(grid.rows - 1)]
 
     def route(self, start: Node, goal: Node) -> Route:
-        """Return the way from bay to bay: along x first, then along y."""
+        """Return the route from bay to bay: along x first, then along y."""
         corner = (goal[0], start[1])
         stops = [self.bay(start), self.point(start)]
-        aisles: list[tuple[int, int]] = [NOWHERE]
+        aisles: list[tuple[int, int]] = [NO_AISLE]
         for a, b, aisle in ((start, corner, (0, start[1])), (corner, goal, (1, goal[0]))):
             if a != b:
                 stops.append(self.point(b))
                 aisles.append(aisle)
         stops.append(self.bay(goal))
-        aisles.append(NOWHERE)
+        aisles.append(NO_AISLE)
         marks = [0.0]
         for p, q in pairwise(stops):
             marks.append(marks[-1] + hypot(q[0] - p[0], q[1] - p[1]))
@@ -131,10 +131,10 @@ class Floor:
 
 
 class Crossings:
-    """Reservations. A trip gets all of its crossings at once or none, and holds none while it waits.
+    """Reservations of crossings. A trip gets all of its crossings at once or none, and holds none while it waits.
 
-    So nobody holds one crossing and waits for another, and there is no deadlock. Trips that were refused come first
-    for their crossings, in the order of asking, so that none waits for ever.
+    No trip holds one crossing and waits for another, so there is no deadlock. Waiting trips have priority for their
+    crossings in the order of their requests, so there is no starvation.
 
     Source:
         Coffman, Elphick, Shoshani, System deadlocks, ACM Computing Surveys 3 (2), 1971 ("hold and wait").
@@ -146,14 +146,14 @@ class Crossings:
         self._waiting: list[tuple[Agv, frozenset[Node], simpy.Event]] = []
 
     def claim(self, agv: Agv, nodes: frozenset[Node]) -> simpy.Event:
-        """Ask for crossings; the event comes when all of them are the AGV's."""
+        """Request crossings; return an event that fires when the AGV holds all of them."""
         granted = self._env.event()
         self._waiting.append((agv, nodes, granted))
         self._grant()
         return granted
 
     def release(self, agv: Agv, node: Node) -> None:
-        """Give a crossing back, if it is held."""
+        """Release a crossing, if it is held."""
         if node in agv.held:
             agv.held.remove(node)
             self._held.remove(node)

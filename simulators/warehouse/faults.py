@@ -1,4 +1,4 @@
-"""Faults of the warehouse: each moves one parameter, for what begins at or after its onset."""
+"""Faults of the warehouse: each changes one parameter for actions that begin at or after its onset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mischance.errors import RunError
 if TYPE_CHECKING:
     from mischance.api.runs import Draw, Fault
 
-STEP = 0.1  # how often a severity that grows is looked at by the scanners [s]
+STEP = 0.1  # interval at which scanners evaluate a growing severity [s]
 
 KINDS: Mapping[str, FaultKind] = {
     "fade": FaultKind("an AGV's emergency brake gives 1 - severity of its deceleration", "ratio", 0.8),
@@ -39,16 +39,16 @@ OF: Mapping[str, tuple[str, ...]] = {
 
 
 def targets(count: int) -> Sequence[str]:
-    """Return what faults of a fleet of that size can be aimed at."""
+    """Return the targets of faults for a fleet of `count` AGVs."""
     own = [f"agv{k}.{part}" for k in range(1, count + 1) for part in ("brakes", "scanner", "load")]
     return (*own, "estop", "floor", "dispatch", "conveyor")
 
 
 class Faults:
-    """The faults of one run that are the world's, not a sensor's.
+    """The world's faults of one run.
 
     Raises:
-        RunError: a fault that its target does not know, or a target that is not there.
+        RunError: the target does not exist, or has no fault of that kind.
     """
 
     def __init__(self, draw: Draw, count: int) -> None:
@@ -62,29 +62,29 @@ class Faults:
                 )
 
     def of(self, target: str, kind: str, t: float) -> float:
-        """Return the severity of such a fault for what begins at t; several add up; never below 0."""
+        """Return the summed severity of a kind of fault of a target at t; at least 0."""
         found = (fault for fault in self.all if fault.target == target and fault.kind == kind)
         return max(sum(_severity(fault, t) for fault in found), 0.0)
 
     def left(self, target: str, kind: str, t: float) -> float:
-        """Return 1 - severity, within 0-1."""
+        """Return 1 - severity, at least 0: the remaining share of a parameter."""
         return max(1.0 - self.of(target, kind, t), 0.0)
 
     def acting(self, t: float, wanted: Sequence[str]) -> list[Fault]:
-        """Return the faults of those targets that act at t."""
+        """Return the faults of these targets that are active at t."""
         return [fault for fault in self.all if fault.target in wanted and _severity(fault, t) > 0.0]
 
     def jammed(self, t: float) -> float:
-        """Return until when conveyors stand still at t; t itself where they run."""
+        """Return the end of the jam that is active at t; t itself if conveyors run."""
         return max([t, *(f.end for f in self.all if f.kind == "jam" and _severity(f, t) >= 0.5)])
 
     def breaks(self, agv: str) -> list[float]:
-        """Return the times at which what an AGV's brakes can give begins or ceases to change."""
+        """Return the times at which the available deceleration of an AGV starts or stops changing."""
         own = [fault for fault in self.all if fault.target in (f"{agv}.brakes", "floor")]
         return sorted({t for fault in own for t in (fault.onset, fault.onset + fault.ramp, fault.end)})
 
     def changes(self) -> Iterator[float]:
-        """Yield the times at which scanners have to look anew."""
+        """Yield the times at which protective fields have to be evaluated anew."""
         for fault in self.all:
             if fault.kind == "blind":
                 yield fault.onset

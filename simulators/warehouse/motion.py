@@ -1,4 +1,4 @@
-"""Motion in closed form: pieces of constant acceleration, when two discs touch, how near they come."""
+"""Motion in closed form: pieces of constant acceleration, contact times and least distances of discs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import pairwise
 from math import atan2, cos, hypot, inf, pi, remainder, sin, sqrt
 
 Point = tuple[float, float]
-NOWHERE: tuple[int, int] = (-1, -1)  # not in an aisle
+NO_AISLE: tuple[int, int] = (-1, -1)  # not in an aisle
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of time [t, end] with constant acceleration along `u`, or constant turning on the spot.
+    """An interval [t, end] of constant acceleration along `u`, or of turning on the spot at a constant rate.
 
-    `s`: way from the trip's beginning at t [m]; `aisle`: 0 for aisles along x or 1 along y, and which one.
+    `s`: distance from the trip's beginning at t [m]; `aisle`: (0 along x or 1 along y, number of the aisle).
     """
 
     t: float
@@ -29,23 +29,23 @@ class Piece:
     a: float = 0.0
     spin: float = 0.0
     kind: str = "stop"
-    aisle: tuple[int, int] = NOWHERE
+    aisle: tuple[int, int] = NO_AISLE
 
     @property
     def moves(self) -> bool:
-        """Whether the place changes."""
+        """Whether the position changes."""
         return self.v > 0.0 or self.a != 0.0
 
     def _since(self, t: float) -> float:
         return min(max(t, self.t), self.end) - self.t
 
     def way(self, t: float) -> float:
-        """Return the way covered since the piece began [m]."""
+        """Return the distance covered since the piece began [m]."""
         tau = self._since(t)
         return (self.v + 0.5 * self.a * tau) * tau if self.moves else 0.0
 
     def at(self, t: float) -> Point:
-        """Return the place."""
+        """Return the position [m]."""
         way = self.way(t)
         return self.x + self.u[0] * way, self.y + self.u[1] * way
 
@@ -58,7 +58,7 @@ class Piece:
         return remainder(self.yaw + self.spin * self._since(t), 2 * pi) if self.spin else self.yaw
 
     def after(self, way: float) -> float:
-        """Return the time at which that way [m] is covered; inf when it never is in this piece."""
+        """Return the time at which a distance [m] is covered; inf if not in this piece."""
         if way <= 0.0:
             return self.t
         square = self.v * self.v + 2.0 * self.a * way
@@ -70,9 +70,9 @@ class Piece:
 
 @dataclass(slots=True, eq=False)
 class Body:
-    """A disc on its way. `since`: when the present plan began; `stamp` counts plans, so that old news is known.
+    """A disc that follows a plan of pieces. `since`: start of the present plan; `stamp` counts plans.
 
-    `out`: it is on the floor, not in a bay or between the racks.
+    A step that was scheduled under an older stamp does nothing. `out`: it is in the aisles, not in a bay or a rack.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Body:
     vehicle: bool = False
 
     def piece(self, t: float) -> Piece:
-        """Return the piece that t lies in; the later one at a border."""
+        """Return the piece that contains t; the later one at a border."""
         for piece in self.pieces:
             if t < piece.end:
                 return piece
@@ -93,7 +93,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """What a profile needs: top speed, acceleration, deceleration, turning rate."""
+    """Parameters of a speed profile: top speed, acceleration, deceleration [m/s, m/s2], turning rate [rad/s]."""
 
     speed: float
     acceleration: float
@@ -102,7 +102,7 @@ class Drive:
 
 
 def trapezoid(way: float, drive: Drive) -> list[tuple[float, float, float]]:
-    """Return (duration, initial speed, acceleration) of speeding up, cruising, slowing down over a way [m]."""
+    """Return (duration, initial speed, acceleration) of a trapezoidal speed profile over a distance [m]."""
     a, b = drive.acceleration, drive.deceleration
     top = min(drive.speed, sqrt(2.0 * way * a * b / (a + b)))
     cruise = way - top * top / (2.0 * a) - top * top / (2.0 * b)
@@ -118,7 +118,7 @@ def plan(
     drive: Drive,
     s: float = 0.0,
 ) -> list[Piece]:
-    """Return the pieces of a trip from stops[0] to the last, halting to turn at each; ends with standing there."""
+    """Return the pieces of a trip over all stops, with a halt and a turn at each; the last piece stands still."""
     pieces: list[Piece] = []
     for (start, goal), aisle in zip(pairwise(stops), aisles, strict=True):
         dx, dy = goal[0] - start[0], goal[1] - start[1]
@@ -133,7 +133,7 @@ def plan(
             pieces.append(Piece(t, end, *start, yaw, s=s, spin=spin, kind="turn", aisle=aisle))
             t = end
         yaw = heading
-        u = (float(round(cos(yaw))), float(round(sin(yaw)))) if aisle != NOWHERE else (dx / way, dy / way)
+        u = (float(round(cos(yaw))), float(round(sin(yaw)))) if aisle != NO_AISLE else (dx / way, dy / way)
         done = 0.0
         for duration, v, a in trapezoid(way, drive):
             x, y = start[0] + u[0] * done, start[1] + u[1] * done
@@ -141,12 +141,12 @@ def plan(
             done += (v + 0.5 * a * duration) * duration
             t += duration
         s += way
-    pieces.append(Piece(t, inf, *stops[-1], yaw, s=s, aisle=aisles[-1] if aisles else NOWHERE))
+    pieces.append(Piece(t, inf, *stops[-1], yaw, s=s, aisle=aisles[-1] if aisles else NO_AISLE))
     return pieces
 
 
 def time_at(pieces: Sequence[Piece], s: float) -> float:
-    """Return when a way from the trip's beginning [m] has been covered; inf when the plan ends before."""
+    """Return the time at which a distance from the trip's beginning [m] is reached; inf if the plan ends before."""
     for piece in pieces:
         if piece.moves and s <= piece.s + piece.way(piece.end):
             return min(piece.after(s - piece.s), piece.end)
@@ -167,10 +167,10 @@ def slope(c: Sequence[float]) -> list[float]:
 
 
 def roots(c: Sequence[float], low: float, high: float) -> list[float]:
-    """Return where a polynomial changes sign in (low, high], ascending.
+    """Return the points in (low, high] at which a polynomial changes sign, ascending.
 
     Between two neighbouring roots of its derivative it is monotone, so that bisection finds each to the last bit,
-    on every machine the same.
+    with the same result on every machine.
     """
     while c and c[-1] == 0.0:
         c = c[:-1]
@@ -215,7 +215,7 @@ def square_distance(a: Piece, b: Piece, t: float) -> list[float]:
 
 
 def _overlaps(a: Body, b: Body, start: float, end: float) -> Iterator[tuple[float, float, Piece, Piece]]:
-    """Yield the stretches of (start, end) in which both are in one piece and a vehicle moves."""
+    """Yield the intervals of (start, end) in which both bodies stay in one piece each and a vehicle moves."""
     i = j = 0
     t = start
     while t < end and i < len(a.pieces) and j < len(b.pieces):
@@ -230,7 +230,7 @@ def _overlaps(a: Body, b: Body, start: float, end: float) -> Iterator[tuple[floa
 
 
 def _too_far(a: Piece, b: Piece, t: float, until: float, distance: float) -> bool:
-    """Say whether the centres surely stay farther apart than that."""
+    """Return whether the centres certainly stay farther apart than `distance`."""
     (ax, ay), (bx, by) = a.at(t), b.at(t)
     return hypot(ax - bx, ay - by) - a.way(until) + a.way(t) - b.way(until) + b.way(t) > distance
 
@@ -238,13 +238,13 @@ def _too_far(a: Piece, b: Piece, t: float, until: float, distance: float) -> boo
 def demands(a: Body, b: Body, start: float, end: float, breaks: Sequence[float] = ()) -> Iterator[tuple[float, float]]:
     """Yield (time, deceleration that would stop a short of b [m/s2]) while b is in a's way in an aisle.
 
-    b walks across or stands; while any of it is within a's breadth it counts as if it were in the middle. Along one
-    piece of a's plan v^2 / (2 gap) is monotone, since v^2 + 2 a gap stays the same: its ends are enough, and `breaks`,
-    at which what the brakes can give changes. inf where a has reached b without touching it.
+    b crosses or stands; while any part of it is within a's breadth it counts as if it were in the middle. Along one
+    piece of a's plan v^2 / (2 gap) is monotone, since v^2 + 2 a gap is constant: it is evaluated at the ends and at
+    `breaks`, the times at which the available deceleration changes. inf if a has reached b without touching it.
     """
     reach = a.radius + b.radius
     for t, until, p, q in _overlaps(a, b, start, end):
-        if not p.moves or p.aisle == NOWHERE or p.aisle != q.aisle:
+        if not p.moves or p.aisle == NO_AISLE or p.aisle != q.aisle:
             continue
         (ax, ay), (bx, by) = p.at(t), q.at(t)
         side, drift = (bx - ax) * p.u[1] - (by - ay) * p.u[0], (q.u[0] * p.u[1] - q.u[1] * p.u[0]) * q.v
@@ -264,7 +264,7 @@ def demands(a: Body, b: Body, start: float, end: float, breaks: Sequence[float] 
 
 
 def first_contact(a: Body, b: Body, start: float, end: float) -> tuple[float, float]:
-    """Return when two discs first touch while a vehicle moves, and how fast they close then; (inf, 0) = never."""
+    """Return time and closing speed of the first contact of two discs while a vehicle moves; (inf, 0) = never."""
     reach = a.radius + b.radius
     for t, until, p, q in _overlaps(a, b, start, end):
         if _too_far(p, q, t, until, reach):

@@ -1,4 +1,4 @@
-"""What a run of the warehouse is judged by: separations, the contact, orders; its verdict and labels."""
+"""Measures of a run of the warehouse: separations, contact, brake threat, orders; its verdict and labels."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from .motion import Body
 
-FAR = 10.0  # largest margin [m]
-MOST = 10.0  # largest brake threat number
+MAX_MARGIN = 10.0  # upper limit of the margin [m]
+MAX_THREAT = 10.0  # upper limit of the brake threat number
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The contact that ended the run. `ahead`: how far before the AGV a person had stepped out [m]."""
+    """The contact that ended the run. `ahead`: distance between AGV and person when the person stepped out [m]."""
 
     t: float
     a: str
@@ -38,12 +38,12 @@ class Contact:
 
 
 @dataclass(slots=True)
-class Judge:
-    """Keeps the books of one run.
+class Measures:
+    """The measures of one run, updated while it is played.
 
-    `available`: what an emergency stop of an AGV reaches at a time [m/s2]; `breaks`: when that changes. `pairs`: least
-    separation of each encounter, an AGV's trips told apart. `waiting`: number of an order that is not done -> when it
-    came. `late`: (time, number, event, faults) of orders that were not done when they were due.
+    `available`: deceleration of an emergency stop of an AGV at a time [m/s2]; `breaks`: times at which it changes.
+    `pairs`: least separation of each encounter, separate for each trip of an AGV. `waiting`: number of an order that
+    is not done -> time of arrival. `late`: (time, number, event, faults) of orders that were not done when due.
     """
 
     available: Callable[[Agv, float], float]
@@ -63,10 +63,10 @@ class Judge:
     dropped: int = 0
     late: list[tuple[float, int, str, tuple[Fault, ...]]] = field(default_factory=list)
 
-    def settle(self, agv: Agv, other: Body, until: float) -> None:
-        """Take in the separation of two since one of them last changed its plan."""
+    def update_separation(self, agv: Agv, other: Body, until: float) -> None:
+        """Update the least separation and the brake threat of two bodies since the last change of a plan."""
         if isinstance(other, Person) and other.by == agv.called:
-            return  # its own load, just lost
+            return  # its own load, dropped on this trip
         names = [one.called if isinstance(one, Agv) else one.name for one in (agv, other)]
         key = (min(names), max(names))
         least = self.pairs.get(key, inf)
@@ -77,10 +77,10 @@ class Judge:
                 self.pairs[key] = found
             if not other.vehicle:
                 for t, need in demands(agv, other, start, until, self.breaks(agv.name)):
-                    self.threat = max(self.threat, min(need / max(self.available(agv, t), 1e-9), MOST))
+                    self.threat = max(self.threat, min(need / max(self.available(agv, t), 1e-9), MAX_THREAT))
 
     def outcome(self, end: float, near: float) -> dict[str, Any]:
-        """Return measures and verdict of a run that ended then; `near` [m] is what a near miss is."""
+        """Return measures and verdict of a run that ended at `end`; a separation below `near` [m] is a near miss."""
         contact = self.contact
         least = 0.0 if contact else min(self.pairs.values(), default=inf)
         misses = sum(distance < near for distance in self.pairs.values()) - (contact is not None)
@@ -109,7 +109,7 @@ class Judge:
             "stops": self.stops,
             "people": self.crossed,
             "event": contact is not None,
-            "margin": -impact if contact else min(least, FAR),
+            "margin": -impact if contact else min(least, MAX_MARGIN),
             "verdict": verdict,
             "reason": self._reason(least, end),
         }

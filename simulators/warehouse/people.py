@@ -1,4 +1,4 @@
-"""People on foot and loads that fell off: how people cross an aisle, where somebody meets a certain AGV."""
+"""People on foot and dropped loads: plans of crossings, positions of dropped loads, meeting points with AGVs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import pi
 from typing import TYPE_CHECKING
 
-from .motion import NOWHERE, Body, Piece
+from .motion import NO_AISLE, Body, Piece
 
 if TYPE_CHECKING:
     from .dispatch import Agv, Route
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Person(Body):
-    """Somebody crossing an aisle at `line`, the coordinate along it; or a load that lies there.
+    """A person who crosses an aisle at `line`, the coordinate along it; or a dropped load.
 
     `ahead`: name of an AGV in that aisle -> distance from its front when the person stepped out [m].
-    `low`: no scanner sees it; `by`: the AGV, on the trip, that lost it; `faults`: those that brought it there.
+    `low`: below the scanners' plane; `by`: AGV and trip that dropped it; `faults`: ids of the faults that caused it.
     """
 
-    aisle: tuple[int, int] = NOWHERE
+    aisle: tuple[int, int] = NO_AISLE
     line: float = 0.0
     ahead: dict[str, float] = field(default_factory=dict)
     load: bool = False
@@ -33,7 +33,7 @@ class Person(Body):
 def crossing(
     t: float, grid: Grid, aisle: tuple[int, int], line: float, side: int, speed: float, stands: float
 ) -> list[Piece]:
-    """Return a walk from edge to edge that begins at t, standing still in the middle for a time [s].
+    """Return the pieces of a walk from edge to edge that begins at t, with a pause of `stands` [s] in the middle.
 
     `side`: -1 begins at the lower edge of an aisle along x or the upper one of an aisle along y, 1 at the other.
     """
@@ -51,7 +51,7 @@ def crossing(
 
 
 def fallen(t: float, name: str, loads: Loads, plane: float, agv: Agv, fault: str) -> Person:
-    """Return the load that at t fell off an AGV on its way along an aisle, and lies behind it."""
+    """Return the load that an AGV dropped at t in an aisle; it lies behind the AGV."""
     behind = agv.piece(t)
     (x, y), (ux, uy) = behind.at(t), behind.u
     far = agv.radius + loads.radius + 0.05
@@ -65,8 +65,10 @@ def fallen(t: float, name: str, loads: Loads, plane: float, agv: Agv, fault: str
 
 
 def meeting(route: Route, spacing: float, front: float) -> tuple[tuple[int, int], float, float]:
-    """Return (aisle, line, way of the AGV when it is `front` before the line) on a route's longest straight [m]."""
-    lengths = [route.marks[k + 1] - route.marks[k] if aisle != NOWHERE else 0.0 for k, aisle in enumerate(route.aisles)]
+    """Return the meeting point on a route's longest straight: (aisle, line, distance driven `front` before it) [m]."""
+    lengths = [
+        route.marks[k + 1] - route.marks[k] if aisle != NO_AISLE else 0.0 for k, aisle in enumerate(route.aisles)
+    ]
     k = lengths.index(max(lengths))
     way = (round(lengths[k] / spacing) // 2 + 0.5) * spacing
     axis = route.aisles[k][0]

@@ -1,4 +1,4 @@
-"""What a scenario may say about the warehouse, its AGVs, orders and people."""
+"""Settings of the warehouse: grid, AGVs, safety, orders and people."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mischance.units import Acceleration, AngularRate, Frequency, Length, Ratio, Speed, Time
 
-BAY = 0.35  # how far a bay lies off both aisles of its crossing [spacings of the grid]
+BAY = 0.35  # offset of a bay from both aisles of its crossing [spacings of the grid]
 
 Place = Annotated[tuple[int, int], Field(description="a crossing: column and row, from 0")]
 
 
 class _Part(BaseModel):
-    """A part of the settings: exact keys, no changes."""
+    """Base of the settings models: no unknown keys, frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,7 +30,7 @@ class Grid(_Part):
 
 
 class Fleet(_Part):
-    """AGVs of one kind, called agv1, agv2 …: round, turning on the spot, one load each."""
+    """A fleet of equal AGVs, called agv1, agv2 …: round, turning on the spot, one load each."""
 
     count: int = Field(default=4, ge=1, le=50, description="how many there are")
     homes: tuple[Place, ...] = Field(
@@ -49,7 +49,7 @@ class Fleet(_Part):
 
 
 class Safety(_Part):
-    """The scanner in front of each AGV, and what follows when somebody is in its field."""
+    """Scanner and emergency stop of each AGV."""
 
     range: Length = Field(default=2.5, ge=0, description="protective field, from the front to a person's near side [m]")
     reaction: Time = Field(default=0.1, ge=0, description="from entering the field to the stop signal [s]")
@@ -59,7 +59,7 @@ class Safety(_Part):
 
 
 class Loads(_Part):
-    """What AGVs carry: round, and left alone once it has fallen off, until somebody takes it away."""
+    """Loads: round; a dropped load lies still until it is removed."""
 
     radius: Length = Field(default=0.3, gt=0, description="radius of a load on the floor [m]")
     height: Length = Field(default=0.4, gt=0, description="height of a load on the floor [m]")
@@ -67,7 +67,7 @@ class Loads(_Part):
 
 
 class Conveyor(_Part):
-    """Where loads are given, one conveyor a bay; an AGV waits in the bay while its conveyor is full."""
+    """Conveyors, one per bay; an AGV waits in the bay while its conveyor is full."""
 
     capacity: int | None = Field(
         default=None, ge=1, le=1000, description="loads that a conveyor holds; null = any number"
@@ -76,7 +76,7 @@ class Conveyor(_Part):
 
 
 class Order(_Part):
-    """One order that is known beforehand."""
+    """One planned order."""
 
     at: Time = Field(default=0.0, ge=0, description="when it comes [s]")
     origin: Place
@@ -102,7 +102,7 @@ class Orders(_Part):
 
 
 class Walker(_Part):
-    """Somebody who steps in front of a certain AGV, on the longest straight of its first trip from a time on."""
+    """A person who steps in front of a given AGV, on the longest straight of its first trip after a given time."""
 
     before: int = Field(default=1, ge=1, description="number of the AGV")
     after: Time = Field(default=0.0, ge=0, description="the AGV's trip begins at this time or later [s]")
@@ -116,7 +116,7 @@ class Walker(_Part):
 
 
 class People(_Part):
-    """Those who cross aisles on foot, straight across, between two crossings."""
+    """People who cross aisles on foot, straight across, between two crossings."""
 
     rate: Frequency = Field(default=1.0 / 30, ge=0, le=10, description="mean arrivals of a Poisson process [Hz]")
     speed: tuple[Speed, Speed] = Field(default=(0.8, 1.6), description="slowest and fastest walk, uniform [m/s]")
@@ -134,7 +134,7 @@ class People(_Part):
 
 
 class Settings(_Part):
-    """What a scenario may say about the world `warehouse`."""
+    """Settings of the warehouse world."""
 
     grid: Grid = Field(default=Grid(), description="aisles and crossings")
     fleet: Fleet = Field(default=Fleet(), description="the AGVs")

@@ -1,4 +1,4 @@
-"""The tables of the world `warehouse`: what columns they have, and how rows become columns."""
+"""Tables of the warehouse world, and conversion of rows to columns."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ OUTCOME: Schema = {
 
 
 def columns(schema: Schema, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """Return rows in the schema's order as columns; no rows, no columns."""
+    """Return rows as columns by the schema's names; an empty mapping if there are no rows."""
     return dict(zip(schema, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}

@@ -1,0 +1,104 @@
+"""Shared state of one run of the warehouse: clock, floor plan, AGVs, people, faults, log and measures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from mischance.api.tables import EVENTS
+
+from .dispatch import Agv, Floor
+from .faults import Faults
+from .outcome import Measures
+from .tables import ACTORS, ORDERS, STAGES, STATES, columns
+
+if TYPE_CHECKING:
+    from mischance.api.randomness import Streams
+    from mischance.api.runs import Draw
+
+    from .dispatch import Job, Node
+    from .people import Person
+    from .settings import Settings
+
+G = 9.80665  # standard gravity [m/s2]
+
+
+class Log:
+    """Rows of `events`, `actors` and `orders` that wait for the next chunk."""
+
+    def __init__(self, env: simpy.Environment, floor: Floor) -> None:
+        self._env, self._floor = env, floor
+        self._count = 0
+        self._events: list[tuple[Any, ...]] = []
+        self._actors: list[tuple[Any, ...]] = []
+        self._orders: list[tuple[Any, ...]] = []
+
+    def event(self, kind: str, subject: str, parent: str = "", details: Mapping[str, Any] | None = None) -> str:
+        """Add an event at the current time and return its id."""
+        event_id = f"event:{self._count}"
+        self._count += 1
+        self._events.append((self._env.now, event_id, parent, kind, subject, json.dumps(details or {})))
+        return event_id
+
+    def order(self, job: Job, stage: str, agv: int, node: Node) -> None:
+        """Add a row of `orders`: an order reaches a stage at a node; `agv` is 0 where none has it."""
+        self._orders.append((self._env.now, job.number, STAGES.index(stage), agv, *self._floor.point(node)))
+
+    def actors(self, t: float, agvs: Sequence[Agv], people: Sequence[Person]) -> None:
+        """Add the rows of `actors` at t: position, yaw, speed and state of everyone."""
+        for agv in agvs:
+            if agv.out:
+                piece = agv.piece(t)
+                row = (*piece.at(t), piece.heading(t), piece.speed(t), STATES.index(piece.kind))
+            else:
+                row = (*self._floor.bay(agv.node), agv.yaw, 0.0, STATES.index("bay"))
+            self._actors.append((t, agv.name, 0, *row, agv.load))
+        for person in people:
+            piece = person.piece(t)
+            row = (*piece.at(t), piece.yaw, piece.speed(t), STATES.index(piece.kind))
+            self._actors.append((t, person.name, 2 if person.load else 1, *row, 0))
+
+    def take(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Return and clear the events and the tables' rows since the last call."""
+        events = columns(EVENTS, self._events)
+        tables = {"actors": columns(ACTORS, self._actors), "orders": columns(ORDERS, self._orders)}
+        self._events, self._actors, self._orders = [], [], []
+        return events, tables
+
+
+class State:
+    """The parts of one run that its components share. `over`: the run has ended, at `end`."""
+
+    def __init__(self, settings: Settings, draw: Draw, streams: Streams) -> None:
+        self.settings, self.streams = settings, streams
+        self.env = simpy.Environment()
+        self.floor = Floor(settings)
+        self.faults = Faults(draw, settings.fleet.count)
+        self.log = Log(self.env, self.floor)
+        self.agvs = [self._parked(k) for k in range(1, settings.fleet.count + 1)]
+        self.people: list[Person] = []
+        self.measures = Measures(self.deceleration, self.faults.breaks, settings.orders.due)
+        self.over = False
+        self.end = 0.0
+
+    def _parked(self, k: int) -> Agv:
+        fleet, nodes = self.settings.fleet, self.floor.nodes
+        node = fleet.homes[k - 1] if fleet.homes else nodes[(k - 1) * len(nodes) // fleet.count % len(nodes)]
+        return Agv(f"agv{k}", fleet.radius, vehicle=True, number=k, node=node)
+
+    def at(self, t: float, act: Callable[..., None], *given: Any) -> None:
+        """Schedule act(*given) at t, or at the current time if t has passed."""
+        event = self.env.timeout(max(t - self.env.now, 0.0))
+        event.callbacks.append(lambda _: act(*given))
+
+    def stop(self) -> None:
+        """End the run at the current time."""
+        self.over, self.end = True, self.env.now
+
+    def deceleration(self, agv: Agv, t: float) -> float:
+        """Return the deceleration of an emergency stop that begins at t [m/s2]."""
+        brake = self.settings.fleet.brake * self.faults.left(f"{agv.name}.brakes", "fade", t)
+        return min(brake, self.settings.grid.friction * self.faults.left("floor", "friction", t) * G)
