@@ -101,6 +101,7 @@ class _Shots:
 class Camera:
     """Takes an image at every tick of its clock, and labels what the image shows."""
 
+    renderer: ClassVar[str] = "renderer"
     batch: ClassVar[int] = 4  # a second of four cameras can be 100 MB
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "freeze": FaultKind("the last image before the onset is given out again and again"),

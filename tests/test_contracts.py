@@ -662,7 +662,7 @@ def test_an_agent_answers_in_the_columns_of_its_world_and_forgets(kind: str, mon
     first, other, again = session(draws[0], used), session(draws[1], used), session(draws[0], used)
     assert first
     assert first[0][0] == 0.0
-    rate = float(getattr(used, "rate", 20.0))
+    rate = scenario.agent.declared.rate_with(scenario.agent.settings)
     np.testing.assert_array_equal([t for t, _, _ in first], np.arange(len(first)) / rate)
     assert again == first
     assert other == session(draws[1], fresh)

@@ -40,12 +40,17 @@ class DriverSettings(BaseModel, extra="forbid", frozen=True):
 class Driver:
     """Leaves steering along the ego's path to the world, and the pedals to `_begin` and `_accelerate` of a model."""
 
-    reads: tuple[str, ...] = ("truth",)
-    rate: float = 20.0
+    @staticmethod
+    def reads(settings: DriverSettings) -> Sequence[str]:
+        """Return the sensor that it sees others with, and the truth about itself."""
+        return ("truth",) if settings.sensor == "truth" else ("truth", settings.sensor)
+
+    @staticmethod
+    def rate(settings: DriverSettings) -> float:
+        """Return the turns per second that the settings ask for [Hz]."""
+        return settings.rate
 
     def __init__(self, settings: DriverSettings) -> None:
-        self.reads = ("truth",) if settings.sensor == "truth" else ("truth", settings.sensor)
-        self.rate = settings.rate
         self.tick = 1.0 / settings.rate
         self._eyes = Eyes(settings.sensor, settings.memory)
 

@@ -47,10 +47,18 @@ class Program:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.reads = tuple(settings.reads)
-        self.rate = settings.rate
         self._processes: list[Process] = []
-        self._trouble: list[AgentFailure | None] = []
+        self._failures: list[AgentFailure | None] = []
+
+    @staticmethod
+    def reads(settings: Settings) -> Sequence[str]:
+        """Return the sensors that the settings name."""
+        return tuple(settings.reads)
+
+    @staticmethod
+    def rate(settings: Settings) -> float:
+        """Return the turns per second that the settings ask for [Hz]."""
+        return settings.rate
 
     @staticmethod
     def check(settings: Settings) -> None:
@@ -71,10 +79,10 @@ class Program:
 
         self.close()
         self._frame = 0
-        self._trouble = [None] * len(draws)
+        self._failures = [None] * len(draws)
         for draw in draws:
             process = Process(self.settings.command, self.settings.framing, self.settings.deadline)
-            process.say({"type": "start", "run": draw.run, "seed": draw.seed, "rate": self.rate})
+            process.say({"type": "start", "run": draw.run, "seed": draw.seed, "rate": self.settings.rate})
             self._processes.append(process)
 
     def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> list[Any]:
@@ -83,21 +91,21 @@ class Program:
 
         answers: list[Any] = [None] * len(live)
         for run, process in enumerate(self._processes):
-            if not live[run] or self._trouble[run] is not None:
+            if not live[run] or self._failures[run] is not None:
                 continue
             try:
                 seen = _listed(observation(readings, run))
                 process.say({"type": "observe", "frame": self._frame, "t": t, "observation": seen})
                 answers[run] = process.answer(self._frame)
             except NoAnswer as error:
-                self._trouble[run] = AgentFailure(t, error.kind, f"the program {self.settings.command[0]!r} {error}")
+                self._failures[run] = AgentFailure(t, error.kind, f"the program {self.settings.command[0]!r} {error}")
                 process.close()
         self._frame += 1
         return answers
 
-    def trouble(self) -> Sequence[AgentFailure | None]:
+    def failures(self) -> Sequence[AgentFailure | None]:
         """Return what went wrong with each run's program."""
-        return self._trouble
+        return self._failures
 
     def close(self) -> None:
         """End every program."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mischance.api.protocols import declares
 from mischance.api.runs import Commands, Reading
 from mischance.api.tables import AnyArray, BoolArray, Column, Schema, Table
 from mischance.errors import RunError
@@ -103,11 +104,13 @@ def function_agent(function: Any) -> type[Any]:
     The function may carry `reads` (names of sensors, by default the world's own tables) and `rate` [Hz].
     """
 
+    declared = declares(function)
+
     class FunctionAgent:
         """Asks a plain function what to do."""
 
-        reads: tuple[str, ...] = tuple(getattr(function, "reads", ("truth",)))
-        rate: float = float(getattr(function, "rate", 20.0))
+        reads = declared.reads
+        rate = declared.rate
 
         def start(self, draws: Sequence[Any], streams: Sequence[Any]) -> None:
             """Remember nothing: a function has no state of ours."""
@@ -116,6 +119,6 @@ def function_agent(function: Any) -> type[Any]:
             """Return one answer a run."""
             return [function(observation(readings, run), t) if live[run] else None for run in range(len(live))]
 
-    FunctionAgent.__name__ = FunctionAgent.__qualname__ = getattr(function, "__name__", "FunctionAgent")
+    FunctionAgent.__name__ = FunctionAgent.__qualname__ = function.__name__
     FunctionAgent.__module__ = __name__
     return FunctionAgent

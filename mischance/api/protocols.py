@@ -1,4 +1,4 @@
-"""The five sockets: what a plug-in must be able to do, and who calls it.
+"""The protocols: what a plug-in must be able to do, who calls it, and what its class may declare.
 
 A plug-in is a class with a pydantic model of its settings, either as the class
 attribute `Settings` or as `Settings` in its module. Its settings are always
@@ -6,24 +6,18 @@ exact: where a scenario puts a drawn value (`$gap`) into them, the plug-in is
 built anew for each run, unless it is a simulator that holds many runs at once
 (`batch` > 1), which reads `draw.settings` of every run instead.
 
-What a class may declare beside its methods (all optional, see `declares`):
-`Settings`, `batch`, `piece` (the longest time in one chunk [s], so that a chunk
-stays at a few MB), `measures`, `faults`, `commands`, `targets`, `reads`, `rate`,
-`signals` (what `require` may speak of; as a schema its units are checked too),
-`needs` (modules without which it cannot play);
-a simulator also `default_actor` (whom a command means that names nobody), `complete(row)`
-(adds to an agent's answer what follows from what it leaves out), `most(settings)` (how many runs
-it can hold with those settings, where that is less than `batch`). A command's column with
-`null` may be left out.
+Everything that a class may declare beside its methods stands in `Declared`, and
+`declares` is the only place that looks for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+import difflib
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -74,9 +68,6 @@ class Simulator(Protocol):
     measure, and `event` bool, `margin`, `verdict` and `reason` text) and the labels of plant, actuators and events.
     """
 
-    Settings: ClassVar[type[BaseModel]]
-    batch: ClassVar[int]
-
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
         """Return truth AT t = 0."""
         ...
@@ -96,10 +87,7 @@ class Simulator(Protocol):
 
 @runtime_checkable
 class Sensor(Protocol):
-    """An instrument. `read` is called for the chunk at t = 0 and then for each that follows.
-
-    `batch`, where a class has it, is the most runs that it reads at once: images of many runs fill the memory.
-    """
+    """An instrument. `read` is called for the chunk at t = 0 and then for each that follows."""
 
     def start(self, name: str, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
         """Forget the last runs; take the streams called after the sensor."""
@@ -133,17 +121,12 @@ class Renderer(Protocol):
 
 @runtime_checkable
 class Agent(Protocol):
-    """The system under test. `reads` names the sensors it looks at ('truth' is the world's own tables).
+    """The system under test.
 
     `act` gets readings since its last turn and returns commands in the columns that the world declares; or a
     sequence with one answer a run: None, one mapping of a row, or several. It is called at t = 0 and then at
-    every tick of its `rate` (20 Hz where it declares none). `batch`, where a class has it, is the most runs
-    that it takes at once; `trouble()`, where it has it, returns one AgentFailure or None a run at the end; it is
-    labelled, and becomes the run's verdict. `finish(readings, t)`, where it has it, gets what came after its last
-    turn. `close()` is called where it has it.
+    every tick of its `rate`.
     """
-
-    reads: tuple[str, ...]
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
         """Forget the last runs."""
@@ -159,8 +142,7 @@ class Writer(Protocol):
     """Turns records into files. Built as `Writer(settings, folder)`; the folder is the part of one job.
 
     Names of files must come from the run and the sample, never from the job, so that the dataset does not
-    depend on how runs were dealt out. `finish(dataset: Path)`, where a class has it, is called as a
-    static method once every run is in place.
+    depend on how runs were dealt out.
     """
 
     def write(self, record: Record) -> None:
@@ -172,22 +154,124 @@ class Writer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """What a plug-in's class says about itself, with defaults for what it leaves out."""
+    """What a plug-in's class says about itself: class attributes and functions of these names, each with its default.
+
+    Where a field may be a function of the settings, the class has it as a static method; `reads_with` and its like
+    give the value. `ROOMS_OF` says which kinds of plug-in each field is for. A row of an agent's answer is a mapping.
+    """
 
     settings: type[BaseModel]
-    batch: int = 1
-    piece: float = 10.0
-    rate: float = 20.0
-    measures: Schema = field(default_factory=dict)
-    faults: Mapping[str, FaultKind] = field(default_factory=dict)
-    commands: Schema = field(default_factory=dict)
-    targets: Callable[[Any], Sequence[str]] | None = None
-    signals: Callable[[Any], Collection[str]] | None = None
-    reads: tuple[str, ...] = ()
+    """The model of its settings: `Settings` in the class or in its module; without one it takes no settings."""
+
     needs: tuple[str, ...] = ()
-    finish: Callable[[Path], None] | None = None
+    """Modules without which it cannot play; what is missing is said before anything begins."""
+
+    close: Callable[[Any], None] | None = None
+    """Method that gives back what an instance holds; called once when it is no longer needed."""
+
+    batch: int | None = None
+    """Most runs at once; where nothing is declared, a simulator takes one, a sensor and an agent any number."""
+
+    max_batch: Callable[[Any], int] | None = None
+    """Function of the settings: how many runs a simulator can hold with them, where that is less than `batch`."""
+
+    batch_key: Callable[[Any], Hashable] | None = None
+    """Function of a run's settings: runs whose keys differ cannot share a batch of a simulator."""
+
+    max_chunk_seconds: float = 10.0
+    """Longest time in one chunk of a simulator [s], so that a chunk stays at a few MB."""
+
+    measures: Schema = field(default_factory=dict)
+    """Columns of a simulator's outcome beside event, margin, verdict and reason."""
+
+    faults: Mapping[str, FaultKind] = field(default_factory=dict)
+    """Kinds of fault that a simulator or sensor knows."""
+
+    targets: Callable[[Any], Sequence[str]] | None = None
+    """Function of the settings: what a fault of a simulator can be aimed at."""
+
+    signals: Callable[[Any], Collection[str]] | None = None
+    """Function of the settings: what `require` may speak of; as a schema its units are checked too."""
+
+    commands: Schema = field(default_factory=dict)
+    """Columns of the commands that a simulator takes; a column with `null` may be left out."""
+
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    """Function of a row of an agent's answer: adds what follows from what the row leaves out."""
+
+    default_actor: str | Callable[[Any], str] = ""
+    """Actor that a command means which names none, and whose view is shown; or a function of the settings."""
+
+    entity: str = ""
+    """Column of truth tables by which `split: {by: entity}` divides a dataset; '' = by no entity."""
+
+    reference_agents: tuple[str, ...] = ()
+    """Agents that `mischance test` plays failed runs of this simulator again with."""
+
+    preview: tuple[str, ...] = ()
+    """Measures and series of a simulator that a preview shows first."""
+
+    randomness: tuple[str, ...] | None = None
+    """Components of the random streams that a branch changes, `*` for any text; () = deterministic, None = not said."""
+
+    renderer: str = ""
+    """Key of the settings that names the renderer which a sensor draws with; '' = it needs none."""
+
+    reads: tuple[str, ...] | Callable[[Any], Sequence[str]] = ("truth",)
+    """Sensors that an agent looks at ('truth' is the world's own tables), or a function of the settings."""
+
+    rate: float | Callable[[Any], float] = 20.0
+    """Turns of an agent per second of simulated time [Hz], or a function of the settings."""
+
+    check: Callable[[Any], None] | None = None
+    """Function of the settings: raises a MischanceError where an agent could not be started with them."""
+
+    finish: Callable[[Any, Mapping[str, Reading], float], None] | None = None
+    """Method `finish(readings, t)` of an agent: takes what came after its last turn."""
+
+    failures: Callable[[Any], Sequence[AgentFailure | None]] | None = None
+    """Method of an agent: for each run None or what stopped it from answering; becomes verdict and label."""
+
+    merge: Callable[[Path], None] | None = None
+    """Static method of a writer: merges the files of all jobs, once every run is in the dataset."""
+
+    def reads_with(self, settings: Any) -> tuple[str, ...]:
+        """Return the sensors that an agent with those settings looks at."""
+        return tuple(self.reads(settings) if callable(self.reads) else self.reads)
+
+    def rate_with(self, settings: Any) -> float:
+        """Return the turns per second of an agent with those settings [Hz]."""
+        return float(self.rate(settings) if callable(self.rate) else self.rate)
+
+    def default_actor_with(self, settings: Any) -> str:
+        """Return the default actor of a simulator with those settings; '' = it has none."""
+        return self.default_actor(settings) if callable(self.default_actor) else self.default_actor
+
+    def batch_with(self, settings: Any, default: int) -> int:
+        """Return the most runs at once with those settings, at least 1; `default` where no `batch` is declared."""
+        batch = default if self.batch is None else int(self.batch)
+        return max(batch if self.max_batch is None else min(batch, int(self.max_batch(settings))), 1)
+
+
+MANY = 2**31  # runs: any number
+
+# The kinds of plug-in that each field of `Declared` is for; all of them where it does not stand here.
+ROOMS_OF: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        (
+            "max_batch", "batch_key", "max_chunk_seconds", "measures", "targets", "signals", "commands", "complete",
+            "default_actor", "entity", "reference_agents", "preview", "randomness",
+        ),
+        ("simulators",),
+    ),
+    **dict.fromkeys(("reads", "rate", "check", "finish", "failures"), ("agents",)),
+    "batch": ("simulators", "sensors", "agents"),
+    "faults": ("simulators", "sensors"),
+    "renderer": ("sensors",),
+    "merge": ("writers",),
+}  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -202,23 +286,35 @@ def _no_settings() -> type[BaseModel]:
     return Nothing
 
 
-def declares(plugin: type[Any]) -> Declared:
-    """Return what a plug-in's class declares; without a `Settings` model it takes no settings."""
+def declares(plugin: Any) -> Declared:
+    """Return what a plug-in's class declares; a plain function that is an agent declares by its attributes."""
     import sys
 
     module = sys.modules.get(plugin.__module__)
     settings = getattr(plugin, "Settings", None) or getattr(module, "Settings", None) or _no_settings()
-    return Declared(
-        settings=settings,
-        batch=int(getattr(plugin, "batch", 1)),
-        piece=float(getattr(plugin, "piece", 10.0)),
-        rate=float(getattr(plugin, "rate", 20.0)),
-        measures=getattr(plugin, "measures", {}),
-        faults=getattr(plugin, "faults", {}),
-        commands=getattr(plugin, "commands", {}),
-        targets=getattr(plugin, "targets", None),
-        signals=getattr(plugin, "signals", None),
-        reads=tuple(getattr(plugin, "reads", ())),
-        needs=tuple(getattr(plugin, "needs", ())),
-        finish=getattr(plugin, "finish", None),
-    )
+    names = (each.name for each in fields(Declared) if each.name != "settings")
+    given = {name: getattr(plugin, name) for name in names if hasattr(plugin, name)}
+    return Declared(settings=settings, **given)
+
+
+def shadowed(instance: Any) -> str:
+    """Return the first declaration that an instance sets for itself, where nobody looks for it; '' = none."""
+    own = instance.__dict__ if hasattr(instance, "__dict__") else {}
+    return next((each.name for each in fields(Declared) if each.name in own and each.name != "settings"), "")
+
+
+def misspelt(plugin: Any, known: Collection[str] = ()) -> str:
+    """Return the first public attribute that is nearly the name of a declaration, with that name; '' = none.
+
+    Args:
+        plugin: the class, or a plain function that is an agent.
+        known: the methods of its protocol.
+    """
+    names = ["Settings", *(each.name for each in fields(Declared) if each.name != "settings")]
+    own = vars(plugin) if not isinstance(plugin, type) else set(dir(plugin)) - set(dir(object))
+    for name in sorted(own):
+        if name[0] != "_" and name not in (*names, *known, "settings"):
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+            if near:
+                return f"{name!r}; did you mean {near[0]!r}?"
+    return ""

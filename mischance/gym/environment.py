@@ -61,8 +61,7 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
             raise RunError(f"there is no render mode {render_mode!r}", "known: rgb_array")
         self.render_mode = render_mode
         own = self.scenario.agent
-        default = getattr(own.settings, "rate", None) if own is not None else None
-        self.rate = float(rate or default or (own.declared.rate if own is not None else 20.0))
+        self.rate = float(rate or (own.declared.rate_with(own.settings) if own is not None else 20.0))
         if not (math.isfinite(self.rate) and self.rate > 0.0):
             raise RunError(f"rate must be above 0 Hz (got {rate!r})")
         self.metadata = {**self.metadata, "render_fps": max(round(self.rate), 1)}

@@ -43,7 +43,7 @@ class Controls:
         Args:
             scenario: whose world it is.
             known: the actors that its truth names.
-            actors: who is driven; where empty, the ego, or the first.
+            actors: who is driven; where empty, the world's default actor, or the first.
             bounds: column -> (least, most); SI.
 
         Raises:
@@ -64,8 +64,8 @@ class Controls:
         if "actor" in schema:
             if known:
                 _check(who, known, "actor", "actors")
-            own = str(getattr(scenario.simulator.cls, "default_actor", "ego"))
-            who = who or ((own,) if own in known or not known else (known[0],))
+            own = scenario.simulator.declared.default_actor_with(scenario.simulator.settings)
+            who = who or ((own,) if own and (own in known or not known) else tuple(known[:1]))
         elif who:
             raise RunError(f"the world '{kind}' has nobody to choose from", "leave `actors` out")
         limits *= max(len(who), 1)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mischance import units
 from mischance.api.protocols import declares
@@ -207,17 +207,16 @@ class _Builder(PlanChecks):
         lost = references.keys() - dict(_references(plain)).keys()
         for inside in sorted(lost, key=str):
             self.origin.add((*path, *inside), "a drawn value cannot stand here")
-        renderer = self._renderer(checked, path) if room == "sensors" else None
+        renderer = self._renderer(declared.renderer, plain, path) if declared.renderer else None
         if lost or unknown:
             return None
         return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()), renderer)
 
-    def _renderer(self, settings: BaseModel, path: Path_) -> type[Any] | None:
+    def _renderer(self, key: str, settings: Mapping[str, Any], path: Path_) -> type[Any] | None:
         """Find the renderer that a sensor's settings name; note that there is none of that name."""
-        kind = getattr(settings, "renderer", None)
+        kind, place = settings[key], (*path, key)
         if not isinstance(kind, str) or not kind:
             return None
-        place = (*path, "renderer")
         try:
             return catalog.find("renderers", kind, self.origin.folder(place))
         except CatalogError as error:
@@ -280,7 +279,7 @@ class _Builder(PlanChecks):
         """Return a plug-in's tree; its own file, or its renderer's, is named where a dataset keeps its copy."""
         assert plugin is not None
         tree = {"kind": plugin.kind, **plugin.tree}
-        for key in ("kind", "renderer") if plugin.renderer is not None else ("kind",):
+        for key in ("kind", plugin.declared.renderer) if plugin.renderer is not None else ("kind",):
             file = catalog.reference_file(tree[key], self.origin.folder((*path, key)))
             if file is not None:
                 tree[key] = f"{_kept(file, files)}:{tree[key].rpartition(':')[2]}"

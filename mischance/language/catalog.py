@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mischance.api.protocols import declares, misspelt
 from mischance.errors import CatalogError, suggest
 
 if TYPE_CHECKING:
@@ -88,12 +89,22 @@ def find(room: str, name: str, base: Path | None = None) -> type[Any]:
             f"{name!r} is not a plug-in for {room}: {plugin.__name__} has no {', '.join(missing)}",
             f"docs/architecture.md says what one of {room} must be able to do",
         )
-    if hasattr(plugin, "Settings") and not hasattr(plugin.Settings, "model_validate_json"):
+    _refuse_misspelt(name, plugin, ROOMS[room])
+    if not hasattr(declares(plugin).settings, "model_validate_json"):
         raise CatalogError(
             f"{name!r} is not a plug-in for {room}: {plugin.__name__}.Settings is no pydantic model",
             "derive it from pydantic.BaseModel",
         )
     return plugin
+
+
+def _refuse_misspelt(name: str, plugin: Any, methods: Sequence[str]) -> None:
+    odd = misspelt(plugin, methods)
+    if odd:
+        raise CatalogError(
+            f"{name!r} declares what nobody reads: {plugin.__name__} has {odd}",
+            "what a plug-in may declare stands in mischance.api.protocols.Declared; names of its own begin with _",
+        )
 
 
 EXTRAS = {"pybullet": ("PyBullet", "physics"), "moderngl": ("moderngl", "opengl")}
@@ -283,6 +294,7 @@ def _from_reference(name: str, base: Path | None, *, functions: bool = False) ->
     if functions and inspect.isfunction(plugin):
         from mischance.api.observations import function_agent
 
+        _refuse_misspelt(name, plugin, ())
         return function_agent(plugin)
     if not inspect.isclass(plugin):
         what = "function or class" if functions else "class"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mischance.api.observations import Answer, commands_of
-from mischance.api.protocols import declares
+from mischance.api.protocols import MANY, declares, shadowed
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Commands, Draw, Reading, Record, join_chunks
 from mischance.api.scene import Frames, Motion, join_frames
@@ -65,7 +65,7 @@ def check_needs(scenario: Scenario) -> None:
     for plugin in scenario.plugins():
         catalog.check_needs(plugin.room, plugin.kind, plugin.declared.needs)
         if plugin.renderer is not None:
-            kind = str(getattr(plugin.settings, "renderer", ""))
+            kind = str(plugin.tree[plugin.declared.renderer])
             catalog.check_needs("renderers", kind, declares(plugin.renderer).needs)
 
 
@@ -75,9 +75,9 @@ def check_agent(scenario: Scenario) -> None:
     Raises:
         CatalogError: it cannot.
     """
-    check = getattr(scenario.agent.cls, "check", None) if scenario.agent and not scenario.agent.drawn else None
-    if scenario.agent and callable(check):
-        check(scenario.agent.settings)
+    agent = scenario.agent
+    if agent and agent.declared.check is not None and not agent.drawn:
+        agent.declared.check(agent.settings)
 
 
 def batch_size(scenario: Scenario) -> int:
@@ -90,11 +90,9 @@ def batch_size(scenario: Scenario) -> int:
         return 1
     if any(fault.target == TARGET and fault.kind == "clock_skew" for fault in scenario.faults):
         return 1  # an agent has one clock for all the runs that it takes at once
-    limits = [int(getattr(plugin.cls, "batch", 2**31)) for plugin in others]
-    most = getattr(scenario.simulator.cls, "most", None)
-    if most is not None:
-        limits.append(int(most(scenario.simulator.settings)))
-    return max(min([scenario.simulator.declared.batch, *limits]), 1)
+    world = scenario.simulator
+    limits = [plugin.declared.batch_with(plugin.settings, MANY) for plugin in others]
+    return min([world.declared.batch_with(world.settings, 1), *limits])
 
 
 @dataclass(slots=True)
@@ -130,9 +128,9 @@ class _Cast:
         self.renderers.clear()
 
     def _close(self, plugin: Any) -> None:
-        close = getattr(plugin, "close", None)
-        if callable(close):
-            close()
+        close = declares(type(plugin)).close
+        if close is not None:
+            close(plugin)
 
 
 def _construct(cls: type[Any], settings: Any) -> Any:
@@ -140,7 +138,14 @@ def _construct(cls: type[Any], settings: Any) -> Any:
     import inspect
 
     with redirect_stdout(sys.stderr):
-        return cls(settings) if inspect.signature(cls).parameters else cls()
+        built = cls(settings) if inspect.signature(cls).parameters else cls()
+    name = shadowed(built)
+    if name:
+        raise RunError(
+            f"{cls.__name__} sets `{name}` in its instance, where nobody looks for it",
+            "declare it in the class; as a static method it may depend on the settings",
+        )
+    return built
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,7 @@ def _timeline(
 ) -> list[_Cut]:
     """Return the union of all cuts in (0, duration]; clocks are integers k with t = k / rate."""
     end = scenario.duration
-    piece = scenario.simulator.declared.piece
+    piece = scenario.simulator.declared.max_chunk_seconds
     acts = {k / rate for k in range(1, int(end * rate) + 2) if k / rate < end} if rate > 0 else set()
     pieces = {k * piece for k in range(1, int(end / piece) + 2) if k * piece < end} | {end}
     branches = {t for draw in draws for t, _ in draw.branch if 0 < t < end}
@@ -173,7 +178,9 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
     sensors = {name: cast.get(f"sensors.{name}", plugin, draws) for name, plugin in scenario.sensors.items()}
     for name, sensor in sensors.items():
         sensor.start(name, draws, streams)
-    reads = frozenset(agent.reads) if agent else frozenset()
+    told = scenario.agent.declared if scenario.agent else None
+    own = scenario.agent.settings_for(draws[0].values) if scenario.agent else None
+    reads = tuple(dict.fromkeys(told.reads_with(own))) if told else ()
     _check_reads(scenario, reads)
     out = _Output(draws)
     monitor = Monitor(scenario.require)
@@ -183,14 +190,14 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
     if agent:
         with redirect_stdout(sys.stderr):  # what an agent prints is for people: stdout is ours alone
             agent.start(draws, streams)
-    rate = float(getattr(agent, "rate", scenario.agent.declared.rate)) if agent and scenario.agent else 0.0
+    rate = told.rate_with(own) if told else 0.0
     channel = Channel(draws if agent else of_world, streams, rate, scenario.duration)
     fresh = _read(cast, sensors, sensors, chunk)
     record = out.record(channel.events(chunk), fresh)
     monitor.add(record)
     yield record
     if agent:
-        _act(scenario, agent, channel, [_Seen(chunk.tables, fresh)], 0.0, chunk, draws)
+        _act(scenario, agent, reads, channel, [_Seen(chunk.tables, fresh)], 0.0, chunk, draws)
     commands = channel.down(0.0, ~chunk.over)
     waiting: list[Chunk] = []
     read_early: dict[str, list[Reading]] = {name: [] for name in reads if name in sensors}
@@ -207,7 +214,7 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
             read_early[name].append(reading)
         seen.append(_Seen(chunk.tables, early))
         if cut.act and agent and not done:
-            _act(scenario, agent, channel, seen, cut.t, chunk, draws)
+            _act(scenario, agent, reads, channel, seen, cut.t, chunk, draws)
             seen = []
         # A command holds until the next one: it is handed over once, whatever the cuts are.
         commands = channel.down(cut.t, ~chunk.over)
@@ -225,13 +232,13 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
             for t, key in draw.branch:
                 if t == cut.t:
                     stream.rekey(key)
-    if agent and hasattr(agent, "finish"):
+    if told and told.finish is not None:
         with redirect_stdout(sys.stderr):
-            agent.finish(channel.up(_gathered(agent, seen), chunk.end), channel.clock(chunk.end))
-    trouble = agent.trouble() if agent and hasattr(agent, "trouble") else [None] * len(draws)
+            told.finish(agent, channel.up(_gathered(reads, seen), chunk.end), channel.clock(chunk.end))
+    failures = told.failures(agent) if told and told.failures is not None else [None] * len(draws)
     measures, labels = world.outcome()
     parts = [labels, *(sensor.labels() for sensor in sensors.values()), channel.labels()]
-    yield last_record(scenario, draws, chunk, measures, parts, trouble, monitor)
+    yield last_record(scenario, draws, chunk, measures, parts, failures, monitor)
 
 
 @dataclass(slots=True)
@@ -242,9 +249,9 @@ class _Seen:
     readings: Mapping[str, Reading]
 
 
-def _check_reads(scenario: Scenario, reads: frozenset[str]) -> None:
+def _check_reads(scenario: Scenario, reads: Sequence[str]) -> None:
     known = {*scenario.sensors, "truth"}
-    for name in sorted(reads - known):
+    for name in sorted(set(reads) - known):
         raise RunError(
             f"the agent '{scenario.agent.kind if scenario.agent else ''}' reads a sensor '{name}' that is not there",
             f"add it under `sensors`; known: {', '.join(sorted(known))}",
@@ -255,10 +262,10 @@ def _read(cast: _Cast, sensors: Mapping[str, Any], names: Any, chunk: Chunk) -> 
     return {name: sensors[name].read(chunk, cast.renderer(name)) for name in sensors if name in names}
 
 
-def _gathered(agent: Any, seen: Sequence[_Seen]) -> dict[str, Reading]:
+def _gathered(reads: Sequence[str], seen: Sequence[_Seen]) -> dict[str, Reading]:
     """Return all that was read since the agent's last turn."""
     readings: dict[str, Reading] = {}
-    for name in agent.reads:
+    for name in reads:
         if name == "truth":
             tables = {key: join_tables([part.tables[key] for part in seen]) for key in seen[0].tables}
             readings[name] = Reading(tables)
@@ -270,6 +277,7 @@ def _gathered(agent: Any, seen: Sequence[_Seen]) -> dict[str, Reading]:
 def _act(
     scenario: Scenario,
     agent: Any,
+    reads: Sequence[str],
     channel: Channel,
     seen: Sequence[_Seen],
     t: float,
@@ -278,7 +286,7 @@ def _act(
 ) -> None:
     """Let the agent see what has reached it, and send what it says."""
     live = ~chunk.over & channel.awake(t)
-    readings, clock = channel.up(_gathered(agent, seen), t), channel.clock(t)
+    readings, clock = channel.up(_gathered(reads, seen), t), channel.clock(t)
     with redirect_stdout(sys.stderr):
         answer = agent.act(readings, clock, live)
     if isinstance(answer, (list, tuple)) and len(answer) == len(draws):
@@ -292,10 +300,10 @@ def _in_columns(
     scenario: Scenario, answers: Sequence[Answer], t: float, live: BoolArray, draws: Sequence[Draw]
 ) -> Commands:
     """Turn one answer a run into columns; a row that names no actor means the world's first."""
-    defaults = {"actor": getattr(scenario.simulator.cls, "default_actor", "ego")}
+    world = scenario.simulator.declared
+    defaults = {"actor": world.default_actor_with(scenario.simulator.settings)}
     try:
-        complete = getattr(scenario.simulator.cls, "complete", dict)
-        return commands_of(answers, scenario.simulator.declared.commands, live, defaults, complete)
+        return commands_of(answers, world.commands, live, defaults, world.complete)
     except RunError as error:
         raise RunError(f"run {draws[0].run}, t = {t:g} s: {error.message}", error.hint) from error
 

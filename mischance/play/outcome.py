@@ -24,7 +24,7 @@ def last_record(
     chunk: Chunk,
     measures: Table,
     labels: Sequence[Table],
-    trouble: Sequence[AgentFailure | None],
+    failures: Sequence[AgentFailure | None],
     monitor: Monitor,
 ) -> Record:
     """Return the record that ends a batch, with the tables `runs` and `labels`.
@@ -35,7 +35,7 @@ def last_record(
         chunk: the last piece of truth.
         measures: the world's outcome, one row a run.
         labels: those of the world and of each sensor.
-        trouble: what stopped each run's agent.
+        failures: what stopped each run's agent.
         monitor: what it promised.
 
     Raises:
@@ -45,12 +45,12 @@ def last_record(
     n = len(draws)
     if measures.runs != n or len(measures) != n:
         raise TruthError(f"the outcome of {n} runs has {len(measures)} rows")
-    parts = [*labels, _trouble_labels(trouble, labels)] if any(trouble) else labels
+    parts = [*labels, _failure_labels(failures, labels)] if any(failures) else labels
     drawn = _drawn(scenario, draws)
     known = {**{name: values for name, (_, values) in drawn.items()}, **measures.columns}
     judged = monitor.judge({name: v for name, v in known.items() if v.dtype != object and name not in OWN}, n)
     tables = {
-        "runs": _runs(scenario, draws, drawn, measures, known, judged, trouble, chunk.ends),
+        "runs": _runs(scenario, draws, drawn, measures, known, judged, failures, chunk.ends),
         "labels": Table.of(LABELS, [_labels_of(parts, i, float(chunk.ends[i])) for i in range(n)]),
     }
     return Record(np.array([draw.run for draw in draws], np.int64), chunk.end, chunk.end, tables, last=True)
@@ -74,7 +74,7 @@ def _runs(
     measures: Table,
     known: Mapping[str, AnyArray],
     judged: Judged,
-    trouble: Sequence[AgentFailure | None],
+    failures: Sequence[AgentFailure | None],
     ends: FloatArray,
 ) -> Table:
     """Return weight, drawn values, measures, robustness of the requirements, event, margin, verdict, reason."""
@@ -103,7 +103,7 @@ def _runs(
             words = "; ".join(f"{name}: {what.reason}" for name, what in broken)
             reason[i] = f"{reason[i]}; broken {words}" if reason[i] else f"broken {words}"
         reason[i] += _elsewhere(draws[i], float(ends[i]))
-        what = trouble[i]
+        what = failures[i]
         if what is not None:
             verdict[i] = f"agent {what.kind}"
             reason[i] = f"{what.reason} at t = {what.t:g} s; until then and without it: {reason[i]}"
@@ -138,7 +138,7 @@ def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:
     return result
 
 
-def _trouble_labels(trouble: Sequence[AgentFailure | None], labels: Sequence[Table]) -> Table:
+def _failure_labels(failures: Sequence[AgentFailure | None], labels: Sequence[Table]) -> Table:
     """Label what stopped an agent: it is a fault of the system under test. The planned ones have the first numbers."""
     words = {"target": "agent", "causes": "[]", "role": "fault", "twin": ""}
     unknown = dict.fromkeys(("t_effect", "t_observable", "t_end", "t_reported"), np.nan)
@@ -149,6 +149,6 @@ def _trouble_labels(trouble: Sequence[AgentFailure | None], labels: Sequence[Tab
         | {"label_id": [f"agent:{sum(int((part.run(i)['target'] == 'agent').sum()) for part in labels)}"]}
         if what is not None
         else {}
-        for i, what in enumerate(trouble)
+        for i, what in enumerate(failures)
     ]
     return Table.of(LABELS, rows)

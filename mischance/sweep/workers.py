@@ -44,13 +44,13 @@ class Work:
     """What a dataset needs done, ready to be called in a worker.
 
     `play` yields the records of these runs, batch after batch; `batch`: runs in one; `writers`: name ->
-    maker of a writer for a part's folder; `finish`: what merges the writers' files at the very end.
+    maker of a writer for a part's folder; `merge`: what merges the writers' files at the very end.
     """
 
     play: Callable[[IntArray], Iterator[Record]]
     batch: int = 1
     writers: Mapping[str, Callable[[Path], Writer]] = field(default_factory=dict)
-    finish: Sequence[Callable[[Path], None]] = ()
+    merge: Sequence[Callable[[Path], None]] = ()
     splits: Callable[[], Splits] | None = None
     about: str = ""
 
@@ -82,22 +82,22 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
         return play_with_twins(scenario, draws, keep=recipe.keep_twins) if recipe.twin else play(scenario, draws)
 
     makers: dict[str, Callable[[Path], Writer]] = {}
-    finish = []
+    merge = []
     for plugin in scenario.writers:
         makers[plugin.kind] = _maker(plugin.cls, plugin.settings)
-        if plugin.declared.finish is not None:
-            finish.append(plugin.declared.finish)
+        if plugin.declared.merge is not None:
+            merge.append(plugin.declared.merge)
     if "png" not in makers:  # images are kept whatever else is written
         png = catalog.find("writers", "png")
         makers["png"] = _maker(png, declares(png).settings())
     if recipe.twin and scenario.faults:
         healthy_band(scenario)  # made once a worker, outside the time limit of the first run
-    entity = str(getattr(scenario.simulator.cls, "entity", ""))
+    entity = scenario.simulator.declared.entity
     return Work(
         play=play_runs,
         batch=batch_size(scenario),
         writers=makers,
-        finish=finish,
+        merge=merge,
         splits=lambda: Splits(scenario.split, scenario.seed, scenario.duration, entity),
         about=scenario.about,
     )
@@ -257,7 +257,7 @@ def play_into(writer: PartWriter, work: Work, runs: IntArray, limit: float = 0.0
 def _finish(job: FinishJob) -> None:
     out = Path(job.place.out)
     work = _work(job.place)
-    for merge in work.finish:
+    for merge in work.merge:
         with disk(out):
             merge(out)
     with disk(out):

@@ -61,7 +61,7 @@ class Coco:
         self._objects.clear()
 
     @staticmethod
-    def finish(dataset: Path) -> None:
+    def merge(dataset: Path) -> None:
         """Join the runs' files into `labels/<sensor>/coco.json`, one run in memory at a time.
 
         Raises:

@@ -50,8 +50,9 @@ class Arm:
 
     Settings: ClassVar[type[ArmSettings]] = ArmSettings
     batch: ClassVar[int] = 1
-    piece: ClassVar[float] = 2.0
+    max_chunk_seconds: ClassVar[float] = 2.0
     needs: ClassVar[tuple[str, ...]] = ("pybullet",)
+    randomness: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[Schema] = MEASURES
     commands: ClassVar[Schema] = {
         "speed": Column(about="part of the program's speed that is allowed, 0-1; held until the next command")

@@ -28,7 +28,10 @@ class Payments:
     """
 
     batch: ClassVar[int] = 8
-    piece: ClassVar[float] = 86400.0  # a day's rows are few, and each piece of time costs as much as a thousand rows
+    max_chunk_seconds: ClassVar[float] = (
+        86400.0  # a day's rows are few, and each chunk costs as much as a thousand rows
+    )
+    randomness: ClassVar[tuple[str, ...]] = ("payments.*",)
     commands: ClassVar[Schema] = {"card": Column("int32", about="a card to block from now on")}
     measures: ClassVar[Schema] = {
         "payments": Column("int64", about="payments wanted, declined ones included"),

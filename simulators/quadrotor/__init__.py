@@ -45,8 +45,9 @@ class Quadrotor:
 
     Settings: ClassVar[type[QuadrotorSettings]] = QuadrotorSettings
     batch: ClassVar[int] = 128
-    piece: ClassVar[float] = 1.0
+    max_chunk_seconds: ClassVar[float] = 1.0
     needs: ClassVar[tuple[str, ...]] = ("numba",)
+    randomness: ClassVar[tuple[str, ...]] = ("quadrotor",)
     measures: ClassVar[Schema] = MEASURES
     commands: ClassVar[Schema] = {
         "actor": Column("text", about="who is flown; from its first command on an agent flies it"),
@@ -70,6 +71,11 @@ class Quadrotor:
         """Return what a fault may be aimed at: every drone's rotors and other parts, and the wind."""
         parts = [*(f"rotor{i + 1}" for i in range(ROTORS)), "battery", "estimator", "controller"]
         return [*(f"{name}.{part}" for name in settings.drones for part in parts), "wind"]
+
+    @staticmethod
+    def default_actor(settings: QuadrotorSettings) -> str:
+        """Return the first drone: a command that names none means it."""
+        return next(iter(settings.drones))
 
     def __init__(self, settings: QuadrotorSettings) -> None:
         self.settings = settings

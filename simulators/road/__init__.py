@@ -45,7 +45,10 @@ class Road:
 
     Settings: ClassVar[type[RoadSettings]] = RoadSettings
     batch: ClassVar[int] = 256
-    piece: ClassVar[float] = 2.0  # 256 runs of two cars with motion are 10 MB
+    max_chunk_seconds: ClassVar[float] = 2.0  # 256 runs of two cars with motion are 10 MB
+    default_actor: ClassVar[str] = "ego"
+    reference_agents: ClassVar[tuple[str, ...]] = ("r157_driver", "fuzzy_safety")  # the two models of UN R157
+    randomness: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[Schema] = MEASURES
     commands: ClassVar[Schema] = {
         "actor": Column("text", about="who is driven; a category is faster"),
@@ -89,7 +92,7 @@ class Road:
         return {"keep_path": "steer" not in row, **row}
 
     @staticmethod
-    def most(settings: RoadSettings) -> int:
+    def max_batch(settings: RoadSettings) -> int:
         """Return how many runs can be held with those settings: a window of PyBullet takes 28 MB."""
         return 8 if settings.impact.model == "window" else Road.batch
 

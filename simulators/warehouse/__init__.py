@@ -35,7 +35,8 @@ class Warehouse:
 
     Settings: ClassVar[type[WarehouseSettings]] = WarehouseSettings
     batch: ClassVar[int] = 8
-    piece: ClassVar[float] = 600.0
+    max_chunk_seconds: ClassVar[float] = 600.0
+    randomness: ClassVar[tuple[str, ...]] = ("order", "orders", "people", "person", "reservation")
     measures: ClassVar[Schema] = MEASURES
     faults: ClassVar[Mapping[str, FaultKind]] = KINDS
 

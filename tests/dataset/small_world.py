@@ -166,7 +166,7 @@ def _work(recipe: Recipe, play: Callable[[IntArray], Iterator[Record]], batch: i
         batch=batch,
         writers={"parquet": lambda folder: Parquet(ParquetSettings(), folder), "png": lambda f: Png(PngSettings(), f),
                  "lines": Lines},
-        finish=(Lines.finish,),
+        merge=(Lines.merge,),
         splits=lambda: Splits(Split("run", 0.8, 0.1, 0.1), recipe.seed, 1.0),
         about="A small world.",
     )  # fmt: skip
@@ -188,7 +188,7 @@ class Lines:
         pass
 
     @staticmethod
-    def finish(dataset: Path) -> None:
+    def merge(dataset: Path) -> None:
         texts = [file.read_text() for file in sorted((dataset / "_merge" / "lines").glob("*.txt"))]
         temporary = dataset / ".lines.txt.tmp"
         temporary.write_text("".join(texts))
@@ -287,7 +287,7 @@ def full_disk(out: Path, recipe: Recipe) -> Work:
             super().write(record)
 
     work = _work(recipe, lambda runs: records(runs, recipe.seed, 4))
-    return Work(work.play, 4, {**work.writers, "lines": Full}, work.finish, work.splits)
+    return Work(work.play, 4, {**work.writers, "lines": Full}, work.merge, work.splits)
 
 
 __all__ = ["HERE", "HONEST", "FakeScenario", "PartWriter", "records"]

@@ -41,7 +41,8 @@ class Drift:
         limit: float = Field(2.0, gt=0, description="a run ends above it [V]")
 
     batch: ClassVar[int] = 16
-    piece: ClassVar[float] = 1.7
+    randomness: ClassVar[tuple[str, ...]] = ("plant",)
+    max_chunk_seconds: ClassVar[float] = 1.7
     measures: ClassVar[Schema] = {"peak": OUTCOME["peak"], "lived": OUTCOME["lived"]}
     commands: ClassVar[Schema] = {"push": Column(unit="V/s")}
     faults: ClassVar[dict[str, FaultKind]] = {"drift": FaultKind("the signal is pushed up", severity="number")}

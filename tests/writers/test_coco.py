@@ -76,7 +76,7 @@ def export(folder, jobs, cuts=()):
                     for k, image in zip(found.index.tolist(), found.passes["instance"], strict=True):
                         images[path.split("/")[1], run, k] = image
         writer.close()
-    Coco.finish(folder)
+    Coco.merge(folder)
     return images
 
 
@@ -165,9 +165,9 @@ def test_the_file_does_not_depend_on_jobs_or_cuts(dataset, tmp_path, jobs, cuts)
 def test_finishing_twice_changes_nothing_and_without_parts_writes_nothing(dataset, tmp_path):
     folder, _ = dataset
     before = (folder / "labels/front/coco.json").read_bytes()
-    Coco.finish(folder)
+    Coco.merge(folder)
     assert (folder / "labels/front/coco.json").read_bytes() == before
-    Coco.finish(tmp_path)
+    Coco.merge(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -180,7 +180,7 @@ def test_runs_beyond_a_million_and_categories_stay_in_order(tmp_path):
         (parts / f"cam-{run:09d}.json").write_text(
             json.dumps({"categories": names, "images": [image], "annotations": []})
         )
-    Coco.finish(tmp_path)
+    Coco.merge(tmp_path)
     document = json.loads((tmp_path / "labels/cam/coco.json").read_text())
     assert [image["id"] // 10**6 for image in document["images"]] == [7, 999_999, 1_000_000]
     assert [cat["name"] for cat in document["categories"]] == ["bicycle", "car", "kind 0", "kind 7", "kind 9"]
@@ -192,4 +192,4 @@ def test_a_damaged_part_is_named(tmp_path):
     parts.mkdir(parents=True)
     (parts / "cam-000000003.json").write_text("{")
     with pytest.raises(DatasetError, match=r"cam-000000003\.json"):
-        Coco.finish(tmp_path)
+        Coco.merge(tmp_path)
