@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: keys, distributions, units, scenarios, options of plug-ins.
+"""Writes the reference pages that follow from the code: keys, distributions, units, scenarios, plug-ins, Python API.
 
 `conf.py` calls `write`; by hand it is `python docs/_generate.py`. The pages land in docs/_generated/,
 which git ignores. What a part of the code does not offer yet is left out.
@@ -7,6 +7,7 @@ which git ignores. What a part of the code does not offer yet is left out.
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -19,6 +20,26 @@ from mischance.language import catalog
 ROOMS = ("simulators", "sensors", "renderers", "agents", "writers")
 
 
+# Package -> what its page is about. What people and plug-ins import has a page; everything else may change.
+PYTHON = {
+    "mischance": "What most programs need: load a scenario, play it, sweep it, open its dataset.",
+    "mischance.api": "Everything that a plug-in may import, with `mischance.errors` and `mischance.units`.",
+    "mischance.driving": "Measures and rules of driving, as functions of arrays.",
+    "mischance.gym": "Scenarios as gymnasium environments.",
+    "mischance.opening": "Reading finished datasets.",
+}
+MORE = {"mischance.api": ("mischance.errors", "mischance.units")}  # modules beside a package, on its page
+
+
+def names() -> list[str]:
+    """Return the file names of all pages, without making them."""
+    return [
+        *(f"{room}.md" for room in ROOMS),
+        *(f"{page}.md" for page in ("scenarios", "keys", "distributions", "units")),
+        *(f"{package.replace('.', '_')}.md" for package in PYTHON),
+    ]
+
+
 def write(folder: Path) -> None:
     """Write every generated page into a folder, which is created."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -27,6 +48,8 @@ def write(folder: Path) -> None:
     pages["keys.md"] = "\n".join(_keys())
     pages["distributions.md"] = "\n".join(_distributions())
     pages["units.md"] = "\n".join(_units())
+    pages |= {f"{package.replace('.', '_')}.md": "\n".join(_python(package)) for package in PYTHON}
+    assert sorted(pages) == sorted(names())
     for old in folder.glob("*.md"):
         if old.name not in pages:
             old.unlink()
@@ -34,6 +57,54 @@ def write(folder: Path) -> None:
         path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:  # an untouched page is not built again
             path.write_text(text, encoding="utf-8")
+
+
+def _python(package: str) -> Iterator[str]:
+    """Yield a page of Sphinx directives, which take signatures and docstrings from the code."""
+    yield f"# `{package}`"
+    yield ""
+    yield PYTHON[package]
+    yield ""
+    root = importlib.import_module(package)
+    if package == "mischance":
+        yield from _directives(*(_directive(package, name, getattr(root, name)) for name in root.__all__))
+        return
+    inner = [f"{package}.{m.name}" for m in pkgutil.iter_modules(root.__path__) if not m.name.startswith("_")]
+    about = (root.__doc__ or "").strip()
+    if package == "mischance.gym":
+        yield from _directives(_directive(package, "make", root.make))
+        inner = [f"{package}.environment"]
+    elif about:
+        yield _text(about.partition("\n\n")[0])
+        yield ""
+    for module in (*inner, *MORE.get(package, ())):
+        yield f"## `{module}`"
+        yield ""
+        yield from _directives((f".. automodule:: {module}", "   :members:", "   :undoc-members:"))
+
+
+def _directive(package: str, name: str, thing: Any) -> tuple[str, ...]:
+    """Return the directive that documents one public name."""
+    if isinstance(thing, type):
+        kind = "autoexception" if issubclass(thing, Exception) else "autoclass"
+        # references lead to the page of the module where the class is defined, where that has one
+        elsewhere = any(f"{thing.__module__}.".startswith(f"{page}.") for page in [*PYTHON, *MORE["mischance.api"]][1:])
+        return (
+            f".. {kind}:: {package}.{name}",
+            *(["   :no-index:"] if elsewhere else []),
+            "   :members:",
+            "   :undoc-members:",
+        )
+    return (f".. autofunction:: {package}.{name}",)
+
+
+def _directives(*directives: tuple[str, ...]) -> Iterator[str]:
+    """Yield directives of reStructuredText inside Markdown."""
+    yield "```{eval-rst}"
+    for lines in directives:
+        yield from (*lines, "")
+    yield "```"
+    yield ""
 
 
 def _room(room: str) -> Iterator[str]:

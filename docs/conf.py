@@ -17,12 +17,19 @@ author = "The mischance authors"
 copyright = "The mischance authors, Apache License 2.0"
 release = version = mischance.__version__
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "_docstrings"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in ("FloatArray", "IntArray", "BoolArray", "AnyArray")}
+python_maximum_signature_line_length = 100
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 nitpicky = True
+# Types in signatures are those of NumPy, pandas and Python, whose pages are not at hand while these are built.
+nitpick_ignore_regex = [("py:.*", ".*")]
 
 html_theme = "furo"
 html_title = "mischance"
