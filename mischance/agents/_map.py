@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mischance.api.geometry import GOES_ON, chained, line_array, project_all
+
 if TYPE_CHECKING:
     from mischance.api.runs import Draw
     from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray
 
-LONG = 2.5  # angle of an arc that is a long one [rad]
 LANE_WIDTH = 3.5  # where the world says nothing [m]
 
 
@@ -56,48 +57,13 @@ class RoadMap:
 
     def project(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return way along the line [m], offset to its left [m], heading [rad] and curvature [1/m]; (runs, n)."""
-        found = self._on_piece(0, x, y)
-        for piece in range(1, self.pieces.shape[1]):
-            other = self._on_piece(piece, x, y)
-            nearer = other[0] < found[0] - 1e-9  # False for a piece that is not there
-            found = tuple(np.where(nearer, b, a) for a, b in zip(found, other, strict=True))
-        return found[1], found[2], found[3], found[4]
-
-    def _on_piece(self, piece: int, x: FloatArray, y: FloatArray) -> tuple[FloatArray, ...]:
-        """Return how far from a piece each place is, and its way, offset, heading and curvature there."""
-        x0, y0, heading, way, length, bend = (self.pieces[:, piece, i, None] for i in range(6))
-        c, s = np.cos(heading), np.sin(heading)
-        dx, dy = x - x0, y - y0
-        along, offset = dx * c + dy * s, dy * c - dx * s
-        if (bend != 0.0).any():
-            radius = 1.0 / np.where(bend == 0.0, 1.0, bend)
-            sign = np.where(radius > 0.0, 1.0, -1.0)
-            rx, ry = dx + radius * s, dy - radius * c  # from the arc's centre
-            turned = np.arctan2(sign * rx, -sign * ry) - heading
-            # a long arc is unwrapped against its own middle: behind a half circle the way would jump back
-            middle = np.where(length * np.abs(bend) > LONG, 0.5 * length * bend, 0.0)
-            turned -= 2.0 * np.pi * np.rint((turned - middle) / (2.0 * np.pi))
-            along = np.where(bend == 0.0, along, turned * radius)
-            offset = np.where(bend == 0.0, offset, sign * (np.abs(radius) - np.hypot(rx, ry)))
-        last = self.pieces.shape[1] - 1
-        more = ~np.isnan(self.pieces[:, piece + 1, 0, None]) if piece < last else np.zeros_like(x0, np.bool_)
-        low, high = -np.inf if piece == 0 else 0.0, np.where(more, length, np.inf)
-        # beyond an end the offset understates how far away the piece is
-        far = np.abs(offset) + np.maximum(low - along, 0.0) + np.maximum(along - high, 0.0)
-        along = np.minimum(np.maximum(along, low), high)
-        return far, way + along, offset, heading + bend * along, bend + 0.0 * far
+        return project_all(self.pieces, x, y)
 
 
-def _line(road: object) -> list[tuple[float, float, float, float, float, float]]:
+def _line(road: object) -> FloatArray:
     """Return the rows of one road's line; it begins at the origin, along x."""
-    rows = []
-    x = y = heading = way = 0.0
-    for piece in getattr(road, "line", ()):
-        bend = 1.0 / piece.radius if piece.radius is not None else 0.0
-        rows.append((x, y, heading, way, float(piece.length), bend))
-        half = 0.5 * bend * piece.length
-        chord = piece.length * float(np.sinc(half / np.pi))
-        x, y = x + chord * float(np.cos(heading + half)), y + chord * float(np.sin(heading + half))
-        heading, way = heading + 2.0 * half, way + piece.length
-    rows.append((x, y, heading, way, 1e9, 0.0))
-    return rows
+    pieces = [
+        (float(piece.length), 1.0 / piece.radius if piece.radius is not None else 0.0)
+        for piece in getattr(road, "line", ())
+    ]
+    return line_array(chained([*pieces, (GOES_ON, 0.0)]))

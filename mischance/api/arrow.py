@@ -48,7 +48,7 @@ def arrow_schema(schema: Schema) -> pa.Schema:
 
     fields = []
     for name, column in _with_run(schema).items():
-        facts = {"unit": column.unit, "about": column.about, "encoding": column.encoding}
+        facts = {"unit": column.unit, "about": column.about, "encoding": column.encoding, "role": column.role}
         metadata = {key: value for key, value in facts.items() if value}
         fields.append(pa.field(name, arrow_type(column), metadata=metadata or None))
     return pa.schema(fields)

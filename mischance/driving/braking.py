@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mischance.api.elementwise import Floats, elementwise
 from mischance.api.tables import BoolArray, FloatArray
-from mischance.driving.elementwise import Floats, elementwise
 
 GRAVITY = 9.81  # [m/s2]; the value with which 0.774 g is 7.593 m/s2, as in UN R157's model
 FULL_BRAKING = 0.774 * GRAVITY  # [m/s2] UN R157, competent driver

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mischance.api.elementwise import Floats, elementwise
+from mischance.api.geometry import Rectangle, oriented_gap, time_to_collision_2d
 from mischance.api.tables import FloatArray
 from mischance.driving.braking import (
     BRAKING_JERK,
@@ -38,7 +40,6 @@ from mischance.driving.driver_rules import (
     rss_margin,
     rss_violation,
 )
-from mischance.driving.elementwise import Floats, elementwise
 from mischance.driving.over_time import (
     Stay,
     conflict_area_times,
@@ -50,7 +51,6 @@ from mischance.driving.over_time import (
     time_exposed_ttc,
     time_integrated_ttc,
 )
-from mischance.driving.rectangles import Rectangle, oriented_gap, time_to_collision_2d
 
 __all__ = [
     "BRAKING_JERK",

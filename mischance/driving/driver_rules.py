@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mischance.api.elementwise import Floats, elementwise
 from mischance.api.tables import BoolArray, FloatArray
-from mischance.driving.elementwise import Floats, elementwise
 
 # UN R157, original version: speed [km/h] -> shortest time gap to the vehicle in front [s].
 _FOLLOWING = ((7.2, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0), (1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6))

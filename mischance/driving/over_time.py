@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mischance.api.elementwise import Floats, elementwise
 from mischance.api.tables import BoolArray, FloatArray, IntArray
-from mischance.driving.elementwise import Floats, elementwise
 
 
 class Stay(NamedTuple):

@@ -399,9 +399,12 @@ def _one_pass(frames: Sequence[Frames], name: str) -> tuple[Frames, ...]:
 def motion_table(motion: Motion, ends: FloatArray, *, first: bool) -> Table:
     """Return motion as rows (t, body, pose, velocity); the sample at a chunk's start belongs to the chunk before."""
     schema: Schema = {
-        "t": Column(unit="s"),
-        "body": Column("category", names=motion.bodies),
-        **{name: Column(unit=unit) for name, unit in zip(MOTION, MOTION_UNITS, strict=True)},
+        "t": Column(unit="s", role="time"),
+        "body": Column("category", names=motion.bodies, role="entity"),
+        **{
+            name: Column(unit=unit, role="position" if name in ("x", "y", "z") else "")
+            for name, unit in zip(MOTION, MOTION_UNITS, strict=True)
+        },
     }
     skip = 0 if first else 1
     rows = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from mischance.api.appearance import BODIES, CONTACTS, LANES, PATHS
 from mischance.api.labels import table_of_rows
 from mischance.api.protocols import FaultKind
 from mischance.api.runs import Chunk
@@ -17,6 +18,7 @@ from mischance.errors import RunError
 from .appearance import scene
 from .kinds import KINDS
 from .measures import MEASURES, labels, new_records, outcome
+from .outline import bodies_table, lanes_table
 from .routes import Paths
 from .settings import Settings as RoadSettings
 from .state import AGAIN, ANSWERED, ASKING, CONTACT, DUE, EVENT, HIT, ROLLOVER, ROW, STEPPED, TABLE_RATE
@@ -147,7 +149,9 @@ class Road:
             c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
             c.ego, self._motion,
         )  # fmt: skip
-        return self._chunk(0, 0, rows, poses, self._paths.first())
+        seen = {LANES: lanes_table(settings), BODIES: bodies_table(c, self._category)}
+        self._unseen = {name: Table.empty(table.schema, n) for name, table in seen.items()}
+        return self._chunk(0, 0, rows, poses, self._paths.first(), seen)
 
     def advance(self, until: float, commands: Commands | None) -> Chunk:
         """Return truth in (last end, end]; without a command, the last one holds.
@@ -184,7 +188,7 @@ class Road:
         self._k = last
         counts = c.runs["events"]
         begun = {int(r): self._events[r, : counts[r]] for r in np.flatnonzero(counts > 0)}
-        return self._chunk(start, last, rows, poses, self._paths.table(begun))
+        return self._chunk(start, last, rows, poses, self._paths.table(begun), self._unseen)
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the runs' measures with verdict and reason, and the labels of plant and collisions."""
@@ -333,7 +337,9 @@ class Road:
             window.close()
         self._windows.clear()
 
-    def _chunk(self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table) -> Chunk:
+    def _chunk(
+        self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table, seen: Mapping[str, Table]
+    ) -> Chunk:
         """Turn what the kernels wrote into columns."""
         c, rate = self._cast, self._rate
         runs = c.runs
@@ -348,8 +354,9 @@ class Road:
         k = np.arange(start // self._every + (end > 0), end // self._every + 1, dtype=np.int64) * self._every
         tables = {
             "actors": actor_rows(self._actors, rows, runs["table_rows"], k / rate, self._size, self._category),
-            "contacts": contact_rows(self._hits, self._books, self._known, fresh, self._stories),
-            "paths": paths,
+            CONTACTS: contact_rows(self._hits, self._books, self._known, fresh, self._stories),
+            PATHS: paths,
+            **seen,
         }
         self._known = fresh
         over = runs["over"] != 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mischance.api.geometry import GOES_ON, Piece, chained, place
 from mischance.errors import RunError
 
 from .kinds import KINDS
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from mischance.api.runs import Draw, Fault
 
 Records = NDArray[np.void]
-Line = list[tuple[float, float, float, float, float, float]]  # x, y, heading, way so far, length, curvature
+Line = list[Piece]
 
 FAULTS = {
     "brakes": {"fade": FADE},
@@ -193,9 +194,9 @@ def _actor(
         turned = side * first.angle
     s = _station(name, actor, settings, length, width, turned)
     sign = -1.0 if actor.oncoming else 1.0
-    x, y_world, heading = _place(own_line, s, y)
+    x, y_world, heading = place(own_line, s, y)
     road_heading = heading
-    total = own_line[-1][3] + BEYOND
+    total = own_line[-1].s + BEYOND
     if actor.oncoming:
         heading += pi
         own_line = _reversed(own_line)
@@ -249,17 +250,9 @@ def _planned_turn(actor: Actor, line: Line, rear: float, y: float) -> Line | Non
     when = turn.when if turn is not None else None
     if turn is None or when is None or when.station is None or when.delay > 0.0 or len(line) > 1:
         return None
-    x, yy, heading, _, _, _ = line[0]
-    x, yy = x - y * sin(heading), yy + y * cos(heading)
-    way = when.station - rear
+    x, yy, heading = place(line, 0.0, y)
     bend = (1.0 if turn.angle >= 0.0 else -1.0) / turn.radius
-    long = abs(turn.angle) * turn.radius
-    return [
-        (x, yy, heading, 0.0, way, 0.0),
-        (x + way * cos(heading), yy + way * sin(heading), heading, way, long, bend),
-        (*_place([(x + way * cos(heading), yy + way * sin(heading), heading, way, long, bend)], way + long, 0.0),
-         way + long, 1e9, 0.0),
-    ]  # fmt: skip
+    return chained([(when.station - rear, 0.0), (abs(turn.angle) * turn.radius, bend), (GOES_ON, 0.0)], x, yy, heading)
 
 
 def _angle(move: Manoeuvre) -> float:
@@ -353,60 +346,34 @@ def _apart(found: Cast, draws: Sequence[Draw]) -> None:
 
 def main_line(settings: Settings) -> Line:
     """Return the pieces of the main road's right edge; it starts in the origin along +x and ends straight."""
-    line: Line = []
-    x = y = heading = way = 0.0
-    for piece in settings.road.line:
-        bend = 0.0 if piece.radius is None else 1.0 / piece.radius
-        line.append((x, y, heading, way, piece.length, bend))
-        x, y, heading = _place(line, way + piece.length, 0.0)
-        way += piece.length
-    line.append((x, y, heading, way, 1e9, 0.0))
-    return line
+    pieces = [(piece.length, 0.0 if piece.radius is None else 1.0 / piece.radius) for piece in settings.road.line]
+    return chained([*pieces, (GOES_ON, 0.0)])
 
 
 def crossing_line(settings: Settings, name: str, line: Line) -> Line:
     """Return the right edge of a crossing road; way 0 is where the middles of the two roads cross."""
     crossing = settings.road.crossings[name]
-    x, y, heading = _place(line, crossing.at, 0.5 * settings.road.lanes * settings.road.lane_width)
+    x, y, heading = place(line, crossing.at, 0.5 * settings.road.lanes * settings.road.lane_width)
     heading += crossing.angle
     half = 0.5 * crossing.lanes * crossing.lane_width
-    return [(x + half * sin(heading), y - half * cos(heading), heading, 0.0, 1e9, 0.0)]
+    return [Piece.at(x + half * sin(heading), y - half * cos(heading), heading)]
 
 
 def _write(path: Records, line: Line) -> None:
-    for n, piece in enumerate(line):
-        path[n] = (*piece, cos(piece[2]), sin(piece[2]))
-
-
-def _place(line: Line, s: float, d: float) -> tuple[float, float, float]:
-    """Return x, y and heading at a way along a line and an offset to its left."""
-    i = len(line) - 1
-    while i > 0 and line[i][3] > s:
-        i -= 1
-    x, y, heading, way, _, bend = line[i]
-    turned = bend * (s - way)
-    half = 0.5 * turned
-    chord = (s - way) * (sin(half) / half if abs(half) > 1e-9 else 1.0)
-    x, y = x + chord * cos(heading + half), y + chord * sin(heading + half)
-    return x - d * sin(heading + turned), y + d * cos(heading + turned), heading + turned
+    path[: len(line)] = line
 
 
 def _reversed(line: Line) -> Line:
     """Return a line as oncoming traffic follows it."""
     way, back = 0.0, []
-    for n, (_, _, _, start, length, bend) in enumerate(reversed(line)):
-        long = BEYOND if n == 0 else length
-        x, y, heading = _place(line, start + long, 0.0) if n == 0 else _end(line, len(line) - 1 - n)
+    for n, piece in enumerate(reversed(line)):
+        long = BEYOND if n == 0 else piece.length
+        x, y, heading = place([piece], piece.s + long, 0.0)
         turned = heading + pi
-        back.append((x, y, atan2(sin(turned), cos(turned)), way, 1e9 if n == len(line) - 1 else long, -bend))
+        length = GOES_ON if n == len(line) - 1 else long
+        back.append(Piece.at(x, y, atan2(sin(turned), cos(turned)), way, length, -piece.curvature))
         way += long
     return back
-
-
-def _end(line: Line, n: int) -> tuple[float, float, float]:
-    """Return where a piece of a line ends."""
-    x, y, heading, way, length, bend = line[n]
-    return _place([(x, y, heading, way, length, bend)], way + length, 0.0)
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

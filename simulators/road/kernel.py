@@ -13,6 +13,8 @@ from math import atan2, cos, hypot, inf, pi, sin
 from pathlib import Path
 from typing import Any
 
+from mischance.api import geometry
+
 from .boxes import axes, clearance, meeting, separation, touching_point
 from .compilation import entry, inner
 from .criticality import look
@@ -731,7 +733,8 @@ def _compiled(source: str) -> tuple[Callable[..., Any], Callable[..., Any], Call
 def _fingerprint() -> str:
     folder = Path(__file__).parent
     names = ("boxes", "compilation", "driver", "impact", "kernel", "criticality", "motion", "paths", "state")
-    return sha256(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()
+    files = [*(folder / f"{name}.py" for name in names), Path(str(geometry.__file__))]
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 start_runs, advance_runs, order_runs = _compiled(_fingerprint())

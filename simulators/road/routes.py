@@ -8,35 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mischance.api.tables import Column, Table
+from mischance.api.appearance import paths_schema
+from mischance.api.tables import Table
 
 from .state import CHANGE_LANE, CROSS, FIXED, MOVE_START, TURN
 
 if TYPE_CHECKING:
-    from mischance.api.tables import AnyArray, Schema
+    from mischance.api.tables import AnyArray
 
     from .actors import Cast, Records
 
 Piece = tuple[float, ...]  # x, y, heading, way, length, curvature
 PIECE = ("x", "y", "heading", "way", "length", "curvature")
 FIELDS: tuple[str, ...] = ("x", "y", "heading", "s", "length", "curvature")  # what the records call them
-
-
-def paths_schema(names: tuple[str, ...]) -> Schema:
-    """Return the columns of `paths`: one row a piece; rows of one path have the same number."""
-    return {
-        "t": Column(unit="s", about="since when"),
-        "actor": Column("category", names=names),
-        "path": Column("int64", about="number of the path of that actor; a higher one replaces those before"),
-        "piece": Column("int64", about="which piece, in the direction of travel"),
-        "x": Column(unit="m", about="where the piece begins"),
-        "y": Column(unit="m"),
-        "heading": Column(unit="rad", about="its direction there"),
-        "way": Column(unit="m", about="way along the path there; the first piece goes on backwards"),
-        "length": Column(unit="m", about="the last piece goes on forwards"),
-        "curvature": Column(unit="1/m", about="positive turns left"),
-        "offset": Column(unit="m", about="to the left of that line: where it goes"),
-    }
 
 
 class Paths:

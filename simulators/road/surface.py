@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import atan2, ceil, cos, hypot, inf, sin, sqrt, tan
+from math import atan2, cos, hypot, inf, sin, tan
 from typing import NamedTuple
 
+from mischance.api.geometry import Piece, place, ways
 from mischance.api.scene import Shape
 
-from .settings import Crossing, Lanes, Settings
+from .actors import crossing_line, main_line
+from .settings import Crossing, Settings
 
 Color = tuple[float, float, float]
 Point = tuple[float, float]
@@ -26,6 +28,7 @@ BEHIND = 60.0  # metres of road drawn behind the start
 VERGE = 10.0  # of a patch that is drawn beside a road with bends [m]
 SAG = 0.02  # how far a chord may leave its arc [m]
 WALKERS = frozenset({"pedestrian", "child", "cyclist"})
+EDGE_WIDTH, LINE_WIDTH = 0.2, 0.15  # of what is painted [m]
 DASH, PERIOD = 6.0, 18.0  # broken line of a motorway: 6 m painted, 12 m free
 
 
@@ -36,8 +39,9 @@ def road(settings: Settings) -> list[Shape]:
     """
     lanes = settings.road
     width = lanes.lanes * lanes.lane_width
-    way = _Way(lanes)
-    others = [_cross(way, crossing, width) for crossing in lanes.crossings.values()]
+    line = main_line(settings)
+    way = _Way(line)
+    others = [_cross(crossing_line(settings, name, line), crossing) for name, crossing in lanes.crossings.items()]
     holes = [other.surface() for other in others]
     start, end = -BEHIND, max(lanes.length, way.length)
     shapes = [
@@ -76,41 +80,15 @@ def road(settings: Settings) -> list[Shape]:
 
 
 class _Way:
-    """The right edge's line of a road: straight pieces and arcs, in the plane; straight before and after them."""
+    """The right edge's line of a road: straight pieces and arcs, in the plane."""
 
-    def __init__(self, lanes: Lanes | None = None, x: float = 0.0, y: float = 0.0, heading: float = 0.0) -> None:
-        self.pieces = [(x, y, heading, 0.0, 0.0)]  # x, y, heading, way, curvature
-        self.length = 0.0
-        for piece in lanes.line if lanes is not None else ():
-            bend = 1.0 / piece.radius if piece.radius else 0.0
-            x, y, heading, _, _ = self.pieces[-1]
-            self.pieces[-1] = (x, y, heading, self.length, bend)
-            self.length += piece.length
-            self.pieces.append((*self.place(self.length, 0.0), self.length, 0.0))
+    def __init__(self, line: Sequence[Piece]) -> None:
+        self.line = line
+        self.length = line[-1].s
 
     def place(self, s: float, left: float) -> tuple[float, float, float]:
         """Return x, y [m] and heading [rad] at a way along the line and an offset to its left."""
-        x, y, heading, begun, bend = next((p for p in reversed(self.pieces) if p[3] <= s), self.pieces[0])
-        ds = s - begun
-        half = 0.5 * bend * ds if ds > 0.0 else 0.0
-        chord, turned = ds * (sin(half) / half if abs(half) > 1e-6 else 1.0), heading + 2.0 * half
-        return (
-            x + chord * cos(heading + half) - left * sin(turned),
-            y + chord * sin(heading + half) + left * cos(turned),
-            turned,
-        )
-
-    def cuts(self, start: float, end: float) -> list[float]:
-        """Return ways between which the line is as good as straight: chords that leave an arc by 2 cm."""
-        found = [start]
-        for n, (_, _, _, begun, bend) in enumerate(self.pieces):
-            after = self.pieces[n + 1][3] if n + 1 < len(self.pieces) else end
-            low, high = max(begun if n else start, start), min(after, end)
-            if high <= low:
-                continue
-            chords = max(1, ceil((high - low) * sqrt(abs(bend) / (8.0 * SAG)))) if bend and low >= begun else 1
-            found += [low + (high - low) * k / chords for k in range(1, chords + 1)]
-        return found
+        return place(self.line, s, left)
 
     def strip(
         self, start: float, end: float, left: float, size: tuple[float, float], z: float, color: Color,
@@ -119,7 +97,7 @@ class _Way:
         """Return boxes of a width and height along the line, left out where another road's surface is."""
         width, height = size
         shapes = []
-        for low, high in pairwise(self.cuts(start, end)):
+        for low, high in pairwise(ways(self.line, start, end, SAG).tolist()):
             (x0, y0, h0), (x1, y1, h1) = self.place(low, left), self.place(high, left)
             # the outer corners of two chords would gape: each is longer by what its own turn opens
             more = width * abs(tan(0.5 * (h1 - h0)))
@@ -134,16 +112,16 @@ class _Way:
         """Return edge lines, and broken lines between lanes."""
         shapes = []
         for left in (0.0, lanes * width):
-            shapes += self.strip(start, end, left, (0.2, 0.02), 0.0, WHITE, holes)
+            shapes += self.strip(start, end, left, (EDGE_WIDTH, 0.02), 0.0, WHITE, holes)
         for line in range(1, lanes):
             for k in range(int((end - start) / PERIOD)):
                 x = start + k * PERIOD
-                shapes += self.strip(x, x + DASH, line * width, (0.15, 0.02), 0.0, WHITE, holes)
+                shapes += self.strip(x, x + DASH, line * width, (LINE_WIDTH, 0.02), 0.0, WHITE, holes)
         return shapes
 
     def surfaces(self, start: float, end: float, left: float, width: float) -> Iterator[Surface]:
         """Yield the rectangles that the road covers."""
-        for low, high in pairwise(self.cuts(start, end)):
+        for low, high in pairwise(ways(self.line, start, end, SAG).tolist()):
             (x0, y0, _), (x1, y1, _) = self.place(low, left), self.place(high, left)
             long, heading = hypot(x1 - x0, y1 - y0), atan2(y1 - y0, x1 - x0)
             yield 0.5 * (x0 + x1), 0.5 * (y0 + y1), heading, 0.5 * long, 0.5 * width
@@ -162,12 +140,8 @@ class _Other(NamedTuple):
         return x, y, heading, self.reach, 0.5 * self.width + 1.0
 
 
-def _cross(way: _Way, crossing: Crossing, width: float) -> _Other:
-    x, y, heading = way.place(crossing.at, 0.5 * width)
-    heading += crossing.angle
-    across = crossing.lanes * crossing.lane_width
-    x, y = x + 0.5 * across * sin(heading), y - 0.5 * across * cos(heading)
-    return _Other(_Way(None, x, y, heading), crossing.reach, across)
+def _cross(line: Sequence[Piece], crossing: Crossing) -> _Other:
+    return _Other(_Way(line), crossing.reach, crossing.lanes * crossing.lane_width)
 
 
 def _outside(a: Point, b: Point, holes: Sequence[Surface]) -> list[tuple[Point, Point]]:

@@ -26,10 +26,10 @@ EMERGENCY = 6.0  # deceleration that sets off an emergency stop signal, UN R48 [
 def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
     """Return the columns of `actors`: where everybody is, 20 times a second."""
     return {
-        "t": Column(unit="s"),
-        "actor": Column("category", names=names),
-        "x": Column(unit="m", floor=1e-9, about="centre, along the road's start"),
-        "y": Column(unit="m", floor=1e-9, about="centre, from the right edge of the road's start"),
+        "t": Column(unit="s", role="time"),
+        "actor": Column("category", names=names, role="entity"),
+        "x": Column(unit="m", floor=1e-9, role="position", about="centre, along the road's start"),
+        "y": Column(unit="m", floor=1e-9, role="position", about="centre, from the right edge of the road's start"),
         "yaw": Column(unit="rad", floor=1e-9),
         "roll": Column(
             unit="rad", floor=1e-9, about="in a window of three dimensions, else 0; positive = to the right"

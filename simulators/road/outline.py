@@ -1,0 +1,132 @@
+"""The tables `lanes` and `bodies`: the road as lines on the ground, and what everybody is; see `api/appearance`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mischance.api.appearance import (
+    BOX,
+    DIVIDER,
+    EDGE,
+    LANE,
+    LANE_ROWS,
+    OTHER,
+    PATCH,
+    SCENERY,
+    SUBJECT,
+    bodies_schema,
+    lane_rows,
+    packed_color,
+)
+from mischance.api.labels import table_of_rows
+from mischance.api.tables import Table
+
+from .actors import crossing_line, main_line
+from .appearance import PAINTS
+from .kinds import KINDS
+from .surface import EDGE_WIDTH, LINE_WIDTH
+
+if TYPE_CHECKING:
+    from mischance.api.tables import AnyArray, FloatArray
+
+    from .actors import Cast, Line
+    from .settings import Settings
+
+Row = tuple[float, ...]
+
+
+def lanes_table(settings: Sequence[Settings]) -> Table:
+    """Return the rows of `lanes`: lanes, edges and dividers of the main road and of those that cross it, patches.
+
+    Runs whose roads are equal share their rows; the friction of lanes is each run's own.
+    """
+    distinct: list[list[Row]] = []
+    which = []
+    last = None
+    for one in settings:
+        if last is None or one.road != last:
+            last = one.road
+            distinct.append(_rows(one))
+        which.append(len(distinct) - 1)
+    table = table_of_rows(LANE_ROWS, distinct).pick(which)
+    own = np.repeat([one.friction for one in settings], np.diff(table.offsets))
+    friction = table.columns["friction"]
+    friction[:] = np.where(table.columns["kind"] == LANE, own, friction)
+    return table
+
+
+def _rows(settings: Settings) -> list[Row]:
+    road = settings.road
+    line = main_line(settings)
+    rows = _one_road(line, 0, 0, road.lanes, road.lane_width, (-inf, inf))
+    for group, (name, crossing) in enumerate(road.crossings.items(), 1):
+        own = crossing_line(settings, name, line)
+        ends = (-crossing.reach, crossing.reach)
+        rows += _one_road(own, group, _next(rows), crossing.lanes, crossing.lane_width, ends)
+    for patch in road.patches:
+        rows += lane_rows(
+            PATCH, _next(rows), line, begin=patch.start, end=patch.end, offset=0.5 * (patch.right + patch.left),
+            width=patch.left - patch.right, friction=patch.friction,
+        )  # fmt: skip
+    return rows
+
+
+def _next(rows: Sequence[Row]) -> int:
+    return int(rows[-1][1]) + 1
+
+
+def _one_road(line: Line, group: int, first: int, lanes: int, width: float, ends: tuple[float, float]) -> list[Row]:
+    """Return the rows of one road: its lanes from the right, then its edges and what divides the lanes."""
+    begin, end = ends
+    rows: list[Row] = []
+    for n in range(lanes):
+        rows += lane_rows(
+            LANE, first + n, line, begin=begin, end=end, offset=(n + 0.5) * width, width=width, group=group
+        )
+    for n in range(lanes + 1):
+        kind, wide = (EDGE, EDGE_WIDTH) if n in (0, lanes) else (DIVIDER, LINE_WIDTH)
+        rows += lane_rows(
+            kind, first + lanes + n, line, begin=begin, end=end, offset=n * width, width=wide, group=group
+        )
+    return rows
+
+
+def bodies_table(cast: Cast, category: AnyArray) -> Table:
+    """Return the rows of `bodies`: everybody, the ego being the subject.
+
+    Args:
+        cast: the records at t = 0.
+        category: code of everybody's kind; shape (runs, actors).
+    """
+    cars, names = cast.cars, cast.names
+    kinds = tuple(KINDS)
+    runs, actors = cars.shape
+    rows = runs * actors
+    fixed = np.array([KINDS[kind].way == "fixed" for kind in kinds])[category]
+    role = np.where(fixed, SCENERY, OTHER)
+    role[:, cast.ego] = SUBJECT
+
+    def column(name: str, factor: float = 1.0) -> FloatArray:
+        return (factor * cars[name]).reshape(-1).astype(np.float32)
+
+    still = {name: column(name) for name in ("x", "y", "yaw")} | {"z": column("height", 0.5)}
+    columns: dict[str, AnyArray] = {
+        "t": np.zeros(rows),
+        "body": np.tile(np.arange(actors, dtype=np.int32), runs),
+        "kind": category.reshape(-1).astype(np.int32),
+        "role": role.reshape(-1).astype(np.int32),
+        "shape": np.full(rows, BOX, np.int32),
+        "length": column("half_l", 2.0),
+        "width": column("half_w", 2.0),
+        "height": column("height"),
+        **{name: np.where(fixed.reshape(-1), values, np.float32(nan)) for name, values in still.items()},
+        "color": np.tile(np.array([packed_color(PAINTS[i % len(PAINTS)]) for i in range(actors)], np.int32), runs),
+        "parent": np.full(rows, -1, np.int32),
+        "braking": np.where(fixed.reshape(-1), np.float32(nan), column("brakes")),
+    }
+    schema = bodies_schema(kinds, names)
+    return Table(schema, {name: columns[name] for name in schema}, np.arange(runs + 1, dtype=np.int64) * actors)
