@@ -175,6 +175,14 @@ class Draw:
         """Return the draw without the faults of the agent's channel."""
         return replace(self, faults=tuple(fault for fault in self.faults if fault.target != "agent"))
 
+    def as_seen(self, target: str = "") -> Draw:
+        """Return the draw as an agent (or, with a target, the sensor of that target) may see it.
+
+        No planned fault but its own, no weight of having been drawn so, no branch, and nothing that tells a twin.
+        """
+        own = self.faults_of(target) if target else ()
+        return replace(self, faults=own, log_weight=0.0, branch=(), twin="")
+
     def of_world(self) -> Draw:
         """Return the draw as a world gets it: the faults of sensors and of the agent's channel are not its own."""
         own = tuple(f for f in self.faults if f.target != "agent" and not f.target.startswith("sensors."))

@@ -54,7 +54,7 @@ class Dataset:
 
         Args:
             name: path in the dataset, or its last word ('transactions' for 'truth/transactions').
-            labels: join the label table (`truth/transaction_labels` for `truth/transactions`) by run and
+            labels: join the labels of its rows (`labels/transactions` for `truth/transactions`) by run and
                 event_id. A row that is in two campaigns comes twice. A row without a label has null there,
                 and False where the label is yes or no.
             as_of: join only labels with t_reported <= as_of [s]: what an analyst knew by then. A row whose
@@ -105,10 +105,10 @@ class Dataset:
         return sorted((self.path / path).glob("*.parquet"))
 
     def _labels_of(self, path: str) -> str:
-        for candidate in (f"{path.removesuffix('s')}_labels", f"{path}_labels"):
-            if self._shards(candidate):
-                return candidate
-        having = [table.removesuffix("_labels") for table in self.tables() if table.endswith("_labels")]
+        place = f"labels/{path.removeprefix('truth/')}"
+        if path.startswith("truth/") and self._shards(place):
+            return place
+        having = [table for table in self.tables() if self._shards(f"labels/{table.removeprefix('truth/')}")]
         raise DatasetError(
             f"table {path!r} has no label table",
             f"these have one: {', '.join(having)}" if having else "see the table 'labels', by run and target",

@@ -25,7 +25,9 @@ from mischance.api.tables import (
     FloatArray,
     IntArray,
     Schema,
+    Signals,
     Table,
+    join_signals,
     join_tables,
     seconds,
 )
@@ -100,6 +102,7 @@ class Channel:
         self._direct: Commands | None = None
         self._luck: dict[int, tuple[int, FloatArray]] = {}
         self._tables: dict[tuple[str, str], Table] = {}  # rows that have not reached the agent
+        self._signals: dict[tuple[str, str], Signals] = {}
         self._frames: dict[str, tuple[Frames, ...]] = {}
         self._told = [0] * len(draws)
         self._news = [[new for fault in own for new in _begin_and_end(fault)] for own in self._faults]
@@ -147,6 +150,9 @@ class Channel:
         """Return what reaches the agent by t of what was read since its last turn, and before.
 
         Time stamps stay as they are: how late a reading is shows in them. What comes while an agent hangs waits.
+
+        Raises:
+            TruthError: signals of several runs are late: they reach each run up to another sample.
         """
         if not self._plans.keys() & {"observation_latency", "timeout"}:
             return readings
@@ -154,7 +160,8 @@ class Channel:
         for name, reading in readings.items():
             tables = {key: self._arrived(name, key, table, t) for key, table in reading.tables.items()}
             frames = self._images(name, reading.frames, t) if reading.frames else ()
-            found[name] = Reading(tables, frames, reading.labels, reading.label_frames)
+            signals = {key: self._samples(name, key, part, t) for key, part in reading.signals.items()}
+            found[name] = Reading(tables, frames, reading.labels, reading.label_frames, signals)
         return found
 
     def _arrived(self, name: str, key: str, table: Table, t: float) -> Table:
@@ -168,6 +175,20 @@ class Channel:
         # What comes to an agent that hangs to the end is not kept: a long run has a lot of it.
         self._tables[name, key] = table.take(~ready & ~self._for_good(t)[table.run_index()])
         return table.take(ready)
+
+    def _samples(self, name: str, key: str, part: Signals, t: float) -> Signals:
+        if part.runs > 1:
+            raise TruthError("runs whose signals reach the agent late are played one at a time")
+        waiting = self._signals.pop((name, key), None)
+        if waiting is not None:
+            part = join_signals([waiting, part])
+        times = part.t()[: int(part.counts[0])]
+        ready = self._ready(np.zeros(len(times), np.int64), np.array([0, len(times)]), times, t)
+        n = int(ready.sum())  # one that is not there yet keeps back all that follow it
+        if not self._for_good(t)[0]:
+            rest = part.values[:, n:], part.channels, part.counts - n
+            self._signals[name, key] = Signals(part.rate, part.first + n, *rest)
+        return Signals(part.rate, part.first, part.values[:, :n], part.channels, np.array([n], np.int64))
 
     def _images(self, name: str, frames: tuple[Frames, ...], t: float) -> tuple[Frames, ...]:
         waiting = self._frames.pop(name, None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from mischance.api.protocols import MANY, declares, shadowed
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Commands, Draw, Reading, Record, join_chunks
 from mischance.api.scene import Frames, Motion, join_frames
-from mischance.api.tables import BoolArray, Column, FloatArray, Schema, Table, join_tables
+from mischance.api.tables import BoolArray, Column, FloatArray, Schema, Signals, Table, join_signals, join_tables
 from mischance.errors import RunError, TruthError
 from mischance.language import catalog
 from mischance.language.scenario import Scenario
@@ -177,7 +177,7 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
     agent = cast.get("agent", scenario.agent, draws) if scenario.agent else None
     sensors = {name: cast.get(f"sensors.{name}", plugin, draws) for name, plugin in scenario.sensors.items()}
     for name, sensor in sensors.items():
-        sensor.start(name, draws, streams)
+        sensor.start(name, [draw.as_seen(f"sensors.{name}") for draw in draws], streams)
     told = scenario.agent.declared if scenario.agent else None
     own = scenario.agent.settings_for(draws[0].values) if scenario.agent else None
     reads = tuple(dict.fromkeys(told.reads_with(own))) if told else ()
@@ -189,15 +189,16 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
     _check(chunk, 0.0, len(draws))
     if agent:
         with redirect_stdout(sys.stderr):  # what an agent prints is for people: stdout is ours alone
-            agent.start(draws, streams)
+            agent.start([draw.as_seen() for draw in draws], streams)
     rate = told.rate_with(own) if told else 0.0
     channel = Channel(draws if agent else of_world, streams, rate, scenario.duration)
-    fresh = _read(cast, sensors, sensors, chunk)
+    shown = without_labels(chunk)
+    fresh = _read(cast, sensors, sensors, shown)
     record = out.record(channel.events(chunk), fresh)
     monitor.add(record)
     yield record
     if agent:
-        _act(scenario, agent, reads, channel, [_Seen(chunk.tables, fresh)], 0.0, chunk, draws)
+        _act(scenario, agent, reads, channel, [_Seen(chunk.tables, chunk.signals, fresh)], 0.0, chunk, draws)
     commands = channel.down(0.0, ~chunk.over)
     waiting: list[Chunk] = []
     read_early: dict[str, list[Reading]] = {name: [] for name in reads if name in sensors}
@@ -209,10 +210,10 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
         _check(chunk, start, len(draws))
         done = bool(chunk.over.all())
         waiting.append(chunk)
-        early = _read(cast, sensors, read_early, chunk)
+        early = _read(cast, sensors, read_early, without_labels(chunk))
         for name, reading in early.items():
             read_early[name].append(reading)
-        seen.append(_Seen(chunk.tables, early))
+        seen.append(_Seen(chunk.tables, chunk.signals, early))
         if cut.act and agent and not done:
             _act(scenario, agent, reads, channel, seen, cut.t, chunk, draws)
             seen = []
@@ -220,7 +221,7 @@ def _play(cast: _Cast, draws: Sequence[Draw], cuts: Sequence[float]) -> Iterator
         commands = channel.down(cut.t, ~chunk.over)
         if cut.flush or done:
             joined = join_chunks(waiting)
-            late = _read(cast, sensors, sensors.keys() - read_early.keys(), joined)
+            late = _read(cast, sensors, sensors.keys() - read_early.keys(), without_labels(joined))
             readings = {**late, **{name: join_readings(parts) for name, parts in read_early.items()}}
             record = out.record(channel.events(joined), {name: readings[name] for name in sensors})
             monitor.add(record)
@@ -246,7 +247,13 @@ class _Seen:
     """What happened since an agent's last turn."""
 
     tables: Mapping[str, Table]
+    signals: Mapping[str, Signals]
     readings: Mapping[str, Reading]
+
+
+def without_labels(chunk: Chunk) -> Chunk:
+    """Return the chunk as sensors may see it: without the labels of rows."""
+    return replace(chunk, labels={}) if chunk.labels else chunk
 
 
 def _check_reads(scenario: Scenario, reads: Sequence[str]) -> None:
@@ -263,14 +270,16 @@ def _read(cast: _Cast, sensors: Mapping[str, Any], names: Any, chunk: Chunk) -> 
 
 
 def _gathered(reads: Sequence[str], seen: Sequence[_Seen]) -> dict[str, Reading]:
-    """Return all that was read since the agent's last turn."""
+    """Return all that was read since the agent's last turn, without the truth that a sensor knows of its readings."""
     readings: dict[str, Reading] = {}
     for name in reads:
         if name == "truth":
             tables = {key: join_tables([part.tables[key] for part in seen]) for key in seen[0].tables}
-            readings[name] = Reading(tables)
+            signals = {key: join_signals([part.signals[key] for part in seen]) for key in seen[0].signals}
+            readings[name] = Reading(tables, signals=signals)
         else:
-            readings[name] = join_readings([part.readings[name] for part in seen])
+            whole = join_readings([part.readings[name] for part in seen])
+            readings[name] = Reading(whole.tables, whole.frames, signals=whole.signals)
     return readings
 
 
@@ -351,6 +360,7 @@ def join_readings(readings: Sequence[Reading]) -> Reading:
         join_frames([part.frames for part in readings]),
         {key: join_tables([part.labels[key] for part in readings]) for key in first.labels},
         join_frames([part.label_frames for part in readings]),
+        {key: join_signals([part.signals[key] for part in readings]) for key in first.signals},
     )
 
 
@@ -359,10 +369,14 @@ def _check(chunk: Chunk, start: float, runs: int) -> None:
     if chunk.start != start or chunk.end < start:
         raise TruthError(f"a chunk from {chunk.start} to {chunk.end} s follows one that ended at {start} s")
     sizes = {len(chunk.ends), len(chunk.over), chunk.events.runs, *(table.runs for table in chunk.tables.values())}
+    sizes |= {table.runs for table in chunk.labels.values()} | {part.runs for part in chunk.signals.values()}
     if chunk.motion is not None:
         sizes.add(len(chunk.motion.pose))
     if sizes != {runs}:
         raise TruthError(f"a chunk of {runs} runs has parts of {sorted(sizes)} runs")
+    odd = sorted(chunk.labels.keys() - chunk.tables.keys())
+    if odd:
+        raise TruthError(f"a chunk has labels of rows of '{odd[0]}', which is none of its tables")
 
 
 @dataclass(slots=True)
@@ -375,8 +389,9 @@ class _Output:
         """Return the record of one piece of time."""
         tables: dict[str, Table] = {"events": chunk.events}
         frames: dict[str, tuple[Frames, ...]] = {}
-        for name, table in chunk.tables.items():
-            tables[f"truth/{name}"] = table
+        tables |= {f"truth/{name}": table for name, table in chunk.tables.items()}
+        tables |= {f"labels/{name}": table for name, table in chunk.labels.items()}
+        signals = {f"truth/{name}": part for name, part in chunk.signals.items()}
         if chunk.motion is not None and chunk.motion.bodies:
             tables["truth/motion"] = motion_table(chunk.motion, chunk.ends, first=chunk.first)
         for name, reading in readings.items():
@@ -384,12 +399,14 @@ class _Output:
                 tables[f"sensors/{name}/{key}" if key else f"sensors/{name}"] = table
             for key, table in reading.labels.items():
                 tables[f"labels/{name}/{key}"] = table
+            for key, part in reading.signals.items():
+                signals[f"sensors/{name}/{key}" if key else f"sensors/{name}"] = part
             for key in reading.frames[0].passes if reading.frames else ():
                 frames[f"sensors/{name}/{'frames' if key == 'rgb' else key}"] = _one_pass(reading.frames, key)
             for key in reading.label_frames[0].passes if reading.label_frames else ():
                 frames[f"labels/{name}/{key}"] = _one_pass(reading.label_frames, key)
         runs = np.array([draw.run for draw in self.draws], np.int64)
-        return Record(runs, chunk.start, chunk.end, tables, frames, chunk.scenes)
+        return Record(runs, chunk.start, chunk.end, tables, frames, chunk.scenes, signals=signals)
 
 
 def _one_pass(frames: Sequence[Frames], name: str) -> tuple[Frames, ...]:

@@ -195,8 +195,8 @@ def _differ(mine: AnyArray, its: AnyArray, column: Column) -> AnyArray:
 
 
 def _is_stream(path: str) -> bool:
-    """Say whether a table or image set tells of the world: labels of rows speak of the fault itself."""
-    return path.startswith(("truth/", "sensors/")) and not path.endswith("_labels")
+    """Say whether a table or image set tells of the world; labels speak of the fault itself."""
+    return path.startswith(("truth/", "sensors/"))
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -11,12 +11,13 @@ from mischance.api.protocols import FaultKind
 from mischance.api.runs import Chunk, Commands, Draw
 from mischance.api.tables import EVENTS, LABELS, Column, Schema, Table
 
-from .columns import TABLES
+from .columns import TABLES, TRANSACTION_LABELS
 from .settings import Settings
 
 if TYPE_CHECKING:
     from mischance.api.randomness import Streams
 
+    from .buffer import Increment
     from .run import Run
 
 
@@ -110,14 +111,15 @@ class Payments:
         """Forget the runs."""
         self._runs = []
 
-    def _chunk(self, start: float, runs: Sequence[tuple[dict[str, Any], dict[str, dict[str, Any]]]]) -> Chunk:
+    def _chunk(self, start: float, runs: Sequence[Increment]) -> Chunk:
         return Chunk(
             start=start,
             end=self._end,
             ends=np.full(len(runs), self._end),
             over=np.zeros(len(runs), np.bool_),
-            events=Table.of(EVENTS, [events for events, _ in runs]),
+            events=Table.of(EVENTS, [run.events for run in runs]),
             tables={
-                name: Table.of(schema, [tables.get(name, {}) for _, tables in runs]) for name, schema in TABLES.items()
+                name: Table.of(schema, [run.tables.get(name, {}) for run in runs]) for name, schema in TABLES.items()
             },
+            labels={"transactions": Table.of(TRANSACTION_LABELS, [run.labels for run in runs])},
         )

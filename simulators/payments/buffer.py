@@ -42,6 +42,15 @@ class Attempt:
 
 
 @dataclass(slots=True)
+class Increment:
+    """What happened in one run in a stretch of time: rows of `events`, of each table, labels of transactions."""
+
+    events: dict[str, Any]
+    tables: dict[str, dict[str, Any]]
+    labels: dict[str, Any]
+
+
+@dataclass(slots=True)
 class Totals:
     """Sums over a run, money in minor units."""
 
@@ -87,10 +96,11 @@ class Buffer:
         """Add one row of `events`."""
         self._events.append((t, event_id, parent_id, kind, subject, details))
 
-    def take(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Return and clear the events and the tables' rows since the last call, sorted by time."""
+    def take(self) -> Increment:
+        """Return and clear the events, rows and labels since the last call, sorted by time."""
         events = self._take_events()
-        tables = {"transactions": self._take_rows(), "transaction_labels": self._take_labels()}
+        tables: dict[str, dict[str, Any]] = {"transactions": self._take_rows()}
+        labels = self._take_labels()  # after the rows, which number the transactions
         income = sorted(self._credits)
         tables["credits"] = {
             "t": [row[0] for row in income],
@@ -99,7 +109,7 @@ class Buffer:
             "amount": [row[2] for row in income],
         }
         self._bulk, self._attempts, self._credits, self._events = [], [], [], []
-        return events, tables
+        return Increment(events, tables, labels)
 
     def _take_rows(self) -> dict[str, AnyArray]:
         own = self._attempts

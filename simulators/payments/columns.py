@@ -95,7 +95,6 @@ MERCHANTS: Schema = {
 
 TABLES: dict[str, Schema] = {
     "transactions": TRANSACTIONS,
-    "transaction_labels": TRANSACTION_LABELS,
     "credits": CREDITS,
     "cards": CARDS,
     "merchants": MERCHANTS,

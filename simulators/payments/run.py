@@ -12,7 +12,7 @@ from mischance.errors import RunError
 
 from .accounts import Accounts
 from .background import Background, Rows
-from .buffer import Attempt, Buffer
+from .buffer import Attempt, Buffer, Increment
 from .campaigns import Campaign
 from .columns import DAY, HOUR, MINOR, SECOND, whole_microseconds
 
@@ -44,28 +44,28 @@ class Run:
         for campaign in self.campaigns:
             campaign.begin()
 
-    def start(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    def start(self) -> Increment:
         """Return the rows at t = 0: the cards and merchants."""
-        events, tables = self.advance(0.0)
+        first = self.advance(0.0)
         people = self.people
         cards, merchants = np.arange(len(people.rate)), np.arange(len(people.category))
-        tables["cards"] = {
+        first.tables["cards"] = {
             "t": np.zeros_like(cards),
             "card": cards,
             "bin": people.bin,
             "balance": people.opening,
             "day_limit": people.day_limit,
         }
-        tables["merchants"] = {
+        first.tables["merchants"] = {
             "t": np.zeros_like(merchants),
             "merchant": merchants,
             "channel": people.channel,
             "category": people.category,
         }
-        return events, tables
+        return first
 
-    def advance(self, until: float) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Advance to `until`, inclusive; return events and rows since the last call."""
+    def advance(self, until: float) -> Increment:
+        """Advance to `until`, inclusive; return what happened since the last call."""
         cut = whole_microseconds(until)
         # Not run(until): it stops before events at `until` itself.
         while self.env.peek() <= cut:

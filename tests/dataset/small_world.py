@@ -86,7 +86,7 @@ def _batch(runs: IntArray, seed: int, cuts: int, frames: bool) -> Iterator[Recor
         tables = {}
         for path, schema in {
             "truth/payments": PAYMENTS,
-            "truth/payment_labels": PAYMENT_LABELS,
+            "labels/payments": PAYMENT_LABELS,
             "events": EVENTS,
         }.items():
             cut = [_between(rows[path], rows["t"][path], low, high) for rows in whole]
@@ -143,8 +143,8 @@ def _rows(run: int, seed: int) -> dict[str, Any]:
         "weight": [1.0], "speed": [rng.random()], "event": [n > 30], "margin": [30.0 - n],
         "verdict": ["pass"], "reason": [""],
     }  # fmt: skip
-    times = {"truth/payments": t, "truth/payment_labels": t[fraud], "events": t[:2]}
-    return {"truth/payments": payments, "truth/payment_labels": labels, "events": events, "t": times,
+    times = {"truth/payments": t, "labels/payments": t[fraud], "events": t[:2]}
+    return {"truth/payments": payments, "labels/payments": labels, "events": events, "t": times,
             "runs": outcome, "labels": label}  # fmt: skip
 
 

@@ -26,8 +26,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> mischance.opening.reading.
     return mischance.opening.reading.open(out)
 
 
-def truth(name: str) -> pd.DataFrame:
-    table = join_records(list(records(np.arange(RUNS), 7, batch=RUNS))).tables[f"truth/{name}"]
+def truth(name: str, place: str = "truth") -> pd.DataFrame:
+    table = join_records(list(records(np.arange(RUNS), 7, batch=RUNS))).tables[f"{place}/{name}"]
     return pd.DataFrame({"run": table.run_index(), **table.columns})
 
 
@@ -36,7 +36,7 @@ def test_only_labels_that_were_reported_by_then_are_joined(
     data: mischance.opening.reading.Dataset, as_of: float | None
 ) -> None:
     frame = data.table("payments", labels=True, as_of=as_of)
-    labels = truth("payment_labels")
+    labels = truth("payments", "labels")
     known = labels if as_of is None else labels[labels["t_reported"] <= as_of]
     keys = set(zip(known["run"], known["event_id"], strict=True))
     wanted = [(run, event) in keys for run, event in zip(frame["run"], frame["event_id"], strict=True)]
@@ -69,7 +69,7 @@ def test_runs_can_be_had_alone(data: mischance.opening.reading.Dataset, runs: ob
 
 
 def test_tables_images_and_the_manifest_are_found(data: mischance.opening.reading.Dataset) -> None:
-    assert data.tables() == ["events", "labels", "runs", "splits", "truth/payment_labels", "truth/payments"]
+    assert data.tables() == ["events", "labels", "labels/payments", "runs", "splits", "truth/payments"]
     assert [file.name for file in data.frames("sensors/front/frames", 3)] == [f"{k:09d}.png" for k in range(3)]
     assert data.manifest["plan"]["runs"] == RUNS
 

@@ -90,7 +90,7 @@ def paid(tmp_path: Path) -> Path:
     labels = {"run": np.zeros(int(marked.sum()), np.int64), "event_id": event[marked]}
     store(
         dataset,
-        "truth/transaction_labels",
+        "labels/transactions",
         {**labels, "is_fraud": kind[marked] == 1, "hard_negative": kind[marked] == 2},
     )
     store(dataset, "runs", {"run": [0], "event": [True]})

@@ -56,9 +56,14 @@ def rows(chunk: Chunk, table: str = "transactions") -> Rows:
     return chunk.tables[table].run(0)
 
 
+def labels_of(chunk: Chunk) -> Rows:
+    """Return the labels of the transactions, which stand apart from what an agent may see."""
+    return chunk.labels["transactions"].run(0)
+
+
 def labelled(chunk: Chunk) -> np.ndarray:
     """Return for every payment: 0 genuine, 1 of a crime, 2 of an innocent burst."""
-    payments, labels = rows(chunk), rows(chunk, "transaction_labels")
+    payments, labels = rows(chunk), labels_of(chunk)
     kind = np.zeros(len(payments["t"]), np.int64)
     kind[np.searchsorted(payments["event_id"], labels["event_id"])] = np.where(labels["is_fraud"], 1, 2)
     return kind
@@ -215,28 +220,28 @@ def test_a_campaign_leaves_every_genuine_payment_where_it_was():
         touched = np.unique(mine["card"][~genuine])
         differ = mine["reason"][genuine] != its["reason"]
         assert np.isin(its["card"][differ], touched).all()
-        assert (rows(with_it, "transaction_labels")["t_truth"] >= fault.onset).all()
+        assert (labels_of(with_it)["t_truth"] >= fault.onset).all()
 
 
 def test_the_twin_without_one_campaign_keeps_the_other_as_it_was():
     _, _, both = one(0, THIEF, SALE)
     _, _, alone = one(0, SALE)
     names = ("t", "campaign", "stage", "t_truth")
-    sale = rows(both, "transaction_labels")["hard_negative"]
+    sale = labels_of(both)["hard_negative"]
     touched = set(rows(both)["card"][labelled(both) == 1]) & set(rows(both)["card"][labelled(both) == 2])
     if touched:  # shared victims may be declined where they were not before; the first tries come at the same times
-        sale &= rows(both, "transaction_labels")["parent_event_id"] == -1
-    mine = {name: rows(both, "transaction_labels")[name][sale] for name in names}
-    keep = rows(alone, "transaction_labels")["parent_event_id"] == -1 if touched else slice(None)
+        sale &= labels_of(both)["parent_event_id"] == -1
+    mine = {name: labels_of(both)[name][sale] for name in names}
+    keep = labels_of(alone)["parent_event_id"] == -1 if touched else slice(None)
     for name in names:
-        assert np.array_equal(mine[name], rows(alone, "transaction_labels")[name][keep])
+        assert np.array_equal(mine[name], labels_of(alone)[name][keep])
 
 
 def test_causes_form_a_forest_and_cash_out_follows_an_approved_probe_of_the_same_card():
     chains = 0
     for run in range(6):
         _, _, chunk = one(run, THIEF, SALE)
-        payments, labels = rows(chunk), rows(chunk, "transaction_labels")
+        payments, labels = rows(chunk), labels_of(chunk)
         assert np.array_equal(np.sort(labels["event_id"]), np.unique(labels["event_id"]))
         place = {int(event): i for i, event in enumerate(labels["event_id"])}
         for i, event in enumerate(labels["event_id"]):
@@ -271,7 +276,7 @@ def test_shares_and_waits_of_a_campaign_are_those_of_its_settings():
     reported: list[bool] = []
     for run in range(10):
         world, _, chunk = one(run, replace(THIEF, severity=200.0), until=3 * DAYS)
-        payments, labels = rows(chunk), rows(chunk, "transaction_labels")
+        payments, labels = rows(chunk), labels_of(chunk)
         first = labels["parent_event_id"] == -1
         gaps += np.diff(labels["t"][first]).tolist()
         decisions = [json.loads(why)["decision"] for why in labels["why"]]
@@ -298,12 +303,12 @@ def test_shares_and_waits_of_a_campaign_are_those_of_its_settings():
 def test_a_thief_is_stopped_by_the_end_of_the_campaign_and_by_blocks():
     quick = replace(THIEF, end=THIEF.onset + 600.0)
     _, _, chunk = one(0, quick)
-    labels = rows(chunk, "transaction_labels")
+    labels = labels_of(chunk)
     assert 0 < len(labels["t"]) < 60
     assert labels["t_truth"].max() < quick.end
     slow = replace(THIEF, ramp=7200.0)
     _, _, ramped = one(0, slow)
-    tries = rows(ramped, "transaction_labels")
+    tries = labels_of(ramped)
     share = (tries["t_truth"][tries["parent_event_id"] == -1] - THIEF.onset) / 7200.0
     assert (share >= (np.arange(len(share)) + 1) / 60 - 1e-9).all()
 
@@ -335,11 +340,11 @@ def test_measures_are_those_of_the_tables():
     assert named["label_id"].tolist() == ["cards:0", "cards:1"]
     assert named["class"].tolist() == ["fraud/card_testing", "innocent/ticket_sale"]
     assert named["t_cause"].tolist() == [THIEF.onset, SALE.onset]
-    reports = rows(chunk, "transaction_labels")["t_reported"]
+    reports = labels_of(chunk)["t_reported"]
     assert named["t_reported"][0] == np.nanmin(reports) == counted["first_detection"][0]
     assert np.isnan(named["t_reported"][1])
     first = int(re.search(r"payment (\d+)", str(counted["reason"][0])).group(1))  # type: ignore[union-attr]
-    events = rows(chunk, "transaction_labels")
+    events = labels_of(chunk)
     cash = (events["stage"] == 1) & payments["approved"][events["event_id"]]
     assert first == events["event_id"][cash].min()
 
@@ -348,7 +353,7 @@ def test_a_run_without_campaigns_has_no_loss():
     world, _, chunk = one(0)
     counted, labels = world.outcome()
     assert len(labels) == 0
-    assert len(rows(chunk, "transaction_labels")["t"]) == 0
+    assert len(labels_of(chunk)["t"]) == 0
     assert not counted.columns["event"][0]
     assert counted.columns["loss"][0] == 0
 
@@ -462,7 +467,7 @@ def test_cuts_do_not_tell_a_thief_of_blocks_that_came_between_two_of_his_steps()
     cut = play(settings, draws, cuts=(np.arange(1, 192) * 900.0).tolist())[2]
     for i in range(len(draws)):
         same(whole, cut, i, i)
-    stages = whole.tables["transaction_labels"].columns["stage"]
+    stages = whole.labels["transactions"].columns["stage"]
     assert (stages == 1).sum() > 20
 
 

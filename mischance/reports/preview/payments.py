@@ -15,7 +15,7 @@ MOST_POINTS = 20_000
 
 def payments(dataset: Path) -> Canvas:
     """Return a sheet with the amounts of one run over time, whole and around its campaign."""
-    rows, truth = table(dataset / "truth" / "transactions"), _payment_labels(dataset)
+    rows, truth = table(dataset / "truth" / "transactions"), table(dataset / "labels" / "transactions")
     run = _telling_run(rows, truth)
     mine, known = of_run(rows, run), of_run(truth, run)
     hours = mine["t"] / 3.6e9
@@ -38,15 +38,6 @@ def payments(dataset: Path) -> Canvas:
     _scatter(canvas, (90.0, 500.0, WIDTH - 90.0 - MARGIN, 300.0), close, hours, level, declined, parts, 3.4)
     canvas.text(90, 848, "hours since the start of the run; amount on a logarithmic scale", size=12, ink=FAINT)
     return canvas
-
-
-def _payment_labels(dataset: Path) -> Columns:
-    """Return the labels of single payments, which stand beside the table or under labels/."""
-    for folder in (dataset / "truth" / "transaction_labels", *sorted((dataset / "labels").glob("*"))):
-        columns = table(folder)
-        if {"event_id", "is_fraud", "hard_negative"} <= set(columns):
-            return columns
-    return {}
 
 
 def _marked(rows: Columns, known: Columns, kind: str) -> BoolArray:
