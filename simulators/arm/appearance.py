@@ -1,4 +1,4 @@
-"""What the robot cell looks like: links, box and limbs as moving bodies, the rest as scenery."""
+"""Appearance of the robot cell: links, box and limbs as moving bodies, the rest as scenery."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def moving(settings: Settings) -> tuple[str, ...]:
 
 
 def scene(settings: Settings, reach: Reach | None) -> Scene:
-    """Return the moving bodies, frames as in the engine, then what stands still, in world coordinates."""
+    """Return the moving bodies in the engine's frames, then the static scenery in world coordinates."""
     bodies = [_link(i, link) for i, link in enumerate(LINKS)]
     box = settings.object.size
     bodies.append(Body("box", "box", (_box(box, (0.0, 0.0, 0.0), CARD),)))
@@ -50,7 +50,7 @@ def scene(settings: Settings, reach: Reach | None) -> Scene:
         size, at = settings.fixture.size, settings.fixture.at
         bodies.append(Body("fixture", "fixture", (_box(size, (*at, 0.5 * size[2]), YELLOW),), moving=False))
     bodies.append(Body("cell", "", tuple(_cell(settings)), moving=False))
-    # a camera does not see what carries it, so the stands are a body of their own, and nothing to be seen
+    # the camera stands are a body of their own without shapes: a camera does not see the body that carries it
     bodies.append(Body("stand", "", (), _views(), moving=False))
     return Scene(tuple(bodies))
 
@@ -58,7 +58,7 @@ def scene(settings: Settings, reach: Reach | None) -> Scene:
 def _link(i: int, link: Link) -> Body:
     color = ORANGE if i < JOINTS - 1 else GREY if i == JOINTS - 1 else DARK
     shapes = [_box(link.size, link.centre, color)]
-    if any(link.axis) and not link.slides and i in (1, 2, 4):  # the drum of a joint that bends
+    if any(link.axis) and not link.slides and i in (1, 2, 4):  # the housing of a joint that bends
         radius, wide = (0.075, 0.15) if i < 4 else (0.045, 0.09)
         shapes.append(Shape("cylinder", (radius, wide, 0.0), (0.0, 0.0, 0.0, HALF, 0.0, 0.0, HALF), GREY))
     mounts = {}
@@ -68,19 +68,19 @@ def _link(i: int, link: Link) -> Body:
 
 
 def _person(settings: Settings, reach: Reach) -> Body:
-    """Return body, head and legs of somebody who faces the place that the hand goes to."""
+    """Return body, head and legs of a person who faces the target of the hand."""
     turn = quaternion((reach.ahead[0], reach.ahead[1], 0.0))
     at = reach.person.stands
     shapes = []
     parts = [*TORSO, ((0.18, 0.34, 0.70), (0.0, 0.0, -0.40))]
     for (size, place), color in zip(parts, (BLUE, SKIN, DARK), strict=True):
-        # all parts stand over one point, so turning them about it moves none
+        # all parts are centred on one vertical axis, so rotation about it leaves them in place
         shapes.append(Shape("box", size, (at[0], at[1], place[2], *turn), color))
     return Body("person", "person", tuple(shapes), moving=False)
 
 
 def _cell(settings: Settings) -> list[Shape]:
-    """Return floor, table, bin and the arm's foot; the table's top is z = 0."""
+    """Return floor, table, bin and the arm's base; the table's top is z = 0."""
     x, y = settings.task.place
     shapes = [
         Shape("plane", (0.0, 0.0, 0.0), _at(0.0, 0.0, -TABLE_HEIGHT), FLOOR_GREY),
@@ -99,7 +99,7 @@ def _cell(settings: Settings) -> list[Shape]:
 
 
 def _views() -> dict[str, tuple[float, ...]]:
-    """Return places for cameras that watch the cell, looking along +x of their frames at the table's middle."""
+    """Return camera mounts around the cell, with the x axes of their frames towards the table's centre."""
     places: dict[str, Vector] = {"front": (2.3, 0.0, 0.9), "corner": (1.7, -1.5, 1.2), "top": (0.5, 0.0, 2.2)}
     views: dict[str, tuple[float, ...]] = {}
     for name, at in places.items():

@@ -1,7 +1,7 @@
-"""What stands in the robot cell: table, bin, arm, box, post and person, created in PyBullet in one fixed order.
+"""Construction of the robot cell in PyBullet: table, bin, arm, box, post and person, in one fixed order.
 
-A run's state lives in the engine between two chunks, and a run and its twin are played side by side, so every
-world has a client of its own; clients are lent from a pool, since connecting costs far more than a reset.
+A run's state lives in the engine between two chunks, and a run and its twin are played in lockstep, so every
+instance of the world has a client of its own. Clients come from a pool, since connecting costs far more than a reset.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from .path import FLOOR, LOWER_ARM, Reach
 from .settings import Settings
 
 RATE = 960  # steps of physics per second
-SUBSTEPS = 4  # of a control step
+SUBSTEPS = 4  # steps of physics per control step
 STEP = 1.0 / RATE
 CONTROL = RATE / SUBSTEPS  # control steps per second
-OPEN = 0.045  # how far each finger opens [m]
+OPEN = 0.045  # opening of each finger [m]
 DAMPING = (1.0, 1.0, 0.8, 0.15, 0.15, 0.15)  # viscous friction of the joints [N m s/rad]
-STUCK = (450.0, 450.0, 300.0, 84.0, 84.0, 84.0)  # what a brake holds [N m]
-HAND = 0.05  # radius of the fist: a ball touches in one point, so that its spring acts once [m]
+STUCK = (450.0, 450.0, 300.0, 84.0, 84.0, 84.0)  # holding torque of the joints' brakes [N m]
+HAND = 0.05  # radius of the fist: a ball touches in one point, so the contact spring acts once [m]
 FOREARM = 0.04  # radius of the capsule from elbow to wrist [m]
 BIN, WALL, RIM = 0.22, 0.01, 0.05  # inner width, thickness and height of the walls [m]
-POSTURE = 40.0  # how stiffly a limb keeps its course: natural frequency [rad/s]
-TORSO: tuple[tuple[Vector, Vector], ...] = (  # size and place from (stands, table top); x is where the person looks
+POSTURE = 40.0  # natural frequency of the control that keeps a limb on its path [rad/s]
+TORSO: tuple[tuple[Vector, Vector], ...] = (  # size, position from (stands, table top)
     ((0.22, 0.40, 0.56), (0.0, 0.0, 0.22)),
     ((0.20, 0.18, 0.24), (0.0, 0.0, 0.66)),
 )
 
-_free: dict[int, list[int]] = {}  # process -> clients that nobody uses
+_free: dict[int, list[int]] = {}  # process -> unused clients
 
 
 def borrow() -> tuple[Any, int]:
-    """Return the engine and a client that nobody else of this process uses."""
+    """Return the engine and a client that no other world of this process uses."""
     bullet = engine()
-    mine = _free.setdefault(os.getpid(), [])  # a forked worker must not share its parent's
+    mine = _free.setdefault(os.getpid(), [])  # by process: a forked worker must not use its parent's clients
     number = mine.pop() if mine else int(bullet.connect(bullet.DIRECT))
     if number < 0:
         raise RunError("PyBullet gives out no further client", "play fewer arms at once in one process")
@@ -49,13 +49,13 @@ def borrow() -> tuple[Any, int]:
 
 
 def give_back(number: int) -> None:
-    """Take a client back."""
+    """Return a client to the pool."""
     _free.setdefault(os.getpid(), []).append(number)
 
 
 @dataclass(slots=True)
 class Limb:
-    """A part of the reaching arm: a free body that a bounded force keeps on course."""
+    """A limb of the person: a free body that a bounded force keeps on its path."""
 
     body: int
     mass: float
@@ -71,7 +71,7 @@ class Limb:
 
 @dataclass(slots=True)
 class Furniture:
-    """The bodies of a cell by their numbers in the engine; `watched` are those whose contacts count, by name."""
+    """The bodies of a cell by their numbers in the engine; `watched`: bodies whose contacts count, by name."""
 
     bullet: Any
     client: int
@@ -84,7 +84,7 @@ class Furniture:
     ground: frozenset[int] = frozenset()
 
     def furnish(self, joints: Sequence[float]) -> None:
-        """Build everything anew, the arm at those joint angles (6,), the fingers open."""
+        """Reset the engine and build the cell, the arm at these joint angles (6,), the fingers open."""
         p, c = self.bullet, self.client
         p.resetSimulation(physicsClientId=c)
         p.setPhysicsEngineParameter(
@@ -110,7 +110,7 @@ class Furniture:
         box = settings.object
         at = (*settings.task.pick, 0.5 * box.size[2])
         self.box = self._free(box.size, box.mass, at, (0.0, 0.0, 0.0, 1.0))
-        self.surface(self.box, -1, 1.0)  # the pair's value is a product: pads, table and bin bring theirs
+        self.surface(self.box, -1, 1.0)  # the friction of a pair is a product: pads, table and bin carry its value
         self.limbs, self.watched = {}, {}
         if settings.person is not None and self.reach is not None:
             self._person(self.reach, ground)
@@ -155,7 +155,7 @@ class Furniture:
         )
 
     def surface(self, body: int, link: int, friction: float) -> None:
-        """Set the friction of a body; a pair's value is the product of both."""
+        """Set the friction of a body; the friction of a pair is the product of both."""
         self.bullet.changeDynamics(body, link, lateralFriction=friction, physicsClientId=self.client)
 
     def _arm(self, joints: Sequence[float]) -> int:
@@ -198,7 +198,7 @@ class Furniture:
         hand, _ = reach.hand(0.0)
         middle, along = reach.forearm(hand)
         ball = p.createCollisionShape(p.GEOM_SPHERE, radius=HAND, physicsClientId=c)
-        lying = (0.0, 0.5**0.5, 0.0, 0.5**0.5)  # the engine's capsules stand upright
+        lying = (0.0, 0.5**0.5, 0.0, 0.5**0.5)  # the axis of PyBullet's capsules is z
         tube = p.createCollisionShape(
             p.GEOM_CAPSULE,
             radius=FOREARM,
@@ -229,11 +229,11 @@ class Furniture:
         self.watched["person"] = body
         bodies = [self.watched[name] for name in ("hand", "forearm", "person")]
         for i, a in enumerate(bodies):
-            for b in (*bodies[i + 1 :], *ground):  # nobody hurts himself, and an elbow may rest on the table
+            for b in (*bodies[i + 1 :], *ground):  # no contacts within the person or with the table
                 p.setCollisionFilterPair(a, b, -1, -1, 0, physicsClientId=c)
 
     def _spring(self, body: int, stiffness: float) -> None:
-        """Make a body springy where it is touched.
+        """Set an elastic contact for a body.
 
         The engine's spring is implicit and takes energy out by itself, about as a fifth of critical damping would at
         75 kN/m and 0.6 kg: peaks of an impact come out lower than without loss, by a quarter there, less when softer.
@@ -249,6 +249,6 @@ class Furniture:
 
 
 def box_inertia(size: Vector, mass: float) -> Vector:
-    """Return the moments of inertia of a homogeneous box about its middle [kg m2]."""
+    """Return the moments of inertia of a homogeneous box about its centre [kg m2]."""
     x, y, z = (side * side for side in size)
     return (mass * (y + z) / 12.0, mass * (x + z) / 12.0, mass * (x + y) / 12.0)

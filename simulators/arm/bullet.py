@@ -1,4 +1,4 @@
-"""The robot cell in PyBullet, stepped 960 times a second: motors, limbs that keep their course, contacts, forces."""
+"""The robot cell in PyBullet at 960 Hz: motors, path control of the limbs, contacts and forces."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .model import G as GRAVITY
 
 @dataclass(slots=True)
 class Push:
-    """What touched a body of the cell during one control step."""
+    """Contact of a body of the cell during one control step."""
 
     by: str = ""
     peak: float = 0.0  # largest force in one step of physics [N]
@@ -47,7 +47,7 @@ class Push:
 
 @dataclass(slots=True)
 class Cell(Furniture):
-    """A cell that moves. `q`, `v` are the joints' (8,): six of the arm, two fingers; `torque` the motors' (6,)."""
+    """A moving cell. `q`, `v`: positions and velocities of the joints (8,): arm and two fingers; `torque` (6,)."""
 
     q: list[float] = field(default_factory=list)
     v: list[float] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Cell(Furniture):
     _before: list[tuple[Vector, Vector]] = field(default_factory=list)
 
     def build(self, joints: Sequence[float]) -> None:
-        """Build everything anew, the arm at rest at those joint angles (6,)."""
+        """Build the cell anew, the arm at rest at these joint angles (6,)."""
         self.furnish(joints)
         self.locked = (False,) * JOINTS
         self.pushes, self._before = {}, []
@@ -77,7 +77,7 @@ class Cell(Furniture):
             self.surface(self.arm, finger, friction)
 
     def lock(self, locked: tuple[bool, ...]) -> None:
-        """Close or open the joints' brakes; (6,)."""
+        """Close or release the joints' brakes; `locked` has shape (6,)."""
         p = self.bullet
         for i, (now, before) in enumerate(zip(locked, self.locked, strict=True)):
             if now != before:
@@ -88,7 +88,7 @@ class Cell(Furniture):
         self.locked = locked
 
     def fingers(self, force: float | None) -> None:
-        """Close with a force [N], or open: one finger pushes, the other mirrors its place."""
+        """Close with a force [N], or open if None: one finger is driven, the other mirrors its position."""
         p, c = self.bullet, self.client
         if force is None:
             for finger in (LEFT, RIGHT):
@@ -106,14 +106,14 @@ class Cell(Furniture):
         )  # fmt: skip
 
     def inverse_dynamics(self, q: Sequence[float], acceleration: Sequence[float]) -> list[float]:
-        """Return the torques (6,) that would give those accelerations at joint angles q, in the controller's model."""
+        """Return the torques (6,) for these accelerations at joint angles q, by the controller's model."""
         wanted = [*acceleration, 0.0, 0.0]
         where = [*q, *self.q[JOINTS:]]
         found = self.bullet.calculateInverseDynamics(self.arm, where, self.v, wanted, physicsClientId=self.client)
         return list(found[:JOINTS])
 
     def steer(self, t: float) -> None:
-        """Work out the forces that keep hand and forearm on course, for the control step that starts at t."""
+        """Compute the forces that keep hand and forearm on their paths in the control step that starts at t."""
         if self.reach is None or not self.limbs:
             return
         hand, velocity = self.reach.hand(t)
@@ -138,7 +138,7 @@ class Cell(Furniture):
             )
 
     def step(self, torques: Sequence[float]) -> None:
-        """Do one control step of four steps of physics with those joint torques (6,) [N m]."""
+        """Advance by one control step (four steps of physics) with these joint torques (6,) [N m]."""
         p, c, arm = self.bullet, self.client, self.arm
         free = [i for i in range(JOINTS) if not self.locked[i]]
         given = [torques[i] for i in free]
@@ -162,7 +162,7 @@ class Cell(Furniture):
         self._feel(touches)
 
     def look(self) -> None:
-        """Read joints and limbs."""
+        """Read the states of joints and limbs from the engine."""
         p, c = self.bullet, self.client
         states = p.getJointStates(self.arm, [*range(JOINTS), LEFT, RIGHT], physicsClientId=c)
         self.q = [state[0] for state in states]
@@ -179,10 +179,10 @@ class Cell(Furniture):
             limb.velocity, limb.spin = p.getBaseVelocity(limb.body, physicsClientId=c)
 
     def _feel(self, touches: Sequence[tuple[Vector, Vector]]) -> None:
-        """Work out what the flange does to the gripper: its change of momentum, less weight and contact forces.
+        """Compute the wrench of flange on gripper: its change of momentum, less weight and contact forces.
 
-        The engine's own joint reactions leave out part of what the finger motors do, so this is Newton and Euler
-        for the three bodies behind the sensor. `touches` are (place, force) of every step of physics.
+        The engine's joint reactions leave out part of the finger motors' forces, so this applies Newton and Euler
+        to the three bodies behind the sensor. `touches`: (position, force) of every step of physics.
         """
         p, c = self.bullet, self.client
         states = p.getLinkStates(self.arm, [GRIPPER, LEFT, RIGHT], computeLinkVelocity=1, physicsClientId=c)
@@ -195,7 +195,7 @@ class Cell(Furniture):
         for i, (state, number) in enumerate(zip(states, (GRIPPER, LEFT, RIGHT), strict=True)):
             link = LINKS[number]
             inertia = box_inertia(link.size, link.mass)
-            spin = apply(back, state[7])  # the three are parallel
+            spin = apply(back, state[7])  # the axes of the three bodies are parallel
             swing = apply(turn, (inertia[0] * spin[0], inertia[1] * spin[1], inertia[2] * spin[2]))
             now.append((state[6], swing))
             before = self._before[i] if self._before else now[i]
@@ -205,7 +205,7 @@ class Cell(Furniture):
             moment = add(moment, cross(subtract(state[0], origin), push))
             moment = add(moment, scale(subtract(swing, before[1]), CONTROL))
         part = 1.0 / SUBSTEPS
-        for place, touch in touches:  # written out, as there may be forty
+        for place, touch in touches:  # written out for speed: there may be forty
             tx, ty, tz = touch[0] * part, touch[1] * part, touch[2] * part
             px, py, pz = place[0] - origin[0], place[1] - origin[1], place[2] - origin[2]
             force = (force[0] - tx, force[1] - ty, force[2] - tz)
@@ -218,11 +218,11 @@ class Cell(Furniture):
         self.wrench = (*apply(back, force), *apply(back, moment))
 
     def _contacts(self, touches: list[tuple[Vector, Vector]]) -> set[int]:
-        """Add up who pushes whom in one step of physics; return the fingers that press on the box.
+        """Sum up the contact forces of one step of physics; return the fingers that press on the box.
 
-        All contacts are asked for at once: asked for one body's, the engine turns some of them about, and then the
-        normal's sign with them, but not that of the friction directions. Fields: 1, 2 bodies; 3, 4 their links;
-        5, 6 places; 7 normal on the second body, 9 its force; 10-13 two friction forces with directions.
+        All contacts are requested at once: for a single body, the engine reverses some of them, and with them the
+        sign of the normal but not of the friction directions. Fields: 1, 2 bodies; 3, 4 their links; 5, 6 positions;
+        7 normal on the second body, 9 its force; 10-13 two friction forces with directions.
         """
         arm, box = self.arm, self.box
         names = {body: name for name, body in self.watched.items()}
@@ -237,7 +237,7 @@ class Cell(Furniture):
             first = a == arm or (a == box and b != arm)
             link, other = (point[3], b) if first else (point[4], a)
             if not first:
-                force = scale(force, -1.0)  # now on arm or box
+                force = scale(force, -1.0)  # force on arm or box
             moved = arm in (a, b)
             if moved and link >= 0 and other in self.ground:
                 rest = add(rest, force)
@@ -265,7 +265,7 @@ class Cell(Furniture):
     # -- looking --------------------------------------------------------------------------------------------------
 
     def links(self) -> list[tuple[Vector, tuple[float, ...], Vector, Vector]]:
-        """Return of every link the place of its joint, orientation, velocity there [m/s] and angular velocity."""
+        """Return for every link the position of its joint, orientation, velocity there [m/s] and angular velocity."""
         found = self.bullet.getLinkStates(
             self.arm,
             list(range(len(LINKS))),
@@ -279,7 +279,7 @@ class Cell(Furniture):
         ]
 
     def load(self) -> Vector:
-        """Return where the box is from the tool centre point, in the tool's frame [m]."""
+        """Return the position of the box from the tool centre point, in the tool's frame [m]."""
         p, c = self.bullet, self.client
         tool, turn, _ = self.tool()
         at = p.getBasePositionAndOrientation(self.box, physicsClientId=c)[0]
@@ -295,14 +295,14 @@ class Cell(Furniture):
         return place, turn, add(state[6], cross(state[7], subtract(place, state[0])))
 
     def body(self, number: int) -> tuple[Vector, tuple[float, ...], Vector, Vector]:
-        """Return place, orientation, velocity and angular velocity of a free body."""
+        """Return position, orientation, velocity and angular velocity of a free body."""
         p, c = self.bullet, self.client
         at, turn = p.getBasePositionAndOrientation(number, physicsClientId=c)
         velocity, spin = p.getBaseVelocity(number, physicsClientId=c)
         return at, turn, velocity, spin
 
     def distance(self, name: str, most: float, *, load: bool) -> float:
-        """Return the distance from a watched body to the moving links, and to the box if it is `load`."""
+        """Return the distance of a watched body to the moving links, with `load` also to the box, up to `most` [m]."""
         p, c, body = self.bullet, self.client, self.watched[name]
         # field 3 is the link (-1: the base, which does not move), field 8 the distance
         found = [

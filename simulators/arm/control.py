@@ -1,4 +1,4 @@
-"""The arm's controller: computed torque along a program whose clock a monitor may slow down."""
+"""Controller of the arm: computed torque along a program whose rate the monitor may reduce."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 STIFF = (30.0, 30.0, 30.0, 55.0, 55.0, 55.0)  # natural frequency of each joint's error [rad/s]
 CARRYING = ("lift", "carry", "set_down")
-LOOK = 1.0 / 960.0  # how far apart a path is probed for its rates [s]
+LOOK = 1.0 / 960.0  # time step for numerical derivatives of the path [s]
 
 
 class Controller:
-    """Works out motor torques from what the encoders say.
+    """Computes motor torques from encoder readings.
 
-    `u`: the program's own time; `rate`: how fast it runs, 0-1; `target`, `measured`: joint angles (6,).
+    `u`: the program's time; `rate`: its rate, 0-1; `target`, `measured`: joint angles (6,).
 
     Source:
         R. M. Murray, Z. Li, S. S. Sastry, A mathematical introduction to robotic manipulation, ch. 4 (computed torque).
@@ -39,16 +39,16 @@ class Controller:
 
     @property
     def leg(self) -> Leg:
-        """Return the piece of the program that is being run."""
+        """The present leg of the program."""
         return self.program.leg(self.u)
 
     @property
     def load(self) -> float:
-        """Return the mass of the load that the controller counts on [kg]."""
+        """The mass of the load that the controller assumes [kg]."""
         return self._payload if self.leg.name in CARRYING else 0.0
 
     def torques(self, cell: Cell, t: float, *, stop: bool) -> list[float]:
-        """Return the torques (6,) of the step that starts at t, and move the program's clock on."""
+        """Return the torques (6,) of the step that starts at t, and advance the program's time."""
         faults = self.faults
         before, goal = self.rate, 0.0 if stop else self.cap
         self.rate = min(max(goal, before - self._slower), before + self._slower)
@@ -92,7 +92,7 @@ class Controller:
         return torques
 
     def _follow(self, joints: tuple[float, ...]) -> None:
-        """Keep the planned acceleration of the tool, from its last three places."""
+        """Update the planned acceleration of the tool, from its last three positions."""
         self._pose = forward(joints)
         self._tools = [*self._tools[-2:], self._pose.tool]
         if len(self._tools) == 3:

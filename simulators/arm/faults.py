@@ -1,4 +1,4 @@
-"""Faults of the arm: each moves one parameter, for the control steps that start at or after its onset."""
+"""Faults of the arm: each changes one parameter for control steps that start at or after its onset."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ OF: Mapping[str, tuple[str, ...]] = {
 
 
 class Faults:
-    """The faults of one run that are the world's, not a sensor's.
+    """The world's faults of one run.
 
     Raises:
-        RunError: a fault that its target does not know.
+        RunError: a target has no fault of that kind.
     """
 
     def __init__(self, draw: Draw) -> None:
@@ -52,21 +52,21 @@ class Faults:
             self._by.setdefault((fault.target, fault.kind), []).append(fault)
 
     def of(self, target: str, kind: str, t: float) -> float:
-        """Return the severity of such a fault for a step that starts at t; several add up."""
+        """Return the summed severity of a kind of fault of a target, for a step that starts at t."""
         found = self._by.get((target, kind))
         return sum(fault.severity * _grown(fault, t) for fault in found) if found else 0.0
 
     def acting(self, t: float) -> list[Fault]:
-        """Return the faults that have begun before t and still act."""
+        """Return the faults that began before t and are still active."""
         return [fault for fault in self.all if fault.onset < t and _grown(fault, t) * fault.severity != 0.0]
 
     def begun(self, t: float) -> list[Fault]:
-        """Return the faults that have made a difference by t."""
+        """Return the faults that have had an effect by t."""
         return [fault for fault in self.all if fault.onset < t and fault.severity != 0.0]
 
 
 def _grown(fault: Fault, t: float) -> float:
-    """Return the part of a fault's severity that acts on a step that starts at t, 0-1."""
+    """Return the share of a fault's severity that is active in a step that starts at t, 0-1."""
     if not fault.onset <= t < fault.end:
         return 0.0
     return 1.0 if fault.ramp <= 0.0 else min((t - fault.onset) / fault.ramp, 1.0)

@@ -1,4 +1,4 @@
-"""What a run of the arm is judged by: forces on the person, the load, the fixture, stopping, and the verdict."""
+"""CellMeasures of a run of the arm: contact forces, load, fixture, stopping; its verdict, reason and labels."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
-from mischance.api.tables import Column, Schema
+from mischance.api.labels import label_row, table_of_rows
+from mischance.api.tables import LABELS, Column, Schema, Table
 
 if TYPE_CHECKING:
     from .bullet import Push
+    from .faults import Faults
 
-SLIP = 0.04  # way of the box in the gripper from which it counts as lost [m]
-PLACED = 0.05  # distance from the bin's middle within which it counts as placed [m]
-APART = 0.1  # seconds without force after which the next touch is another contact
+SLIP = 0.04  # displacement of the box in the gripper beyond which it counts as lost [m]
+PLACED = 0.05  # distance from the bin's centre within which it counts as placed [m]
+APART = 0.1  # time without force after which the next force is another contact [s]
 
 MEASURES: Schema = {
     "person.contacts": Column("int64", about="how many times arm or load touched the person"),
@@ -64,12 +66,12 @@ class Contact:
     faults: tuple[str, ...]
     peak: float = 0.0
     energy: float = 0.0
-    most: float = 0.0
+    max_energy: float = 0.0
 
 
 @dataclass(slots=True)
-class Judge:
-    """Looks at every control step."""
+class CellMeasures:
+    """The measures of one run, updated at every control step. Units: see MEASURES; `limit` [N], `area` [m2]."""
 
     limit: float
     area: float
@@ -94,7 +96,7 @@ class Judge:
     max_following: float = 0.0
 
     def open(self, name: str, t: float) -> Contact | None:
-        """Return the contact with that body that still goes on at t."""
+        """Return the contact with a body that is not over at t."""
         mine = [contact for contact in self.contacts if contact.name == name and t - contact.last <= APART]
         return mine[-1] if mine else None
 
@@ -104,15 +106,15 @@ class Judge:
         contact.last = t
         contact.peak = max(contact.peak, push.peak)
         contact.energy += push.energy
-        contact.most = max(contact.most, contact.energy)
+        contact.max_energy = max(contact.max_energy, contact.energy)
 
     def worst(self, *, person: bool) -> Contact | None:
-        """Return the hardest contact with the person, or with the fixture."""
+        """Return the contact with the largest force, with the person or with the fixture."""
         mine = [contact for contact in self.contacts if (contact.name != "fixture") is person]
         return max(mine, key=lambda contact: contact.peak, default=None)
 
     def row(self, why: str) -> dict[str, list[Any]]:
-        """Return the outcome's one row. `why` is what brought it about, in words."""
+        """Return the outcome's one row. `why`: the cause as text."""
         hit, crash = self.worst(person=True), self.worst(person=False)
         mine = [contact for contact in self.contacts if contact.name != "fixture"]
         force = hit.peak if hit else 0.0
@@ -126,7 +128,7 @@ class Judge:
             "person.contacts": len(mine),
             "person.force": force,
             "person.pressure": force / self.area,
-            "person.energy": max((contact.most for contact in mine), default=0.0),
+            "person.energy": max((contact.max_energy for contact in mine), default=0.0),
             "person.contact_time": mine[0].t if mine else nan,
             "person.contact_speed": self.contact_speed,
             "person.margin": person,
@@ -166,24 +168,58 @@ class Judge:
         return "misplaced" if self.released else "stopped" if self.stops else "unfinished"
 
     def _reason(self, why: str) -> str:
-        told = []
+        text = []
         hit, crash = self.worst(person=True), self.worst(person=False)
         if hit:
             share = "above" if hit.peak > self.limit else "below"
-            told.append(
+            text.append(
                 f"{hit.by} touched the {hit.name.replace('person', 'body')} at {hit.t:.2f} s"
                 f" with up to {hit.peak:.0f} N,"
                 f" {share} the limit of {self.limit:.0f} N"
             )
         elif self.separation < inf:
-            told.append(f"no contact with the person: {self.separation:.2f} m at {self.t_separation:.2f} s")
+            text.append(f"no contact with the person: {self.separation:.2f} m at {self.t_separation:.2f} s")
         if crash:
-            told.append(f"{crash.by} hit the fixture at {crash.t:.2f} s with up to {crash.peak:.0f} N")
+            text.append(f"{crash.by} hit the fixture at {crash.t:.2f} s with up to {crash.peak:.0f} N")
         if self.t_dropped < inf:
-            told.append(f"the box slipped out of the gripper at {self.t_dropped:.2f} s")
+            text.append(f"the box slipped out of the gripper at {self.t_dropped:.2f} s")
         elif self.released:
-            told.append(f"the box was set down {self.error * 1000.0:.0f} mm from the bin's middle")
+            text.append(f"the box was set down {self.error * 1000.0:.0f} mm from the bin's middle")
         if self.asked < inf:
             how = f"standstill after {self.stop_time:.2f} s" if self.stop_time == self.stop_time else "no standstill"
-            told.append(f"stop demanded at {self.asked:.2f} s ({self.stop_cause}), {how}")
-        return f"{why}: " + "; ".join(told) if told else why
+            text.append(f"stop demanded at {self.asked:.2f} s ({self.stop_cause}), {how}")
+        return f"{why}: " + "; ".join(text) if text else why
+
+
+def labels(measures: CellMeasures, faults: Faults) -> Table:
+    """Return a label for each fault that became active, each contact, and a dropped box."""
+    rows = []
+    numbers: dict[str, int] = {}
+    for fault in faults.all:
+        number = numbers.setdefault(fault.target, 0)
+        numbers[fault.target] += 1
+        part = "joint" if fault.target.startswith("joint") else fault.target
+        rows.append(
+            label_row(
+                f"{fault.target}:{number}", f"fault/{part}/{fault.kind}", fault.target, cause=fault.onset,
+                end=fault.end, severity=fault.severity, causes=[fault.fault_id], role="fault",
+            )
+        )  # fmt: skip
+    for number, contact in enumerate(measures.contacts):
+        kind = "collision" if contact.name == "fixture" else "contact"
+        causes = [cause for cause in (contact.event_id, contact.parent, *contact.faults) if cause]
+        rows.append(
+            label_row(
+                f"{kind}:{number}", f"event/{kind}", contact.name, cause=contact.t, end=contact.last,
+                severity=contact.peak, causes=causes, role="event",
+            )
+        )  # fmt: skip
+    if measures.t_dropped < inf:
+        t = measures.t_dropped
+        causes = [fault.fault_id for fault in faults.acting(t)]
+        slip = measures.slip
+        rows.append(
+            label_row("drop:0", "event/drop", "box", cause=t, end=t, severity=slip, causes=causes, role="event")
+        )
+    rows.sort(key=lambda row: (row[3], row[0]))
+    return table_of_rows(LABELS, [rows])

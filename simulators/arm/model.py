@@ -1,8 +1,8 @@
-"""The arm on paper: its measures and masses, forward and inverse kinematics, and the torque that gravity asks for.
+"""Model of the arm: dimensions, masses, forward and inverse kinematics, and gravity torques.
 
 Six revolute joints with a spherical wrist, so that inverse kinematics has a closed form. At q = 0 the upper arm
-points up (z) and forearm and tool point forward (x). Joint axes there: z, y, y, x, y, x. The arm is nobody's
-product: sizes and masses are those of a generic arm for about 5 kg of payload.
+points up (z) and forearm and tool point forward (x). Joint axes there: z, y, y, x, y, x. Sizes and masses are
+those of a generic arm for about 5 kg of payload, not of a product.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ SHOULDER, UPPER, FOREARM, TOOL = 0.36, 0.45, 0.42, 0.23
 """Height of joint 2, lengths of upper arm and forearm, wrist centre to the point between the finger pads [m]."""
 FLANGE = 0.11  # wrist centre to the flange's face [m]
 JOINTS = 6
-TORQUE = (150.0, 150.0, 100.0, 28.0, 28.0, 28.0)  # what each motor can give [N m]
-SPEED = (1.5, 1.5, 2.0, 3.0, 3.0, 3.0)  # joint speeds that the program plans with [rad/s]
-ACCELERATION = (5.0, 5.0, 7.0, 15.0, 15.0, 15.0)  # likewise [rad/s2]
+TORQUE = (150.0, 150.0, 100.0, 28.0, 28.0, 28.0)  # maximum motor torques [N m]
+SPEED = (1.5, 1.5, 2.0, 3.0, 3.0, 3.0)  # maximum planned joint speeds [rad/s]
+ACCELERATION = (5.0, 5.0, 7.0, 15.0, 15.0, 15.0)  # maximum planned joint accelerations [rad/s2]
 RANGE = (3.0, 2.0, 2.6, 3.1, 2.2, 6.2)  # +- joint limits [rad]
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as box: its joint's place in the parent's joint frame, centre of mass in its own, size, mass, axis."""
+    """A link as a box: position of its joint in the parent's frame, centre of mass in its own frame, size, mass."""
 
     name: str
     place: Vector
@@ -53,7 +53,7 @@ LINKS: tuple[Link, ...] = (
     Link("right_finger", (0.06, 0.0, 0.0), (0.04, -0.006, 0.0), (0.08, 0.012, 0.03), 0.1, (0.0, -1.0, 0.0), 6, True),
 )
 GRIPPER, LEFT, RIGHT = 6, 7, 8
-HAND_MASS = sum(link.mass for link in LINKS[GRIPPER:])  # what hangs on the force sensor at the flange [kg]
+HAND_MASS = sum(link.mass for link in LINKS[GRIPPER:])  # mass beyond the force sensor at the flange [kg]
 HAND_CENTRE = (
     sum(
         link.mass * (link.centre[0] + (LINKS[GRIPPER + 1].place[0] if link.slides else 0.0)) for link in LINKS[GRIPPER:]
@@ -64,7 +64,7 @@ HAND_CENTRE = (
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the arm is: origin and axis of each joint, the flange's orientation, and the tool centre point."""
+    """Pose of the arm: origin and axis of each joint, the flange's orientation, and the tool centre point."""
 
     origins: tuple[Vector, ...]
     axes: tuple[Vector, ...]
@@ -73,12 +73,12 @@ class Pose:
 
     @property
     def rotation(self) -> Matrix:
-        """Return the orientation of flange and tool."""
+        """The orientation of flange and tool."""
         return self.rotations[-1]
 
 
 def forward(q: Sequence[float]) -> Pose:
-    """Return where joints and tool are at joint angles q (6,) [rad]."""
+    """Return the pose at joint angles q (6,) [rad]."""
     turn: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     at: Vector = (0.0, 0.0, 0.0)
     origins, axes, rotations = [], [], []
@@ -94,7 +94,7 @@ def forward(q: Sequence[float]) -> Pose:
 
 
 def inverse(tool: Sequence[float], rotation: Matrix) -> tuple[float, ...]:
-    """Return the joint angles (6,) that bring the tool there, elbow up and wrist unflipped.
+    """Return the joint angles (6,) for a tool pose, elbow up and wrist not flipped.
 
     Raises:
         RunError: the arm does not reach that far.
@@ -147,13 +147,13 @@ def gravity_torque(q: Sequence[float], payload: float = 0.0) -> tuple[float, ...
 
 
 def force_torque(pose: Pose, point: Vector, force: Vector) -> list[float]:
-    """Return the joint torques (6,) [N m] that push with `force` [N] at `point`: transposed Jacobian times force."""
+    """Return the joint torques (6,) [N m] of a force [N] at `point`: transposed Jacobian times force."""
     return [
         dot(axis, cross(subtract(point, origin), force)) for origin, axis in zip(pose.origins, pose.axes, strict=True)
     ]
 
 
-# -- vectors: six joints are too few for arrays ------------------------------------------------------------------------
+# -- vectors as tuples: faster than arrays for six joints ------------------------------------------------------------
 
 
 def add(a: Vector, b: Vector) -> Vector:
@@ -187,7 +187,7 @@ def length(a: Vector) -> float:
 
 
 def apply(m: Matrix, v: Vector) -> Vector:
-    """Return m v; written out, since a run does it thirty thousand times."""
+    """Return m v; written out for speed, as a run calls it thirty thousand times."""
     (a, b, c), (d, e, f), (g, h, i) = m
     x, y, z = v
     return (a * x + b * y + c * z, d * x + e * y + f * z, g * x + h * y + i * z)
@@ -200,14 +200,14 @@ def transpose(m: Matrix) -> Matrix:
 
 
 def product(m: Matrix, n: Matrix) -> Matrix:
-    """Return m n: n first, then m."""
+    """Return m n: first n, then m."""
     columns = transpose(n)
     a, b, c = ((dot(row, columns[0]), dot(row, columns[1]), dot(row, columns[2])) for row in m)
     return (a, b, c)
 
 
 def about(axis: Vector, angle: float) -> Matrix:
-    """Return the turn by `angle` [rad] about one of the axes x, y, z."""
+    """Return the rotation by `angle` [rad] about one of the axes x, y, z."""
     c, s = cos(angle), sin(angle)
     if axis[0]:
         return ((1.0, 0.0, 0.0), (0.0, c, -s), (0.0, s, c))
@@ -217,7 +217,7 @@ def about(axis: Vector, angle: float) -> Matrix:
 
 
 def turned(m: Matrix, axis: Vector, angle: float) -> Matrix:
-    """Return product(m, about(axis, angle)), without multiplying by its zeros and ones."""
+    """Return product(m, about(axis, angle)) without multiplying by zeros and ones."""
     c, s = cos(angle), sin(angle)
     if axis[0]:
         a, b, d = ((x, c * y + s * z, c * z - s * y) for x, y, z in m)
@@ -239,7 +239,7 @@ def matrix(q: Sequence[float]) -> Matrix:
 
 
 def quaternion(x_axis: Vector) -> tuple[float, float, float, float]:
-    """Return the quaternion xyzw of a frame whose x axis points there and whose y axis stays level."""
+    """Return the quaternion xyzw of a frame with a given x axis and a level y axis."""
     yaw, pitch = atan2(x_axis[1], x_axis[0]), atan2(-x_axis[2], hypot(x_axis[0], x_axis[1]))
     cy, sy, cp, sp = cos(0.5 * yaw), sin(0.5 * yaw), cos(0.5 * pitch), sin(0.5 * pitch)
     return (-sy * sp, cy * sp, sy * cp, cy * cp)

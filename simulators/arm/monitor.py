@@ -1,4 +1,4 @@
-"""What stops the arm: force at the wrist, following error, and the separation from a person."""
+"""Safety monitor: stops the arm by wrist force, following error, or separation from a person."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from .faults import Faults
     from .settings import Monitor as Settings
 
-CLEAR = 0.3  # how long the separation must be enough before the arm goes on [s]
+CLEAR = 0.3  # time for which the separation must be sufficient before the arm resumes [s]
 
 
 class Monitor:
-    """Watches, demands a stop, and after reaction and brake times brings the program's rate down to zero.
+    """Demands stops, and after reaction and brake times reduces the program's rate to zero.
 
-    `asked`: when the last demand arose; `begins`: from when the arm decelerates because of it; `cause` in words.
-    Stops for force and following error stay; one for separation ends when the person has gone. After a following
-    error the controller is not trusted any more: the joints' brakes close instead.
+    `asked`: time of the last demand; `begins`: start of the deceleration; `cause`: the cause as text.
+    Stops by force and following error are final; a stop by separation ends when the person has left. After a
+    following error the controller is not trusted: the joints' brakes close instead.
     """
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
@@ -28,7 +28,7 @@ class Monitor:
         self._needed = self._since = inf
 
     def look(self, t: float, force: float, following: float, separation: float, needed: float) -> str:
-        """Take what is measured at t into account; return what newly happened: 'asked', 'cleared' or ''."""
+        """Evaluate the measurements at t; return 'asked' or 'cleared' if a stop was demanded or ended at t, else ''."""
         settings = self.settings
         cause, latches = "", True
         if settings.force is not None and force > settings.force:

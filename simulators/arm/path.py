@@ -1,4 +1,4 @@
-"""What the arm plans to do and how a person's hand moves: paths of least jerk, as functions of time."""
+"""Planned paths of the arm and of a person's hand: minimum-jerk paths as functions of time."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from .model import (
 )
 from .settings import Person, Settings
 
-State = tuple[Vector, tuple[float, ...], Vector, Vector]  # place, orientation, velocity, angular velocity
+State = tuple[Vector, tuple[float, ...], Vector, Vector]  # position, orientation, velocity, angular velocity
 
 HOME: Vector = (0.5, 0.0, 0.42)  # tool centre point, pointing down
-LINE_SPEED, LINE_ACCELERATION = 0.8, 4.0  # of straight legs at speed 1 [m/s], [m/s2]
-GRASP, RELEASE = 0.30, 0.20  # how long the fingers are given [s]
-GAP = 0.004  # height over the bin's floor at which the box is let go [m]
+LINE_SPEED, LINE_ACCELERATION = 0.8, 4.0  # of straight legs at full program speed [m/s], [m/s2]
+GRASP, RELEASE = 0.30, 0.20  # durations of closing and opening the fingers [s]
+GAP = 0.004  # height above the bin's floor at which the box is released [m]
 FLOOR = 0.008  # thickness of the bin's floor [m]
 UPPER_ARM, LOWER_ARM, WRIST = 0.30, 0.27, 0.07  # of a person: shoulder-elbow, elbow-wrist, wrist to mid-hand [m]
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A piece of the program, from time `start` for `takes` seconds: a way through joint space or a straight line."""
+    """A leg of the program from time `start`, for `takes` seconds: a path in joint space or a straight line."""
 
     name: str
     start: float
@@ -79,14 +79,14 @@ class Program:
         self.duration = self._end
 
     def leg(self, u: float) -> Leg:
-        """Return the leg that the program is in at its own time u."""
+        """Return the leg at program time u."""
         for leg in self.legs:
             if u < leg.start + leg.takes:
                 return leg
         return self.legs[-1]
 
     def joints(self, u: float) -> tuple[float, ...]:
-        """Return the joint angles (6,) at the program's own time u [s]."""
+        """Return the joint angles (6,) at program time u [s]."""
         leg = self.leg(u)
         part = smooth((u - leg.start) / leg.takes)
         way = tuple(a + (b - a) * part for a, b in zip(leg.first, leg.last, strict=True))
@@ -127,24 +127,24 @@ class Program:
 
 
 def _takes(far: float, speed: float, acceleration: float) -> float:
-    """Return how long a way of least jerk takes at the given peak speed and acceleration (peaks of `smooth`)."""
+    """Return the duration of a minimum-jerk movement with peak speed and acceleration limited."""
     return max(1.875 * far / speed, sqrt(10.0 / sqrt(3.0) * far / acceleration))
 
 
 def smooth(part: float) -> float:
-    """Return the way of least jerk from 0 to 1 as a function of time from 0 to 1; clipped outside."""
+    """Return the minimum-jerk profile: position from 0 to 1 over time from 0 to 1; constant outside."""
     s = min(max(part, 0.0), 1.0)
     return s * s * s * (10.0 + s * (6.0 * s - 15.0))
 
 
 def smooth_rate(part: float) -> float:
-    """Return its derivative; 0 outside."""
+    """Return the derivative of `smooth`; 0 outside 0-1."""
     s = min(max(part, 0.0), 1.0)
     return 30.0 * s * s * (1.0 - s) * (1.0 - s)
 
 
 class Reach:
-    """Where a person's hand and forearm want to be: straight from rest to the target, there for a while, and back."""
+    """Planned path of a person's hand and forearm: straight from rest to the target, a pause there, and back."""
 
     def __init__(self, person: Person) -> None:
         self.person = person
@@ -154,13 +154,13 @@ class Reach:
         self.ahead: Vector = scale(way, 1.0 / self.far)
         level = hypot(self.ahead[0], self.ahead[1])
         side: Vector = (self.ahead[1] / level, -self.ahead[0] / level, 0.0)
-        self._below = cross(self.ahead, side)  # across the way of the hand, downwards
+        self._below = cross(self.ahead, side)  # perpendicular to the hand's path, downwards
         if self._below[2] > 0.0:
             self._below = scale(self._below, -1.0)
-        self._near = 0.18  # mid-hand from shoulder at rest [m]
+        self._near = 0.18  # distance of mid-hand from the shoulder at rest [m]
 
     def hand(self, t: float) -> tuple[Vector, Vector]:
-        """Return the place [m] and velocity [m/s] of the middle of the hand."""
+        """Return position [m] and velocity [m/s] of the centre of the hand."""
         person = self.person
         if not person.reaches:
             return add(self.shoulder, scale(self.ahead, self._near)), (0.0, 0.0, 0.0)
@@ -173,14 +173,14 @@ class Reach:
         return add(self.shoulder, scale(self.ahead, far)), scale(self.ahead, stroke * rate)
 
     def forearm(self, hand: Vector) -> tuple[Vector, Vector]:
-        """Return the middle of the forearm and its direction, elbow to wrist, for a place of the hand."""
+        """Return the centre of the forearm and its direction, elbow to wrist, for a position of the hand."""
         wrist = subtract(hand, scale(self.ahead, WRIST))
         elbow = self.elbow(wrist)
         bone = subtract(wrist, elbow)
         return scale(add(wrist, elbow), 0.5), scale(bone, 1.0 / length(bone))
 
     def elbow(self, wrist: Vector) -> Vector:
-        """Return the elbow, below the line from shoulder to wrist; stretched where the wrist is too far."""
+        """Return the position of the elbow, below the line from shoulder to wrist; on it if the wrist is too far."""
         bone = subtract(wrist, self.shoulder)
         far = min(max(length(bone), 0.04), UPPER_ARM + LOWER_ARM)
         along = (far * far + UPPER_ARM * UPPER_ARM - LOWER_ARM * LOWER_ARM) / (2.0 * far)
@@ -188,7 +188,7 @@ class Reach:
         return add(self.shoulder, add(scale(self.ahead, along), scale(self._below, across)))
 
     def upper_arm(self, forearm: State) -> State:
-        """Return where the upper arm is drawn: from the shoulder to the elbow end of the forearm."""
+        """Return the state of the drawn upper arm: from the shoulder to the elbow end of the forearm."""
         at, turn, velocity, spin = forearm
         back = scale(apply(matrix(turn), (1.0, 0.0, 0.0)), -0.5 * LOWER_ARM)
         bone = subtract(add(at, back), self.shoulder)

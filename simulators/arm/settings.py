@@ -1,4 +1,4 @@
-"""What a scenario may say about the arm, its task, its guards and the person beside it."""
+"""Settings of the arm, its task, its monitor and the person next to it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mischance.units import Angle, Force, Length, Mass, Ratio, Time
 
-REACH = 0.635  # shoulder to the middle of the hand, arm stretched [m]
-SHOULDER_HEIGHT = 0.45  # of a person, above the table top [m]
+REACH = 0.635  # distance from the shoulder to the centre of the hand, arm stretched [m]
+SHOULDER_HEIGHT = 0.45  # height of the shoulder above the table top [m]
 
 
 class _Part(BaseModel):
-    """A part of the settings: exact keys, no changes."""
+    """Base of the settings models: no unknown keys, frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Task(_Part):
-    """Pick a box up here, put it into the bin there. The arm stands at (0, 0); the table's top is z = 0."""
+    """Pick a box and place it into the bin. The arm stands at (0, 0); the table's top is z = 0."""
 
     pick: tuple[Length, Length] = Field(default=(0.55, -0.3), description="where the box stands (x, y) [m]")
     place: tuple[Length, Length] = Field(default=(0.55, 0.3), description="middle of the bin (x, y) [m]")
@@ -30,7 +30,7 @@ class Task(_Part):
 
 
 class Object(_Part):
-    """The box that is carried."""
+    """The carried box."""
 
     size: tuple[Length, Length, Length] = Field(default=(0.05, 0.05, 0.06), description="length, width, height [m]")
     mass: Mass = Field(default=1.0, gt=0, le=5, description="mass [kg]")
@@ -44,14 +44,14 @@ class Object(_Part):
 
 
 class Gripper(_Part):
-    """A parallel gripper: one finger pushes with a force, the other mirrors it."""
+    """A parallel gripper: one finger is force-controlled, the other mirrors it."""
 
     force: Force = Field(default=60.0, gt=0, le=300, description="grip force [N]")
     friction: Ratio = Field(default=0.7, ge=0, le=2, description="friction of pads and box")
 
 
 class Monitor(_Part):
-    """What stops the arm. Each watch can be left out by giving null."""
+    """Limits of the safety monitor. A limit of null is not monitored."""
 
     force: Force | None = Field(
         default=60.0,
@@ -75,8 +75,8 @@ class Monitor(_Part):
 class Person(_Part):
     """A person at the table who reaches in with the right hand.
 
-    Rigid body parts with a spring where they are touched. Effective masses and stiffnesses are of the size that
-    ISO/TS 15066 annex A gives (unverified). Forces are reported; no injury is claimed.
+    Rigid body parts with elastic contacts. Effective masses and stiffnesses are of the order of magnitude that
+    ISO/TS 15066 annex A gives (not verified). Forces are reported; injuries are not modelled.
     """
 
     stands: tuple[Length, Length] = Field(default=(1.25, 0.0), description="middle of the body (x, y) [m]")
@@ -99,10 +99,10 @@ class Person(_Part):
     )
 
     def shoulder(self) -> tuple[float, float, float]:
-        """Return the place of the shoulder that the hand reaches from [m]."""
+        """Return the position of the shoulder [m]."""
         x, y = self.stands[0] - self.to[0], self.stands[1] - self.to[1]
         far = (x * x + y * y) ** 0.5 or 1.0
-        # the person faces the target; the right shoulder is 0.12 m to the right of the middle
+        # the person faces the target; the right shoulder is 0.12 m to the right of the centre
         return (self.stands[0] - 0.05 * x / far - 0.12 * y / far, self.stands[1] - 0.05 * y / far + 0.12 * x / far,
                 SHOULDER_HEIGHT)  # fmt: skip
 
@@ -124,7 +124,7 @@ class Fixture(_Part):
 
 
 class Settings(_Part):
-    """What a scenario may say about the world `arm`."""
+    """Settings of the arm's world."""
 
     task: Task = Field(default=Task(), description="what the arm does")
     object: Object = Field(default=Object(), description="the box")

@@ -1,4 +1,4 @@
-"""The tables of the world `arm`: what columns they have, and how rows become columns."""
+"""Tables of the arm's world."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mischance.api.tables import Column
 if TYPE_CHECKING:
     from mischance.api.tables import Schema
 
-TOUCHED = ("hand", "forearm", "person", "fixture")  # bodies whose contacts are watched
+TOUCHED = ("hand", "forearm", "person", "fixture")  # bodies whose contacts are recorded
 
 JOINT_ROWS: Schema = {
     "t": Column(unit="s"),

@@ -1,4 +1,4 @@
-"""Measures of a run of the warehouse: separations, contact, brake threat, orders; its verdict and labels."""
+"""FleetMeasures of a run of the warehouse: separations, contact, brake threat, orders; its verdict and labels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Contact:
 
 
 @dataclass(slots=True)
-class Measures:
+class FleetMeasures:
     """The measures of one run, updated while it is played.
 
     `available`: deceleration of an emergency stop of an AGV at a time [m/s2]; `breaks`: times at which it changes.

@@ -12,7 +12,7 @@ from mischance.api.tables import EVENTS
 
 from .dispatch import Agv, Floor
 from .faults import Faults
-from .outcome import Measures
+from .outcome import FleetMeasures
 from .tables import ACTORS, ORDERS, STAGES, STATES, columns
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class State:
         self.log = Log(self.env, self.floor)
         self.agvs = [self._parked(k) for k in range(1, settings.fleet.count + 1)]
         self.people: list[Person] = []
-        self.measures = Measures(self.deceleration, self.faults.breaks, settings.orders.due)
+        self.measures = FleetMeasures(self.deceleration, self.faults.breaks, settings.orders.due)
         self.over = False
         self.end = 0.0
 
