@@ -1,4 +1,4 @@
-"""CellMeasures of a run of the arm: contact forces, load, fixture, stopping; its verdict, reason and labels."""
+"""Measures of a run of the arm: contact forces, load, fixture, stopping; its verdict, reason and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FleetMeasures of a run of the warehouse: separations, contact, brake threat, orders; its verdict and labels."""
+"""Measures of a run of the warehouse: separations, contact, brake threat, orders; its verdict and labels."""
 
 from __future__ import annotations
 
