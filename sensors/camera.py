@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 Pixels = Annotated[int, Field(ge=1, le=8192)]
 
 _TICK: Schema = {
-    "t": Column(unit="s", encoding="delta", about="when the image was given out"),
-    "index": Column("int64", encoding="delta", about="tick of the camera's clock; names the file"),
+    "t": Column(unit="s", encoding="delta", about="when the image was given out", role="time"),
+    "index": Column("int64", encoding="delta", about="tick of the camera's clock; names the file", role="key"),
 }
 IMAGES: Schema = {
     **_TICK,
@@ -40,12 +40,15 @@ IMAGES: Schema = {
     "width": Column("int64", unit="px"),
     "height": Column("int64", unit="px"),
     "fov": Column(unit="rad", about="horizontal field of view"),
-    **{name: Column(unit="m", about="camera position at t_shown, world frame") for name in ("px", "py", "pz")},
+    **{
+        name: Column(unit="m", about="camera position at t_shown, world frame", role="position")
+        for name in ("px", "py", "pz")
+    },
     **{name: Column(about="camera quaternion at t_shown: x forward, z up") for name in ("qx", "qy", "qz", "qw")},
 }
 OBJECTS: Schema = {
     **_TICK,
-    "actor": Column("text"),
+    "actor": Column("text", role="entity"),
     "category": Column("text"),
     "instance": Column("int64", about="value of the object's pixels in the instance image"),
     "visible": Column("int64", unit="px"),

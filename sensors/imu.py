@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 G = 9.80665
 _AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 TABLE: Schema = {
-    "t": Column(unit="s", encoding="delta"),
-    **{name: Column(unit="m/s2", floor=1e-9, about="specific force, sensor frame") for name in _AXES[:3]},
-    **{name: Column(unit="rad/s", floor=1e-9, about="angular rate, sensor frame") for name in _AXES[3:]},
+    "t": Column(unit="s", encoding="delta", role="time"),
+    **{name: Column(unit="m/s2", floor=1e-9, about="specific force, sensor frame", role="value") for name in _AXES[:3]},
+    **{name: Column(unit="rad/s", floor=1e-9, about="angular rate, sensor frame", role="value") for name in _AXES[3:]},
 }
 
 

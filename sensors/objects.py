@@ -29,11 +29,11 @@ BODIES = (
     "unknown",
 )  # fmt: skip
 TABLE: Schema = {
-    "t": Column(unit="s", about="when the list became available"),
+    "t": Column(unit="s", about="when the list became available", role="time"),
     "t_measured": Column(unit="s", about="when it was measured, by the sensor's own clock"),
-    "track": Column("int64", about="the same number = taken for the same object"),
-    "x": Column(unit="m", floor=1e-9, about="centre, world frame"),
-    "y": Column(unit="m", floor=1e-9, about="centre, world frame"),
+    "track": Column("int64", about="the same number = taken for the same object", role="entity"),
+    "x": Column(unit="m", floor=1e-9, about="centre, world frame", role="position"),
+    "y": Column(unit="m", floor=1e-9, about="centre, world frame", role="position"),
     "vx": Column(unit="m/s", floor=1e-9, about="world frame"),
     "vy": Column(unit="m/s", floor=1e-9, about="world frame"),
     "yaw": Column(unit="rad", floor=1e-9, about="world frame"),

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 AXES = ("fx", "fy", "fz", "mx", "my", "mz")
 TABLE: Schema = {
-    "t": Column(unit="s", encoding="delta"),
+    "t": Column(unit="s", encoding="delta", role="time"),
     **{
-        name: Column(unit="N", floor=1e-9, about="force of the flange on the gripper, flange frame")
+        name: Column(unit="N", floor=1e-9, about="force of the flange on the gripper, flange frame", role="value")
         for name in AXES[:3]
     },
-    **{name: Column(unit="Nm", floor=1e-9, about="torque likewise, about the flange's face") for name in AXES[3:]},
+    **{
+        name: Column(unit="Nm", floor=1e-9, about="torque likewise, about the flange's face", role="value")
+        for name in AXES[3:]
+    },
 }
 
 

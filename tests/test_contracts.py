@@ -190,6 +190,7 @@ def seconds(table: Table, t: Any) -> Any:
 def check_table(table: Table, runs: int, start: float, end: float, ends: Any, *, first: bool) -> None:
     """Check that each run's rows are sorted and lie in (start, end], or AT the start for a first chunk."""
     assert table.runs == runs
+    assert table.schema["t"].role == "time"
     for name, column in table.schema.items():
         assert table.columns[name].dtype == column.storage
         if column.dtype == "category" and len(table):
@@ -473,6 +474,7 @@ def test_every_tick_of_a_sensors_clock_is_there_once(kind: str):
         pytest.skip("it has no clock of its own")
     found, _, _ = readings(plugin, name, draws, [side_by_side(parts) for parts in told])
     ticks = np.arange(int(np.floor(scenario.duration * rate + 1e-9)) + 1) / rate
+    assert all(table.schema["t"].role == "time" for reading in found for table in reading.tables.values())
     for i in range(len(draws)):
         rows = [reading.tables[""].run(i) for reading in found]
         measured = "t_measured" if "t_measured" in rows[0] else "t"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 STREAM = ".arrows"
-RUN = Column("int64", encoding="delta", about="number of the run")
+RUN = Column("int64", encoding="delta", about="number of the run", role="key")
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -43,7 +43,7 @@ def arrow_type(column: Column) -> pa.DataType:
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
-    """Return the Arrow schema of a table: first `run`, then its columns, each with unit, about and encoding."""
+    """Return the Arrow schema of a table: first `run`, then its columns, each with unit, about, encoding and role."""
     import pyarrow as pa
 
     fields = []
@@ -101,6 +101,24 @@ def units(schema: pa.Schema) -> dict[str, tuple[str, str]]:
     for field in schema:
         facts = field.metadata or {}
         found[field.name] = (facts.get(b"unit", b"").decode(), facts.get(b"about", b"").decode())
+    return found
+
+
+def declared_columns(schema: pa.Schema) -> dict[str, Column]:
+    """Return what a file says of its columns, as they were declared; the names of a category are not in the schema."""
+    import pyarrow as pa
+
+    found = {}
+    for field in schema:
+        facts = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        if pa.types.is_dictionary(field.type):
+            dtype = "category"
+        elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            dtype = "text"
+        else:
+            dtype = np.dtype(field.type.to_pandas_dtype()).name
+        known = {key: facts.get(key, "") for key in ("unit", "encoding", "about", "role")}
+        found[field.name] = Column(dtype, **known)
     return found
 
 

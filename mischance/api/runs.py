@@ -115,7 +115,7 @@ class Reading:
         t: FloatArray, values: Sequence[FloatArray], unit: str = "", names: Sequence[str] = ("x", "y", "z")
     ) -> Reading:
         """Return a reading of one table: times (n,) shared by all runs and one array (n, k) a run."""
-        schema = {"t": Column(unit="s"), **{name: Column(unit=unit) for name in names}}
+        schema = {"t": Column(unit="s", role="time"), **{name: Column(unit=unit, role="value") for name in names}}
         rows = [{"t": t[: len(v)], **{name: v[:, i] for i, name in enumerate(names)}} for v in values]
         return Reading({"": Table.of(schema, rows)})
 

@@ -38,7 +38,8 @@ class Column:
     when a run is compared with its twin. `null` says that NaN means "no value". `encoding` is a
     wish for the file: 'plain' (ids), 'delta' (times, money), or '' (let the writer choose).
     `role` says what the column is for, one of `ROLES` or '': it is stored with the file, so that
-    whoever reads a table finds its key without knowing the world.
+    whoever reads a table finds its key without knowing the world. Several columns may share a role: the key of
+    a row is all of its key columns.
     """
 
     dtype: str = "float64"
@@ -49,6 +50,10 @@ class Column:
     encoding: str = ""
     about: str = ""
     role: str = ""
+
+    def __post_init__(self) -> None:
+        if self.role and self.role not in ROLES:
+            raise TruthError(f"no column has the role {self.role!r}", f"known: {', '.join(ROLES)}")
 
     @property
     def storage(self) -> np.dtype[Any]:
@@ -228,24 +233,24 @@ def join_signals(parts: Sequence[Signals]) -> Signals:
 
 
 EVENTS: Schema = {
-    "t": Column(unit="s"),
-    "event_id": Column("text"),
+    "t": Column(unit="s", role="time"),
+    "event_id": Column("text", role="key"),
     "parent_id": Column("text"),
     "kind": Column("text"),
-    "subject": Column("text"),
+    "subject": Column("text", role="entity"),
     "details": Column("text", about="JSON object"),
 }
 
 LABELS: Schema = {
-    "label_id": Column("text"),
-    "class": Column("text"),
-    "target": Column("text"),
+    "label_id": Column("text", role="key"),
+    "class": Column("text", role="label"),
+    "target": Column("text", role="entity"),
     "t_cause": Column(unit="s", about="the parameter moved"),
     "t_effect": Column(unit="s", null=True, about="the stream leaves its twin"),
     "t_observable": Column(unit="s", null=True, about="it leaves the band of healthy runs; null = never"),
     "t_end": Column(unit="s", null=True),
     "t_reported": Column(unit="s", null=True, about="when an analyst would know; null = never"),
-    "severity": Column(),
+    "severity": Column(role="value"),
     "causes": Column("text", about="JSON list of ids of faults, events and labels"),
     "role": Column("text"),
     "twin": Column("text", about="id of the twin run's cause that was left out; empty = no twin"),

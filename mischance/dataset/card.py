@@ -30,6 +30,7 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         *([about, ""] if about else []),
         f"Made by mischance {recipe.versions['mischance']} from `scenario.yaml` with seed {recipe.seed}: "
         f"{recipe.runs - len(missing):,} of {recipe.runs:,} runs ({_plan(recipe)}).",
+        *([f"Time t = 0 is {recipe.begins}."] if recipe.begins else []),
         *_events(out, tables.get("runs", [])),
         *(["They are the points of a grid and no sample: their share is no probability."] * (recipe.plan == "grid")),
         *([f"Runs that could not be finished: {', '.join(map(str, missing))}.", ""] if missing else [""]),

@@ -63,6 +63,7 @@ def recipe_of(
         plan=scenario.plan.kind if scenario.plan else "monte_carlo",
         points=scenario.plan.size if scenario.plan else 0,
         inputs=inputs,
+        begins=scenario.begins,
     )
 
 

@@ -50,6 +50,7 @@ class Recipe:
     plan: str = "monte_carlo"
     points: int = 0  # of the plan; 0 where it is Monte Carlo
     inputs: Mapping[str, str] = field(default_factory=dict)
+    begins: str = ""  # calendar time of t = 0
 
     def shards(self) -> list[Shard]:
         """Return the shards."""
@@ -78,6 +79,7 @@ def write_manifest(out: Path, recipe: Recipe, missing: Sequence[int]) -> None:
     body = {
         "versions": dict(recipe.versions),
         "scenario": {"name": recipe.name, "identity": recipe.identity},
+        **({"begins": recipe.begins} if recipe.begins else {}),
         "seed": recipe.seed,
         "plan": {"kind": recipe.plan, "runs": recipe.runs, **({"points": recipe.points} if recipe.points else {})},
         "shard": recipe.shard,

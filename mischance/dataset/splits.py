@@ -55,7 +55,10 @@ class Splits:
             return Table({"split": PART}, {"split": codes}, np.arange(len(runs) + 1, dtype=np.int64))
         seen, self._seen = self._seen or [set() for _ in runs], []
         text = any(isinstance(entity, str) for entities in seen for entity in entities)
-        schema: Schema = {self.entity: Column("text" if text else "int64", encoding="plain"), "split": PART}
+        schema: Schema = {
+            self.entity: Column("text" if text else "int64", encoding="plain", role="entity"),
+            "split": PART,
+        }
         rows = [self._entities(int(run), sorted(entities)) for run, entities in zip(runs, seen, strict=True)]
         return Table.of(schema, rows)
 

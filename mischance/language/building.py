@@ -79,6 +79,7 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
         correlation=correlation,
         plan=plan,
         files=files,
+        begins=model.begins or "",
     )
 
 
@@ -246,6 +247,7 @@ class _Builder(PlanChecks):
             "about": model.about,
             "tags": list(model.tags),
             "seed": model.seed,
+            **({"begins": model.begins} if model.begins else {}),
             "duration": model.duration,
             "vary": {name: _dump(spec, files) for name, spec in self.specs.items()},
             "simulator": self._dump(self.simulator, ("simulator",), files),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from mischance.language.calendar import CalendarText
 from mischance.units import Frequency, Number, Ratio, Time
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class ScenarioModel(_Part):
     tags: list[str] = Field([], description="words to find it by")
     extends: str | None = Field(None, description="another scenario whose values are taken over")
     seed: int = Field(0, ge=0, lt=2**63, description="the root of all randomness")
+    begins: CalendarText | None = Field(None, description="calendar time of t = 0, as 2026-03-02T06:00:00+01:00")
     duration: Time = Field(gt=0, description="length of a run [s]")
     vary: dict[Annotated[str, Field(pattern=WORD)], Law] = Field(
         {}, max_length=MAX_DRAWN, description="drawn values and their distributions"
@@ -261,6 +263,7 @@ class Split(NamedTuple):
 @dataclass(frozen=True, slots=True, eq=False)
 class Scenario:
     """One scenario, checked. `vary` is in order of dependence; `tree` is the resolved file as a plain tree.
+    `begins` is the calendar time of t = 0 as it was written ('' = not said).
 
     `files` are the user's own files that it needs: name inside a dataset's `inputs` folder -> path.
     """
@@ -285,6 +288,7 @@ class Scenario:
     correlation: Correlation | None = None
     plan: Plan | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    begins: str = ""
 
     def text(self) -> str:
         """Return the resolved scenario as YAML: every default written out, enough to reproduce all of it."""

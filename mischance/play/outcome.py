@@ -107,7 +107,9 @@ def _runs(
         if what is not None:
             verdict[i] = f"agent {what.kind}"
             reason[i] = f"{what.reason} at t = {what.t:g} s; until then and without it: {reason[i]}"
-    schema.update(event=Column("bool"), margin=Column(), verdict=Column("text"), reason=Column("text"))
+    schema.update(
+        event=Column("bool", role="label"), margin=Column(role="value"), verdict=Column("text"), reason=Column("text")
+    )
     columns.update(event=event, margin=margin, verdict=verdict, reason=reason)
     return Table(schema, columns, np.arange(n + 1, dtype=np.int64))
 

@@ -44,51 +44,53 @@ STAGES = ("probe", "cash_out", "verify", "purchase")
 CREDIT_KINDS = ("salary",)
 
 TRANSACTIONS: Schema = {
-    "t": Column("int64", "us", encoding="delta", about="time since the start of the run"),
-    "event_id": Column("int64", encoding="plain", about="key of the payment in its run, in order of time"),
-    "card": Column("int32", encoding="plain"),
-    "merchant": Column("int32", encoding="plain"),
+    "t": Column("int64", "us", encoding="delta", about="time since the start of the run", role="time"),
+    "event_id": Column("int64", encoding="plain", about="key of the payment in its run, in order of time", role="key"),
+    "card": Column("int32", encoding="plain", role="entity"),
+    "merchant": Column("int32", encoding="plain", role="entity"),
     "channel": Column("category", names=CHANNELS),
     "category": Column("category", names=CATEGORY_NAMES, about="what the merchant sells"),
-    "amount": Column("int64", "minor", encoding="delta", about="minor units of the currency (cents)"),
+    "amount": Column("int64", "minor", encoding="delta", about="minor units of the currency (cents)", role="value"),
     "currency": Column("category", names=CURRENCIES),
     "approved": Column("bool", encoding="plain"),
     "reason": Column("category", names=REASONS, about="why it was declined; null = it was not"),
 }
 
 TRANSACTION_LABELS: Schema = {
-    "t": Column("int64", "us", encoding="delta"),
-    "event_id": Column("int64", encoding="plain", about="the payment in `transactions`"),
+    "t": Column("int64", "us", encoding="delta", role="time"),
+    "event_id": Column("int64", encoding="plain", about="the payment in `transactions`", role="key"),
     "campaign": Column("text", about="label_id of the campaign in `labels`"),
-    "typology": Column("category", names=TYPOLOGIES, about="the crime, or the crime that an innocent burst looks like"),
+    "typology": Column(
+        "category", names=TYPOLOGIES, about="the crime, or the crime that an innocent burst looks like", role="label"
+    ),
     "role": Column("category", names=ROLES, about="of the cardholder"),
     "stage": Column("category", names=STAGES),
     "parent_event_id": Column("int64", encoding="plain", about="the payment that led to this one; -1 = none"),
-    "is_fraud": Column("bool"),
-    "hard_negative": Column("bool"),
+    "is_fraud": Column("bool", role="label"),
+    "hard_negative": Column("bool", role="label"),
     "t_truth": Column("float64", "s"),
     "t_reported": Column("float64", "s", null=True, about="when the cardholder reports it; null = never"),
     "why": Column("text", about="JSON object: what was decided, and upon what"),
 }
 
 CREDITS: Schema = {
-    "t": Column("int64", "us", encoding="delta"),
-    "card": Column("int32", encoding="plain"),
+    "t": Column("int64", "us", encoding="delta", role="time"),
+    "card": Column("int32", encoding="plain", role="entity"),
     "kind": Column("category", names=CREDIT_KINDS),
-    "amount": Column("int64", "minor", encoding="delta"),
+    "amount": Column("int64", "minor", encoding="delta", role="value"),
 }
 
 CARDS: Schema = {
-    "t": Column("int64", "us", encoding="delta"),
-    "card": Column("int32", encoding="plain"),
+    "t": Column("int64", "us", encoding="delta", role="time"),
+    "card": Column("int32", encoding="plain", role="entity"),
     "bin": Column("int32", encoding="plain", about="issuer range of the card's number"),
-    "balance": Column("int64", "minor", about="at the start of the run"),
+    "balance": Column("int64", "minor", about="at the start of the run", role="value"),
     "day_limit": Column("int64", "minor", about="spending limit of a calendar day"),
 }
 
 MERCHANTS: Schema = {
-    "t": Column("int64", "us", encoding="delta"),
-    "merchant": Column("int32", encoding="plain"),
+    "t": Column("int64", "us", encoding="delta", role="time"),
+    "merchant": Column("int32", encoding="plain", role="entity"),
     "channel": Column("category", names=CHANNELS),
     "category": Column("category", names=CATEGORY_NAMES),
 }

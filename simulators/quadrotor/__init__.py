@@ -316,9 +316,9 @@ def _schemas(drones: tuple[str, ...], obstacles: tuple[str, ...]) -> dict[str, S
     tiny = 1e-9
     return {
         "drones": {
-            "t": Column(unit="s"),
-            "actor": Column("category", names=drones),
-            **{axis: Column(unit="m", floor=tiny) for axis in "xyz"},
+            "t": Column(unit="s", role="time"),
+            "actor": Column("category", names=drones, role="entity"),
+            **{axis: Column(unit="m", floor=tiny, role="position") for axis in "xyz"},
             **{f"v{axis}": Column(unit="m/s", floor=tiny) for axis in "xyz"},
             **{f"q{axis}": Column(floor=tiny, about="turns body to world") for axis in "xyzw"},
             **{f"rate_{axis}": Column(unit="rad/s", floor=tiny, about="body frame") for axis in "xyz"},
@@ -330,14 +330,14 @@ def _schemas(drones: tuple[str, ...], obstacles: tuple[str, ...]) -> dict[str, S
             "mode": Column("category", names=("flying", "landed", "fallen", "resting", "gliding")),
         },
         "contacts": {
-            "t": Column(unit="s"),
-            "a": Column("category", names=drones),
-            "b": Column("category", names=(*drones, "ground", *obstacles)),
+            "t": Column(unit="s", role="time"),
+            "a": Column("category", names=drones, role="entity"),
+            "b": Column("category", names=(*drones, "ground", *obstacles), role="entity"),
             "closing_speed": Column(unit="m/s", about="along the normal"),
             "speed": Column(unit="m/s", about="relative"),
-            **{axis: Column(unit="m", about="point of contact") for axis in "xyz"},
+            **{axis: Column(unit="m", about="point of contact", role="position") for axis in "xyz"},
             **{f"normal_{axis}": Column(about="from the obstacle to a; between drones from a to b") for axis in "xyz"},
-            "impulse": Column(unit="N s", about="along the normal"),
+            "impulse": Column(unit="N s", about="along the normal", role="value"),
             "event_id": Column("text"),
         },
     }

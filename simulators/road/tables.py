@@ -66,14 +66,14 @@ def contacts_schema(names: tuple[str, ...]) -> Schema:
     """Return the columns of `contacts`: one row an impact."""
     bodies = "ab"
     return {
-        "t": Column(unit="s"),
-        "a": Column("category", names=names),
-        "b": Column("category", names=names),
+        "t": Column(unit="s", role="time"),
+        "a": Column("category", names=names, role="entity"),
+        "b": Column("category", names=names, role="entity"),
         "closing_speed": Column(unit="m/s", about="along the normal"),
         **{f"normal_{axis}": Column(about="unit normal from a to b") for axis in "xy"},
-        **{axis: Column(unit="m", about="point of contact") for axis in "xy"},
+        **{axis: Column(unit="m", about="point of contact", role="position") for axis in "xy"},
         **{f"impulse_{axis}": Column(unit="N s", about="received by b") for axis in "xy"},
-        "impulse": Column(unit="N s"),
+        "impulse": Column(unit="N s", role="value"),
         **{f"delta_v_{one}": Column(unit="m/s", about="change of its velocity") for one in bodies},
         **{f"delta_v_{one}_{axis}": Column(unit="m/s") for one in bodies for axis in "xy"},
         **{f"delta_yaw_rate_{one}": Column(unit="rad/s") for one in bodies},

@@ -14,23 +14,23 @@ STATES = ("bay", "drive", "turn", "brake", "stop", "walk", "stand")
 STAGES = ("arrived", "assigned", "picked", "delivered")
 
 ACTORS: Schema = {
-    "t": Column(unit="s"),
-    "actor": Column("text", about="agv1, agv2 …; person1 …, load1 … while on the floor"),
+    "t": Column(unit="s", role="time"),
+    "actor": Column("text", about="agv1, agv2 …; person1 …, load1 … while on the floor", role="entity"),
     "category": Column("category", names=("agv", "person", "load")),
-    "x": Column(unit="m", floor=1e-9),
-    "y": Column(unit="m", floor=1e-9),
+    "x": Column(unit="m", floor=1e-9, role="position"),
+    "y": Column(unit="m", floor=1e-9, role="position"),
     "yaw": Column(unit="rad", floor=1e-9),
     "speed": Column(unit="m/s", floor=1e-9),
     "state": Column("category", names=STATES),
     "load": Column("int64", about="number of the order that is carried; 0 = none"),
 }
 ORDERS: Schema = {
-    "t": Column(unit="s"),
-    "order": Column("int64", about="from 1, in order of arrival"),
+    "t": Column(unit="s", role="time"),
+    "order": Column("int64", about="from 1, in order of arrival", role="entity"),
     "stage": Column("category", names=STAGES),
     "agv": Column("int64", about="number of the AGV; 0 = none yet"),
-    "x": Column(unit="m", about="crossing of the bay that the stage belongs to"),
-    "y": Column(unit="m"),
+    "x": Column(unit="m", about="crossing of the bay that the stage belongs to", role="position"),
+    "y": Column(unit="m", role="position"),
 }
 TABLES: Mapping[str, Schema] = {"actors": ACTORS, "orders": ORDERS}
 

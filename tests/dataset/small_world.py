@@ -64,6 +64,7 @@ class FakeScenario:
     seed: int = 7
     comment: str = ""
     plan: None = None
+    begins: str = ""
     files: dict[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
