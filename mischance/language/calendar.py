@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
+FIRST_YEAR, LAST_YEAR = 1700, 2200  # what nanoseconds since 1970 in 64 bits hold, with some years to spare
 EXAMPLE = "2026-03-02T06:00:00+01:00"
 _FORM = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
 _OFFSET = r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
@@ -26,16 +27,19 @@ def calendar_time(text: str) -> datetime:
         text: date, time and offset from UTC as RFC 3339 has them; up to six digits of a second.
 
     Raises:
-        ValueError: the text has another form, has no offset, or names no day that there is.
+        ValueError: the text has another form, has no offset, names no day that there is, or lies outside 1700 to 2200.
     """
     if _WHOLE.fullmatch(text) is None:
         if _LOCAL.fullmatch(text):
             raise ValueError(f"says no offset from UTC (got {shorten(text)})")
         raise ValueError(f"must be a date and time with an offset from UTC (got {shorten(text)})")
     try:
-        return datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"there is no such time: {error} (got {shorten(text)})") from None
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
+        raise ValueError(f"must be in the years {FIRST_YEAR} to {LAST_YEAR} (got {shorten(text)})")
+    return time
 
 
 class _CalendarText:

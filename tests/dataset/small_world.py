@@ -34,15 +34,15 @@ from mischance.writers.png import Settings as PngSettings
 HERE = str(Path(__file__).resolve())
 HONEST = f"{HERE}:honest"
 PAYMENTS = {
-    "t": Column(unit="s", encoding="delta"),
-    "event_id": Column("int64", encoding="plain"),
+    "t": Column(unit="s", encoding="delta", role="time"),
+    "event_id": Column("int64", encoding="plain", role="key"),
     "cents": Column("int64", unit="ct", encoding="delta", about="amount"),
     "kind": Column("category", names=("chip", "web", "tap")),
     "risk": Column(null=True),
     "note": Column("text"),
 }
 PAYMENT_LABELS = {
-    "event_id": Column("int64", encoding="plain"),
+    "event_id": Column("int64", encoding="plain", role="key"),
     "is_fraud": Column("bool"),
     "t_reported": Column(unit="s", null=True),
 }
