@@ -35,8 +35,6 @@ html_theme = "furo"
 html_title = "mischance"
 html_theme_options = {"source_edit_link": "", "top_of_page_buttons": []}
 html_copy_source = False
-pygments_style = "sphinx"
-pygments_dark_style = "monokai"
 
 # The tables of options come from the pydantic models themselves, so that they cannot grow stale.
 _generate.write(HERE / "_generated")

@@ -1,9 +1,9 @@
 """Reads README.md and docs/ as a reader does: which commands they show, what they show below them, and what comes out.
 
 A block that starts with ```console is a terminal: lines that start with `$ ` are commands, the lines below are
-what it prints. `...` stands for anything, inside a line or as lines of its own, and a long line may go on in indented
-ones. A command without lines below it must only succeed; `$ ... ; echo $?` shows another exit code. A block of Python
-is run as a script.
+what it prints. `...` stands for anything, inside a line or as lines of its own. A long line may go on in indented ones,
+and so may a command after a `\\`. A command without lines below it must only succeed; `$ ... ; echo $?` shows another
+exit code. A block of Python is run as a script.
 
 Wall-clock times, rates and sizes differ from machine to machine and are masked. Lines that only a slow machine prints
 (progress, what is waited for, kernels that are compiled) do not count.
@@ -62,8 +62,12 @@ def commands(page: Path, scripts: bool = True) -> list[Command]:
         assert "".join(lines[:1]).startswith("$ "), f"{page.name}:{start}: a console block starts with `$ `"
         marks = [i for i, line in enumerate(lines) if line.startswith("$ ")]
         for here, following in zip(marks, [*marks[1:], len(lines)], strict=True):
-            shown = tuple(line.rstrip() for line in lines[here + 1 : following] if line.strip())
-            found.append(Command(page, start + here, lines[here][2:].strip(), shown))
+            last = next(i for i in range(here, following) if not lines[i].endswith("\\"))
+            command = " ".join(
+                line.removesuffix("\\").strip() for line in [lines[here][2:], *lines[here + 1 : last + 1]]
+            )
+            shown = tuple(line.rstrip() for line in lines[last + 1 : following] if line.strip())
+            found.append(Command(page, start + here, command, shown))
     return found
 
 

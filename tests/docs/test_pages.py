@@ -122,6 +122,18 @@ def test_every_relative_link_leads_somewhere():
                 assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
+def test_every_file_named_is_there():
+    folders = "benchmarks|docs|mischance|renderers|scenarios|sensors|simulators|tests"
+    named = {
+        (page, name)
+        for page in PAGES
+        for name in re.findall(rf"`((?:{folders})/[\w/.-]+)`", page.read_text(encoding="utf-8"))
+    }
+    missing = [f"{page.relative_to(ROOT)}: {name}" for page, name in named if not (ROOT / name).exists()]
+    assert not missing
+    assert len(named) > 10
+
+
 def test_what_is_printed_is_shown_below_its_command():
     for page in PAGES:
         fences = re.findall(r"^(?:`{3,}|~{3,})[ \t]*(\S*)", page.read_text(encoding="utf-8"), re.MULTILINE)[::2]
@@ -143,6 +155,12 @@ def test_the_comparison_can_fail():
     assert not matches(("a: b", "  c d", "e"), "a: b c d e\n")
     assert not matches(("a: b", "  c d"), "a: bc d\n")
     assert not matches(("a ... c",), "a b\nc\n")
+
+
+def test_a_command_may_go_on_in_the_next_line(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ a b \\\n    --c\nd\n$ e\n```\n", encoding="utf-8")
+    assert [(one.text, one.shown) for one in all_commands(page)] == [("a b --c", ("d",)), ("e", ())]
 
 
 def test_times_and_sizes_do_not_count_but_results_do():
