@@ -1,13 +1,15 @@
-"""The sensor that docs/architecture.md shows is a sensor."""
+"""The sensor that docs/architecture.md shows is a sensor, and its table of protocols is true."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mischance.api.protocols import Agent, Declared, Renderer, Sensor, Simulator, Writer
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Draw, Fault
 from mischance.api.scene import Motion
@@ -65,3 +67,13 @@ def test_the_fault_acts_from_its_onset_and_is_labelled(plugin: type):
     sensor = plugin(plugin.Settings(body="ego"))
     sensor.start("dashboard", [Draw(7, 0, faults=(fault,))], [Streams(7, 0)])
     assert sensor.labels().run(0)["causes"].tolist() == ['["fault:0"]']
+
+
+@pytest.mark.parametrize("protocol", [Simulator, Sensor, Renderer, Agent, Writer])
+def test_the_table_of_protocols_names_their_methods(protocol: type):
+    rows = dict(re.findall(r"^\| `(\w+)` \| (`.*?) \| .* \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    shown = set(re.findall(r"`(\w+)`", rows[protocol.__name__]))
+    methods = {name for name in vars(protocol) if not name.startswith("_")} - {"Settings"}
+    declared = {field.name for field in fields(Declared)}
+    assert methods <= shown, f"the page lacks {methods - shown}"
+    assert shown <= methods | declared, f"the page has {shown - methods - declared}"
