@@ -22,9 +22,9 @@ demo: $(VENV)/.installed ## install, then play two example scenarios and show wh
 	$(BIN)/mischance sweep payments/card_testing --runs 8 --out outputs/card_testing
 	@echo
 	@echo "datasets:"
-	@ls -d "$(CURDIR)/outputs/cut_in" "$(CURDIR)/outputs/card_testing"
+	@ls -1d "$(CURDIR)/outputs/cut_in" "$(CURDIR)/outputs/card_testing"
 	@echo "pictures:"
-	@ls "$(CURDIR)/outputs/cut_in/preview.png" "$(CURDIR)/outputs/card_testing/preview.png"
+	@ls -1 "$(CURDIR)/outputs/cut_in/preview.png" "$(CURDIR)/outputs/card_testing/preview.png"
 
 test: $(VENV)/.developed ## install, then run the tests (some minutes)
 	$(PYTEST) -m "not slow" $(ARGS)
