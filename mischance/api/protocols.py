@@ -142,7 +142,7 @@ class Writer(Protocol):
     """Turns records into files. Built as `Writer(settings, folder)`; the folder is the part of one job.
 
     Names of files must come from the run and the sample, never from the job, so that the dataset does not
-    depend on how runs were dealt out.
+    depend on how runs were dealt out. Tables and signals are the dataset's own to write: see `Declared.keeps`.
     """
 
     def write(self, record: Record) -> None:
@@ -234,6 +234,9 @@ class Declared:
     failures: Callable[[Any], Sequence[AgentFailure | None]] | None = None
     """Method of an agent: for each run None or what stopped it from answering; becomes verdict and label."""
 
+    keeps: Callable[[Any, str], bool] | None = None
+    """Method `keeps(path)` of a writer: whether the dataset stores the table or the signals of that path."""
+
     merge: Callable[[Path], None] | None = None
     """Static method of a writer: merges the files of all jobs, once every run is in the dataset."""
 
@@ -270,7 +273,7 @@ ROOMS_OF: Mapping[str, tuple[str, ...]] = {
     "batch": ("simulators", "sensors", "agents"),
     "faults": ("simulators", "sensors"),
     "renderer": ("sensors",),
-    "merge": ("writers",),
+    **dict.fromkeys(("keeps", "merge"), ("writers",)),
 }  # fmt: skip
 
 

@@ -6,12 +6,14 @@ Rows of run i of a table are `offsets[i]:offsets[i + 1]`, sorted by `t`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mischance.api.strings import chosen_strings, is_strings, joined_strings, strings
 from mischance.errors import TruthError
 
 FloatArray = NDArray[np.float64]
@@ -34,9 +36,10 @@ class Column:
     """The declared type of one column.
 
     `dtype` is a NumPy name ('float64', 'int64', 'int32', 'bool' …), 'category' (codes int32 into
-    `names`, -1 is null) or 'text' (Python strings). `floor` is the smallest difference that counts
-    when a run is compared with its twin. `null` says that NaN means "no value". `encoding` is a
-    wish for the file: 'plain' (ids), 'delta' (times, money), or '' (let the writer choose).
+    `names`, -1 is null), 'utf8' (an Arrow string array, for text that does not repeat, such as log lines)
+    or 'text' (Python strings, for small tables such as events and labels). `floor` is the smallest
+    difference that counts when a run is compared with its twin. `null` says that NaN means "no value".
+    `encoding` is a wish for the file: 'plain' (ids), 'delta' (times, money), or '' (let the writer choose).
     `role` says what the column is for, one of `ROLES` or '': it is stored with the file, so that
     whoever reads a table finds its key without knowing the world. Several columns may share a role: the key of
     a row is all of its key columns.
@@ -57,10 +60,19 @@ class Column:
 
     @property
     def storage(self) -> np.dtype[Any]:
-        """The NumPy type that holds it."""
-        if self.dtype == "category":
-            return np.dtype(np.int32)
-        return np.dtype(object) if self.dtype == "text" else np.dtype(self.dtype)
+        """The NumPy type that holds it; strings are objects there, though a 'utf8' column holds an Arrow array."""
+        return _storage(self.dtype)
+
+    def array(self, values: Any) -> AnyArray:
+        """Return values as the column holds them: an array of its NumPy type, or of Arrow strings; shape (n,)."""
+        return strings(values) if self.dtype == "utf8" else np.asarray(values, _storage(self.dtype))
+
+
+@cache
+def _storage(dtype: str) -> np.dtype[Any]:
+    if dtype == "category":
+        return np.dtype(np.int32)
+    return np.dtype(object) if dtype in ("text", "utf8") else np.dtype(dtype)
 
 
 Schema = Mapping[str, Column]
@@ -75,20 +87,25 @@ class Table:
     offsets: IntArray
 
     def __post_init__(self) -> None:
-        if set(self.columns) != set(self.schema):
+        if self.columns.keys() != self.schema.keys():
             odd = sorted(set(self.columns) ^ set(self.schema))
             raise TruthError(f"a table's columns differ from its schema: {', '.join(odd)}")
         rows = int(self.offsets[-1])
-        for name, values in self.columns.items():
+        for name, column in self.schema.items():
+            values = self.columns[name]
             if len(values) != rows:
                 raise TruthError(f"column {name!r} has {len(values)} rows where the table has {rows}")
-            if values.dtype != self.schema[name].storage:
-                raise TruthError(f"column {name!r} is {values.dtype} where {self.schema[name].dtype} was declared")
+            if column.dtype == "utf8":
+                if not is_strings(values):
+                    raise TruthError(f"column {name!r} holds no Arrow strings, though 'utf8' was declared")
+            elif values.dtype != _storage(column.dtype):
+                raise TruthError(f"column {name!r} is {values.dtype} where {column.dtype} was declared")
 
     @staticmethod
     def empty(schema: Schema, runs: int) -> Table:
         """Return a table without rows for that many runs."""
-        return Table.of(schema, [{} for _ in range(runs)])
+        columns = {name: column.array([]) for name, column in schema.items()}
+        return Table(schema, columns, np.zeros(runs + 1, np.int64))
 
     @staticmethod
     def of(schema: Schema, runs: Sequence[Mapping[str, Any]]) -> Table:
@@ -96,23 +113,17 @@ class Table:
 
         A column with `null` may be missing from all mappings: then it is NaN, -1, False, 0 or ''.
         """
-        filled = {"f": np.nan, "i": -1}
         sizes = [len(next(iter(rows.values()))) if rows else 0 for rows in runs]
         offsets = np.zeros(len(runs) + 1, np.int64)
         np.cumsum(sizes, out=offsets[1:])
-        columns = {
-            name: np.concatenate(
-                [np.zeros(0, column.storage)]
-                + [
-                    np.full(n, filled.get(column.storage.kind, 0), column.storage)
-                    if column.null and name not in rows
-                    else np.asarray(rows[name], column.storage)
-                    for rows, n in zip(runs, sizes, strict=True)
-                    if rows
-                ]
-            )
-            for name, column in schema.items()
-        }
+        columns = {}
+        for name, column in schema.items():
+            parts = [
+                _nothing(column, n) if column.null and name not in rows else column.array(rows[name])
+                for rows, n in zip(runs, sizes, strict=True)
+                if rows
+            ]
+            columns[name] = _joined(column, parts)
         return Table(schema, columns, offsets)
 
     def __len__(self) -> int:
@@ -131,11 +142,14 @@ class Table:
     def take(self, keep: BoolArray) -> Table:
         """Return the rows where `keep` is true; shape (rows,)."""
         counts = np.concatenate([[0], np.cumsum(keep)])
-        return Table(self.schema, {n: v[keep] for n, v in self.columns.items()}, counts[self.offsets])
+        return Table(self.schema, _chosen(self.schema, self.columns, keep), counts[self.offsets])
 
     def pick(self, runs: Sequence[int]) -> Table:
         """Return the table of those runs alone, in that order."""
-        return Table.of(self.schema, [self.run(i) for i in runs])
+        chosen = np.asarray(runs, np.int64)
+        sizes = np.diff(self.offsets)[chosen]
+        rows = _stretches(self.offsets[:-1][chosen], sizes)
+        return Table(self.schema, _chosen(self.schema, self.columns, rows), np.concatenate([[0], np.cumsum(sizes)]))
 
     def run_index(self) -> IntArray:
         """Return for every row the index of its run; shape (rows,)."""
@@ -143,18 +157,90 @@ class Table:
 
 
 def join_tables(tables: Sequence[Table]) -> Table:
-    """Join tables of the same runs that follow each other in time."""
+    """Join tables of the same runs that follow each other in time.
+
+    Where the names of a category differ, its codes are numbered anew: into the names of the first table, then the
+    new ones in the order in which they come.
+
+    Raises:
+        TruthError: the tables have other columns, or columns of another type or unit, or other numbers of runs.
+    """
     first = tables[0]
     if len(tables) == 1:
         return first
+    tables = _declared_alike(tables)
+    schema = tables[0].schema
+    whole = {name: _joined(column, [t.columns[name] for t in tables]) for name, column in schema.items()}
+    bounds = np.array([table.offsets for table in tables])
     if first.runs == 1:
-        columns = {name: np.concatenate([t.columns[name] for t in tables]) for name in first.schema}
-        return Table(first.schema, columns, np.array([0, sum(map(len, tables))], np.int64))
-    index = np.concatenate([table.run_index() for table in tables])
-    order = np.argsort(index, kind="stable")
-    columns = {name: np.concatenate([t.columns[name] for t in tables])[order] for name in first.schema}
-    offsets = np.sum([table.offsets for table in tables], axis=0)
-    return Table(first.schema, columns, offsets)
+        return Table(schema, whole, bounds.sum(axis=0))
+    # rows stand table by table; wanted is run by run, and within a run table by table
+    before = np.concatenate([[0], np.cumsum(bounds[:, -1])[:-1]])
+    starts = (bounds[:, :-1] + before[:, None]).T.reshape(-1)
+    order = _stretches(starts, np.diff(bounds, axis=1).T.reshape(-1))
+    return Table(schema, _chosen(schema, whole, order), bounds.sum(axis=0))
+
+
+def _declared_alike(tables: Sequence[Table]) -> Sequence[Table]:
+    """Return the tables with one schema: categories numbered by one list of names; see `join_tables`."""
+    first = tables[0]
+    if all(table.schema is first.schema and table.runs == first.runs for table in tables):
+        return tables
+    schema = dict(first.schema)
+    for table in tables[1:]:
+        if table.runs != first.runs:
+            raise TruthError(f"a table of {table.runs} runs cannot follow one of {first.runs} runs")
+        if table.schema.keys() != schema.keys():
+            odd = sorted(set(table.schema) ^ set(schema))
+            raise TruthError(f"tables that follow each other have other columns: {', '.join(odd)}")
+        for name, column in table.schema.items():
+            known = schema[name]
+            if column is known or column == known:
+                continue
+            if replace(column, names=known.names) != known or column.dtype != "category":
+                raise TruthError(f"column {name!r} is declared in another way than in the table before it")
+            schema[name] = replace(known, names=tuple(dict.fromkeys((*known.names, *column.names))))
+    return [_recoded(table, schema) for table in tables]
+
+
+def _recoded(table: Table, schema: Schema) -> Table:
+    """Return the table with its categories numbered by the names of `schema`, which hold all of its own."""
+    columns = dict(table.columns)
+    for name, column in schema.items():
+        names = table.schema[name].names
+        if names != column.names[: len(names)]:
+            place = {word: code for code, word in enumerate(column.names)}
+            codes = np.array([*(place[word] for word in names), -1], np.int32)  # -1, null, finds the last one
+            columns[name] = codes[columns[name]]
+    return Table(schema, columns, table.offsets)
+
+
+def _joined(column: Column, parts: Sequence[AnyArray]) -> AnyArray:
+    if column.dtype == "utf8":
+        return joined_strings(parts)
+    return np.concatenate(parts) if parts else np.zeros(0, column.storage)
+
+
+def _chosen(schema: Schema, columns: Mapping[str, AnyArray], rows: IntArray | BoolArray) -> dict[str, AnyArray]:
+    """Return those rows of every column: by number, or where a mask is true."""
+    return {
+        name: chosen_strings(values, rows) if schema[name].dtype == "utf8" else values[rows]
+        for name, values in columns.items()
+    }
+
+
+def _nothing(column: Column, rows: int) -> AnyArray:
+    """Return a column of nulls: NaN, -1, False, 0 or ''."""
+    if column.dtype in ("text", "utf8"):
+        return column.array([""] * rows)
+    return np.full(rows, {"f": np.nan, "i": -1}.get(column.storage.kind, 0), column.storage)
+
+
+def _stretches(starts: IntArray, sizes: IntArray) -> IntArray:
+    """Return the numbers starts[i] … starts[i] + sizes[i] - 1, for one i after the other; shape (sizes.sum(),)."""
+    ends = np.cumsum(sizes)
+    rows: IntArray = np.repeat(starts - ends + sizes, sizes) + np.arange(ends[-1] if len(ends) else 0)
+    return rows
 
 
 def seconds(t: AnyArray, schema: Schema) -> FloatArray:

@@ -1,7 +1,9 @@
 """A part: what one job made of consecutive runs, whole or absent.
 
-A part is a folder: `_tables/<path>.arrows` (rows), `_part.json` (what the ledger must know of each run),
-and the files that writers put at their dataset paths. It is made under a temporary name, synced and renamed.
+A part is a folder: `_tables/` with its rows, `_part.json` (what the ledger must know of each run), and the files
+that writers put at their dataset paths. It is made under a temporary name, synced and renamed. Rows are Arrow
+streams, `<path>.arrows`, that wait for the other parts of their shard; a job that holds a whole shard writes
+`<path>.parquet` straight, as it will stand in the dataset.
 """
 
 from __future__ import annotations
@@ -9,19 +11,21 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mischance.api.arrow import TableStreams, with_columns
+from mischance.api.arrow import arrow_batch, signal_batch, with_arrow_strings, with_columns
 from mischance.api.names import unique_word
+from mischance.api.protocols import declares
 from mischance.api.runs import Record
 from mischance.api.scene import Frames
-from mischance.api.tables import Column, IntArray, Table, join_tables
+from mischance.api.tables import Column, IntArray, Table, join_signals, join_tables
 from mischance.dataset.digest import RunDigests, frame_index
 from mischance.dataset.disk import disk, refusal, remove_tree, sync_file, sync_tree
+from mischance.dataset.table_files import FileFacts, PartTables, ShardTables
 from mischance.errors import RunError
 
 if TYPE_CHECKING:
@@ -30,9 +34,11 @@ if TYPE_CHECKING:
 
 TABLES = "_tables"
 CONTENTS = "_part.json"
-CORE = ("runs", "events", "labels")
-BUFFER = 4 << 20  # bytes of records that are joined before they are hashed and written
-DIGEST = Column("text", encoding="plain", about="SHA-256 of all rows and images of the run")
+CORE = ("runs", "events", "labels", "splits")
+# Bytes of records that are joined before they are hashed and written. Those of many runs are joined whole where they
+# fit, since each run costs some time a piece; those of one run are kept where they are still in the cache.
+BUFFER, BUFFER_OF_ONE = 64 << 20, 4 << 20
+DIGEST = Column("text", encoding="plain", about="SHA-256 of all rows, samples and images of the run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +54,32 @@ class RunRow:
 class PartWriter:
     """Takes the records of a job and makes its part.
 
-    Core tables (runs, events, labels, splits, and the labels of sensors) are always written; everything
-    else is up to the writers, which get joined records, so that no one pays for small pieces of time.
+    Core tables (runs, events, labels, splits, and the labels of rows and sensors) are always stored, other tables and
+    signals where one of the writers says so. Writers get joined records, so that no one pays for small pieces of time.
+
+    Args:
+        folder: of the part; it must not exist.
+        writers: name -> maker of a writer for that folder.
+        splits: deals the runs out.
+        whole: whether the job holds all runs of its shard: then its tables take their final form at once.
     """
 
     def __init__(
-        self, folder: Path, writers: Mapping[str, Callable[[Path], Writer]], splits: Splits | None = None
+        self,
+        folder: Path,
+        writers: Mapping[str, Callable[[Path], Writer]],
+        splits: Splits | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         self.folder = folder
         self.rows: list[RunRow] = []
         self._splits = splits
         with disk(folder):
             folder.mkdir(parents=True)
-        self._streams = TableStreams(folder / TABLES)
+        self._tables: ShardTables | PartTables = (ShardTables if whole else PartTables)(folder / TABLES)
         self._writers = {name: make(folder) for name, make in writers.items()}
+        self._keep: dict[str, bool] = {}
         self._digests: RunDigests | None = None
         self._buffer: list[Record] = []
         self._bytes = 0
@@ -77,42 +95,63 @@ class PartWriter:
             self._flush()
         self._buffer.append(record)
         self._bytes += _size(record)
-        if record.last or self._bytes >= BUFFER:
+        if record.last or self._bytes >= (BUFFER_OF_ONE if len(record.runs) == 1 else BUFFER):
             self._flush()
 
     def _flush(self) -> None:
         record = join_records(self._buffer)
         self._buffer, size, self._bytes = [], self._bytes, 0
-        digests = self._digests = self._digests or RunDigests(len(record.runs))
-        digests.add(record)
         if self._splits is not None:
             self._splits.add(record)
+        # Strings are encoded once, for the digest and for the files; writers get the record as it came.
+        stored = replace(record, tables={path: with_arrow_strings(table) for path, table in record.tables.items()})
+        digests = self._digests = self._digests or RunDigests(len(record.runs))
+        digests.add(stored)
         if record.last:
-            record = self._finish_batch(record, digests.finish())
+            own = self._finish_batch(record, digests.finish())
             self._digests = None
+            record = replace(record, tables={**record.tables, **own})
+            stored = replace(stored, tables={**stored.tables, **own})
         try:
-            for path, table in record.tables.items():
-                if path in CORE or path.startswith("labels/") or path == "splits":
-                    self._streams.append(path, table, record.runs)
+            self._store(stored)
             for writer in self._writers.values():
                 writer.write(record)
         except OSError as error:
-            raise refusal(error, self.folder, self._streams.bytes + size) from error
+            raise refusal(error, self.folder, self._tables.bytes + size) from error
 
-    def _finish_batch(self, record: Record, digests: Sequence[str]) -> Record:
+    def _store(self, record: Record) -> None:
+        """Write the tables and signals that are kept."""
+        alone = len(record.runs) == 1
+        for path, table in record.tables.items():
+            if self._keeps(path):
+                self._tables.append(path, arrow_batch(table, record.runs), alone=alone)
+        for path, signals in record.signals.items():
+            if self._keeps(path):
+                self._tables.append(path, signal_batch(signals, record.runs), alone=alone)
+        if record.last:
+            self._tables.end_batch()
+
+    def _keeps(self, path: str) -> bool:
+        """Return whether a table is stored; asked once a path."""
+        if path not in self._keep:
+            asked = [(declares(type(writer)).keeps, writer) for writer in self._writers.values()]
+            own = path in CORE or path.startswith("labels/")
+            self._keep[path] = own or any(keeps(writer, path) for keeps, writer in asked if keeps is not None)
+        return self._keep[path]
+
+    def _finish_batch(self, record: Record, digests: Sequence[str]) -> dict[str, Table]:
+        """Note what the ledger must know; return the tables `runs`, with digests, and `splits`."""
         runs = record.tables.get("runs")
         if runs is None or len(runs) != len(record.runs) or runs.runs != len(record.runs):
             raise RunError("the last record must have one row a run in its table 'runs'")
-        events = runs.columns.get("event", np.zeros(len(runs), np.bool_))
-        weights = runs.columns.get("weight", np.ones(len(runs)))
-        self.rows += [
-            RunRow(int(run), digest, bool(event), float(weight))
-            for run, digest, event, weight in zip(record.runs, digests, events, weights, strict=True)
-        ]
-        tables = {**record.tables, "runs": with_columns(runs, digest=(DIGEST, np.array(digests, object)))}
+        events = runs.columns.get("event", np.zeros(len(runs), np.bool_)).tolist()
+        weights = runs.columns.get("weight", np.ones(len(runs))).tolist()
+        rows = zip(record.runs.tolist(), digests, events, weights, strict=True)
+        self.rows += [RunRow(run, digest, bool(event), float(weight)) for run, digest, event, weight in rows]
+        tables = {"runs": with_columns(runs, digest=(DIGEST, np.array(digests, object)))}
         if self._splits is not None:
             tables["splits"] = self._splits.finish(record.runs)
-        return Record(record.runs, record.start, record.end, tables, record.frames, record.scenes, record.last)
+        return tables
 
     def close(self) -> list[RunRow]:
         """End all files; return what the ledger must know.
@@ -123,18 +162,18 @@ class PartWriter:
         """
         if self._buffer or self._digests is not None:
             raise RunError("the world stopped without a last record")
-        with disk(self.folder, self._streams.bytes):
-            self._streams.close()
+        with disk(self.folder, self._tables.bytes):
+            files = self._tables.close()
             for writer in self._writers.values():
                 writer.close()
-            write_contents(self.folder, self.rows)
+            write_contents(self.folder, self.rows, files)
         return self.rows
 
     def abandon(self) -> None:
         """Remove what was made; a full disk gets its space back."""
-        # Where the disk is full a stream's end may not fit either; the folder goes anyway.
+        # Where the disk is full a file's end may not fit either; the folder goes anyway.
         with contextlib.suppress(OSError):
-            self._streams.close()
+            self._tables.abandon()
         remove_tree(self.folder)
 
 
@@ -155,19 +194,26 @@ def commit(temporary: Path, final: Path) -> int:
     return size
 
 
-def write_contents(part: Path, rows: Sequence[RunRow]) -> None:
-    """Write down what the ledger must know of a part's runs."""
-    text = json.dumps([(row.run, row.digest, row.event, row.weight) for row in rows])
-    (part / CONTENTS).write_text(text, encoding="utf-8")
+def write_contents(part: Path, rows: Sequence[RunRow], files: Mapping[str, FileFacts] | None = None) -> None:
+    """Write down what the ledger must know of a part's runs, and of the tables that are final already, by path."""
+    runs = [(row.run, row.digest, row.event, row.weight) for row in rows]
+    facts = {path: (found.sha256, found.bytes, found.rows) for path, found in (files or {}).items()}
+    (part / CONTENTS).write_text(json.dumps({"runs": runs, "files": facts}), encoding="utf-8")
 
 
 def contents(part: Path) -> list[RunRow] | None:
     """Return what a part says of its runs, or None if it is no whole part."""
     try:
-        rows: list[list[Any]] = json.loads((part / CONTENTS).read_text(encoding="utf-8"))
+        rows: list[list[Any]] = json.loads((part / CONTENTS).read_text(encoding="utf-8"))["runs"]
         return [RunRow(*row) for row in rows]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def final_tables(part: Path) -> dict[str, FileFacts]:
+    """Return what a part says of the tables that it holds in their final form, by path."""
+    facts = json.loads((part / CONTENTS).read_text(encoding="utf-8"))["files"]
+    return {path: FileFacts(*found) for path, found in facts.items()}
 
 
 def temporary(parts: Path, purpose: str) -> Path:
@@ -184,7 +230,9 @@ def join_records(records: Sequence[Record]) -> Record:
     tables = {path: join_tables([r.tables[path] for r in records if path in r.tables]) for path in paths}
     passes = list(dict.fromkeys(path for record in records for path in record.frames))
     frames = {path: _join_frames([r.frames[path] for r in records if path in r.frames]) for path in passes}
-    return Record(first.runs, first.start, last.end, tables, frames, last.scenes, last.last)
+    sampled = list(dict.fromkeys(path for record in records for path in record.signals))
+    signals = {path: join_signals([r.signals[path] for r in records if path in r.signals]) for path in sampled}
+    return Record(first.runs, first.start, last.end, tables, frames, last.scenes, last.last, signals)
 
 
 def _join_frames(pieces: Sequence[tuple[Frames, ...]]) -> tuple[Frames, ...]:
@@ -210,4 +258,5 @@ def _declared_alike(a: Table, b: Table) -> bool:
 
 def _size(record: Record) -> int:
     rows = sum(values.nbytes for table in record.tables.values() for values in table.columns.values())
+    rows += sum(signals.values.nbytes for signals in record.signals.values())
     return rows + sum(v.nbytes for frames in record.frames.values() for f in frames for v in f.passes.values())

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TARGET = 2.0  # seconds that a job should take
 GROWTH = 4  # at most so many times the last size
-FIRST = 64  # most runs of a job before anything was measured
+FIRST = 256  # most runs of a job before anything was measured
 
 
 @dataclass(frozen=True, slots=True)

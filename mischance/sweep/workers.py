@@ -30,6 +30,7 @@ from mischance.dataset.draft import SCENARIO
 from mischance.dataset.manifest import PARTS, Recipe, write_manifest
 from mischance.dataset.parts import PartWriter, RunRow, commit, temporary
 from mischance.dataset.shards import Shard, range_name, seal
+from mischance.dataset.table_files import FileFacts
 from mischance.errors import DatasetError, MischanceError, RunError
 
 if TYPE_CHECKING:
@@ -167,11 +168,12 @@ Job = PlayJob | SealJob | FinishJob | ReplayJob
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A job that went well."""
+    """A job that went well. `files`: what sealing wrote, by path in the dataset."""
 
     rows: tuple[RunRow, ...] = ()
     seconds: float = 0.0
     batch: int = 1
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +196,11 @@ def perform(job: Job) -> Done | Failed:
                 rows, batch = _play(job)
                 return Done(tuple(rows), time.perf_counter() - begun, batch)
             if isinstance(job, SealJob):
-                seal(Path(job.place.out), job.shard, [Path(part) for part in job.parts])
-            elif isinstance(job, ReplayJob):
+                files = seal(Path(job.place.out), job.shard, [Path(part) for part in job.parts])
+                return Done(seconds=time.perf_counter() - begun, files=files)
+            if isinstance(job, ReplayJob):
                 return Done(tuple(_replay(job)), time.perf_counter() - begun)
-            else:
-                _finish(job)
+            _finish(job)
             return Done(seconds=time.perf_counter() - begun)
     except DatasetError as error:
         return Failed(error.message, stop=error.hint)
@@ -213,7 +215,8 @@ def _play(job: PlayJob) -> tuple[list[RunRow], int]:
     made = temporary(out / PARTS, name)
     with disk(made):
         remove_tree(made)
-    writer = PartWriter(made, work.writers, work.splits() if work.splits else None)
+    whole = (job.first, job.last) == (job.shard.first, job.shard.last)
+    writer = PartWriter(made, work.writers, work.splits() if work.splits else None, whole=whole)
     try:
         play_into(writer, work, np.arange(job.first, job.last + 1, dtype=np.int64), job.limit, job.trace)
         rows = writer.close()

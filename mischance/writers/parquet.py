@@ -7,11 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from mischance.api.arrow import TableStreams
 from mischance.api.runs import Record
-
-# runs, events and labels are the dataset's own: it writes them whatever the formats are.
-_OWN = ("runs", "events", "labels", "splits")
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
@@ -21,19 +17,17 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
 
 class Parquet:
-    """Writes Arrow streams into the part; the dataset turns those of a shard into one Parquet file a table."""
+    """Says which tables and signals a dataset stores; the dataset writes them, since a file holds many jobs' runs."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
-        self._streams = TableStreams(folder / "_tables")
+
+    def keeps(self, path: str) -> bool:
+        """Return whether the table or the signals at that path of the dataset are stored."""
+        return not any(fnmatchcase(path, pattern) for pattern in self.settings.leave_out)
 
     def write(self, record: Record) -> None:
-        """Take the rows of a record."""
-        for path, table in record.tables.items():
-            own = path in _OWN or path.startswith("labels/")
-            if not own and not any(fnmatchcase(path, pattern) for pattern in self.settings.leave_out):
-                self._streams.append(path, table, record.runs)
+        """Nothing: see `keeps`."""
 
     def close(self) -> None:
-        """End the streams."""
-        self._streams.close()
+        """Nothing stays open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -19,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import mischance.dataset.shards as shards
+import mischance.dataset.table_files as table_files
 from mischance.api.arrow import TableStreams, arrow_batch, parquet_options, read_stream, units
 from mischance.api.names import MAX_RUNS, padded
 from mischance.api.runs import Record
@@ -29,9 +30,15 @@ from mischance.dataset.digest import RunDigests
 from mischance.dataset.disk import Lock, move_tree, write_whole
 from mischance.dataset.draft import Draft, recipe_of, verify
 from mischance.dataset.manifest import files, read_manifest
+<<<<<<< HEAD
 from mischance.dataset.parts import PartWriter, join_records, temporary
 from mischance.dataset.shards import Shard, shard_size, write_parquet
+=======
+from mischance.dataset.parts import PartWriter, join_records
+from mischance.dataset.shards import Shard, shard_size
+>>>>>>> ca25638 (Arrow strings as columns, one encoding for digest and files, row groups written straight)
 from mischance.dataset.splits import Splits
+from mischance.dataset.table_files import write_parquet
 from mischance.errors import DatasetError, RunError, TruthError
 from mischance.language.scenario import Split
 from mischance.sweep.jobs import sweep
@@ -211,24 +218,18 @@ def test_parquet_has_the_same_bytes_however_rows_arrived(pieces: list[list[int]]
         for batch in batches:
             runs = sorted({run for run, _ in batch}) or [0]
             rows = [{"v": [v for run, v in batch if run == r]} for r in runs]
-            streams.append(
-                "x",
-                Table.of(
-                    {
-                        "v": Column("int64"),
-                    },
-                    rows,
-                ),
-                np.array(runs),
-            )
+            streams.append("x", arrow_batch(Table.of({"v": Column("int64")}, rows), np.array(runs)))
         streams.close()
-        assert write_parquet(folder / "x.parquet", "x", [folder]) == sum(map(len, batches))
+        written = write_parquet(folder / "x.parquet", "x", [folder])
+        whole = (folder / "x.parquet").read_bytes()
+        assert written.rows == sum(map(len, batches))
+        assert (written.bytes, written.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
         return (folder / "x.parquet").read_bytes()
 
     numbered = [[(run, 10 * i + k) for k, run in enumerate(piece)] for i, piece in enumerate(pieces)]
     rows = [row for piece in numbered for row in sorted(piece, key=lambda row: row[0])]
-    before = shards.ROW_GROUP
-    shards.ROW_GROUP = group
+    before = table_files.ROW_GROUP
+    table_files.ROW_GROUP = group
     try:
         with tempfile.TemporaryDirectory() as a, tempfile.TemporaryDirectory() as b:
             ordered = sorted(rows, key=lambda row: row[0])
@@ -237,7 +238,7 @@ def test_parquet_has_the_same_bytes_however_rows_arrived(pieces: list[list[int]]
             groups = pq.ParquetFile(Path(a) / "x.parquet").metadata
             assert all(groups.row_group(i).num_rows == group for i in range(groups.num_row_groups - 1))
     finally:
-        shards.ROW_GROUP = before
+        table_files.ROW_GROUP = before
 
 
 def test_names_that_differ_between_runs_are_numbered_anew(tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_names_that_differ_between_runs_are_numbered_anew(tmp_path: Path) -> Non
         folders.append(tmp_path / str(i))
         streams = TableStreams(folders[-1])
         table = Table.of({"c": Column("category", names=names)}, [{"c": [0, 1, -1]}])
-        streams.append("x", table, np.array([i]))
+        streams.append("x", arrow_batch(table, np.array([i])))
         streams.close()
     write_parquet(tmp_path / "x.parquet", "x", folders)
     assert pq.read_table(tmp_path / "x.parquet")["c"].to_pylist() == ["a", "b", None, "c", "a", None]
@@ -254,9 +255,9 @@ def test_names_that_differ_between_runs_are_numbered_anew(tmp_path: Path) -> Non
 
 def test_tables_that_change_their_columns_are_refused(tmp_path: Path) -> None:
     streams = TableStreams(tmp_path)
-    streams.append("x", Table.of({"a": Column()}, [{}]), np.array([0]))
+    streams.append("x", arrow_batch(Table.of({"a": Column()}, [{}]), np.array([0])))
     with pytest.raises(TruthError, match="changed its columns"):
-        streams.append("x", Table.of({"b": Column()}, [{}]), np.array([0]))
+        streams.append("x", arrow_batch(Table.of({"b": Column()}, [{}]), np.array([0])))
     streams.close()
     assert read_stream(tmp_path, "x")[1] == []
     assert parquet_options(read_stream(tmp_path, "x")[0])["use_dictionary"] is False
@@ -405,7 +406,7 @@ def test_moving_may_be_stopped_and_done_again(tmp_path: Path) -> None:
 
 
 def test_shards_are_a_fixed_function_of_the_number_of_runs() -> None:
-    assert [shard_size(runs) for runs in (1, 40, 4096, 10_000, 10**6)] == [64, 64, 64, 256, 4096]
+    assert [shard_size(runs) for runs in (1, 40, 4096, 40_000, 10**6)] == [256, 256, 256, 1024, 4096]
     assert Shard.all(20, 8) == [Shard(0, 7), Shard(8, 15), Shard(16, 19)]
 
 
