@@ -424,16 +424,17 @@ def motion_table(motion: Motion, ends: FloatArray, *, first: bool) -> Table:
         },
     }
     skip = 0 if first else 1
-    rows = []
     bodies = len(motion.bodies)
-    for i in range(len(motion.pose)):
-        n = max(int(np.searchsorted(motion.t, ends[i], side="right")), skip)
-        state = np.concatenate([motion.pose[i, skip:n], motion.velocity[i, skip:n]], axis=2).reshape(-1, len(MOTION))
-        rows.append(
-            {
-                "t": np.repeat(motion.t[skip:n], bodies),
-                "body": np.tile(np.arange(bodies, dtype=np.int32), n - skip),
-                **{name: state[:, j] for j, name in enumerate(MOTION)},
-            }
-        )
-    return Table.of(schema, rows)
+    # rows (run, time, body) of every run up to its end; most often no run ends, and nothing need be picked
+    last = np.maximum(np.searchsorted(motion.t, ends, side="right"), skip)
+    kept = np.arange(skip, len(motion.t)) < last[:, None]
+    whole = bool(kept.all())
+    state = [*np.moveaxis(motion.pose[:, skip:], -1, 0), *np.moveaxis(motion.velocity[:, skip:], -1, 0)]
+    t = np.broadcast_to(motion.t[skip:, None], (*kept.shape, bodies))
+    body = np.broadcast_to(np.arange(bodies, dtype=np.int32), t.shape)
+    columns = {
+        name: (values if whole else values[kept]).reshape(-1)
+        for name, values in zip(schema, (t, body, *state), strict=True)
+    }
+    offsets = np.concatenate([[0], np.cumsum((last - skip) * bodies)]).astype(np.int64)
+    return Table(schema, columns, offsets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from math import atan2, cos, inf, nan, pi, sin
 from typing import TYPE_CHECKING
 
@@ -227,14 +228,14 @@ def _actor(
         "z": 0.5 * height, "qz": sin(0.5 * yaw), "qw": cos(0.5 * yaw),
         "mode": FIXED if fixed else WAYS["rails"], "pedal_move": -1, "follow": -1, "pieces": len(own_line),
     }  # fmt: skip
-    found.cars[r, i] = tuple(values.get(field, 0) for field in CAR.names or ())
+    found.cars[r, i] = tuple(map(values.get, CAR.names or (), repeat(0)))
     for move in actor.behaviour:
         values = _move(move, i, sign, lanes_width, road_heading + side * _angle(move), found.names, settings)
         if actor.oncoming and values.get("trigger") == AT_STATION:
             values["value"] = total - values["value"]  # its path begins at the far end
         if planned is not None and isinstance(move, Turn):
             values["planned"], planned = 1, None
-        found.moves[r, number] = tuple(values.get(field, 0) for field in MOVE.names or ())
+        found.moves[r, number] = tuple(map(values.get, MOVE.names or (), repeat(0)))
         number += 1
     return number
 

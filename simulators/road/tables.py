@@ -125,6 +125,8 @@ def actor_rows(
 def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArray, stories: Sequence[Story]) -> Table:
     """Return the table of the impacts that are new: records `since` to `until` of each run."""
     n = until - since
+    if not n.any():
+        return Table.empty(schema, len(n))
     which = np.repeat(np.arange(len(n)), n)
     number = np.arange(len(which)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(since, n)
     hit = books[which, number]
