@@ -30,13 +30,8 @@ from mischance.dataset.digest import RunDigests
 from mischance.dataset.disk import Lock, move_tree, write_whole
 from mischance.dataset.draft import Draft, recipe_of, verify
 from mischance.dataset.manifest import files, read_manifest
-<<<<<<< HEAD
 from mischance.dataset.parts import PartWriter, join_records, temporary
-from mischance.dataset.shards import Shard, shard_size, write_parquet
-=======
-from mischance.dataset.parts import PartWriter, join_records
 from mischance.dataset.shards import Shard, shard_size
->>>>>>> ca25638 (Arrow strings as columns, one encoding for digest and files, row groups written straight)
 from mischance.dataset.splits import Splits
 from mischance.dataset.table_files import write_parquet
 from mischance.errors import DatasetError, RunError, TruthError
