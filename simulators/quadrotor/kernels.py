@@ -1,9 +1,8 @@
 # mypy: disable-error-code="no-any-return"
 """The flight of many drones at once, compiled: forces, integrator, controller, contacts, measures.
 
-All of it is one file because numba's cache looks at the date of the file that holds a function, not at those of
-the functions it calls. Every run is computed by itself, number by number, without fast maths: its bytes depend
-neither on its neighbours nor on where time was cut.
+Every run is computed by itself, number by number, without fast maths: its bytes depend neither on its neighbours nor
+on where time was cut.
 
 World frame: z up. Body frame: x forward, y left, z up. Quaternions xyzw turn body to world. All SI.
 
@@ -15,12 +14,12 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import acos, atan2, cos, inf, pi, sin, sqrt, tan
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
+
+from mischance.api.kernels import kernel
 
 if TYPE_CHECKING:
     from mischance.api.tables import FloatArray, IntArray
@@ -66,17 +65,6 @@ THRUST_LOSS, SAG, BIAS, TILTED, LATE, GUSTY = range(6)
 E_WAYPOINT, E_FINISHED, E_DEVIATION, E_UPSET, E_SATURATED, E_BREACH, E_SEPARATION, E_HIT, E_MET, E_LANDED = range(10)
 EVENT = 13
 GROUND = -1.0
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def kernel(function: F) -> F:
-    """Compile a function and keep the machine code on disk; division by zero gives inf, as in NumPy."""
-    try:
-        return cast("F", numba.njit(cache=True, error_model="numpy")(function))
-    except RuntimeError:  # no folder can be written to: compile in every process
-        return cast("F", numba.njit(error_model="numpy")(function))
-
 
 # -- rigid body and rotors ---------------------------------------------------------------------------------------------
 
@@ -613,7 +601,7 @@ def keep(to: FloatArray, y: FloatArray) -> None:
             to[d, i] = y[d, i]
 
 
-@kernel
+@kernel(allocates=True)
 def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, points: FloatArray,
         obstacles: FloatArray, standing: IntArray, faults: FloatArray, planned: IntArray, noise: FloatArray,
         ring: FloatArray, m: FloatArray, pairs: FloatArray, stop: IntArray, motion: FloatArray,

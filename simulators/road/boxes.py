@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from math import cos, inf, sin, sqrt
 
-from .compilation import inner, shared
+from mischance.api.kernels import kernel
 
 Rectangle = tuple[float, float, float, float, float]
 
 
-@inner
+@kernel
 def axes(
     dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float
 ) -> tuple[float, float, float]:
@@ -36,7 +36,7 @@ def axes(
     return best, nx, ny
 
 
-@shared
+@kernel
 def separation(
     ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
 ) -> tuple[float, float, float]:
@@ -50,7 +50,7 @@ def separation(
     return axes(bx - ax, by - ay, cos(ah), sin(ah), al, aw, cos(bh), sin(bh), bl, bw)
 
 
-@inner
+@kernel
 def _corners_to(
     dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float
 ) -> float:
@@ -67,7 +67,7 @@ def _corners_to(
     return sqrt(least)
 
 
-@inner
+@kernel
 def clearance(
     dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float
 ) -> float:
@@ -79,7 +79,7 @@ def clearance(
     )
 
 
-@shared
+@kernel
 def distance(
     ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
 ) -> float:
@@ -87,7 +87,7 @@ def distance(
     return clearance(bx - ax, by - ay, cos(ah), sin(ah), al, aw, cos(bh), sin(bh), bl, bw)
 
 
-@inner
+@kernel
 def meeting(
     dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float,
     vx: float, vy: float,
@@ -118,7 +118,7 @@ def meeting(
     return enter
 
 
-@shared
+@kernel
 def time_to_collision(
     ax: float, ay: float, ah: float, al: float, aw: float,
     bx: float, by: float, bh: float, bl: float, bw: float,
@@ -131,7 +131,7 @@ def time_to_collision(
     return meeting(bx - ax, by - ay, cos(ah), sin(ah), al, aw, cos(bh), sin(bh), bl, bw, vx, vy)
 
 
-@inner
+@kernel
 def _support(
     x: float, y: float, yaw: float, half_l: float, half_w: float, nx: float, ny: float, sign: float
 ) -> tuple[float, float, float, float]:
@@ -159,7 +159,7 @@ def _support(
     return low, low_depth, high, high_depth
 
 
-@shared
+@kernel
 def touching_point(
     ax: float, ay: float, ah: float, al: float, aw: float,
     bx: float, by: float, bh: float, bl: float, bw: float,

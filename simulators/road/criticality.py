@@ -5,14 +5,15 @@ from __future__ import annotations
 from math import cos, hypot, inf, sin
 from typing import Any
 
+from mischance.api.kernels import kernel
+
 from .boxes import clearance, meeting
-from .compilation import inner
 from .driver import reference
 from .motion import GRAVITY
 from .paths import heading_at, project
 
 
-@inner
+@kernel
 def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
     """Take the state at t into account: between the ego and everybody else.
 
@@ -102,7 +103,7 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
                 w.worst, w.worst_vx, w.worst_vy, w.worst_yaw = i, o.vx, o.vy, e.yaw
 
 
-@inner
+@kernel
 def _needed(free: float, speed: float, pace: float, slows: float, closing: float, comes: bool) -> float:
     """Return the deceleration that keeps somebody who is that fast off who is ahead, which slows down itself [m/s2]."""
     if free <= 0.0:
@@ -120,7 +121,7 @@ def _needed(free: float, speed: float, pace: float, slows: float, closing: float
     return speed * closing / (2.0 * free) if comes else closing * closing / (2.0 * free)
 
 
-@inner
+@kernel
 def _threat(w: Any, e: Any, o: Any, need: float, ttc: float, brakes: float, grip: float, t: float) -> bool:
     """Compare braking and steering that are needed with those that can be had; return whether it is the worst yet."""
     worst = False

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import atan, cos, exp, inf, pi, sin, sqrt, tan
 from typing import Any
 
+from mischance.api.kernels import kernel
+
 from .boxes import distance
-from .compilation import inner
 from .motion import GRAVITY, ahead, blown_drag, longitudinal, plan_slide
 from .paths import heading_at, project, set_piece
 from .state import (
@@ -44,7 +45,7 @@ CAREFUL = 0.8  # share of the grip that a driver uses sideways when the car slip
 # -- pedals and steering -----------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float:
     """Plan an actor's segment that starts at t and lasts at most h; return when the plan changes by itself [s]."""
     c = cars[i]
@@ -89,7 +90,7 @@ def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float
     return cut
 
 
-@inner
+@kernel
 def _pedals(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float, grip: float, drag: float) -> float:
     """Plan the acceleration; return when it changes by itself."""
     c = cars[i]
@@ -123,7 +124,7 @@ def _pedals(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float, grip:
     return cut
 
 
-@inner
+@kernel
 def _pedal(c: Any, wanted: float, t: float) -> tuple[float, float]:
     """Carry out braking or accelerating; return the acceleration that is wanted and when that changes."""
     if t < c.pedal_from - 1e-12:
@@ -139,7 +140,7 @@ def _pedal(c: Any, wanted: float, t: float) -> tuple[float, float]:
     return min(max(SPEED_GAIN * (c.cruise - c.speed), -2.0), 2.0), inf
 
 
-@inner
+@kernel
 def _follow(i: int, cars: Any, paths: Any, m: Any, h: float) -> float:
     """Intelligent driver model behind the nearest one ahead in the path, looked at half a segment ahead."""
     c = cars[i]
@@ -165,7 +166,7 @@ def _follow(i: int, cars: Any, paths: Any, m: Any, h: float) -> float:
     return float(m.a * (1.0 - free * free - (want / gap) ** 2))
 
 
-@inner
+@kernel
 def _turn_wheel(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sideways: float) -> None:
     """Set the front wheels for the segment: half-way between where they are and where they go."""
     if c.stuck == 1.0:
@@ -179,7 +180,7 @@ def _turn_wheel(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
     c.wheel = min(max(steered(c, 0.5 * h) + c.offset, -c.most_steer), c.most_steer)
 
 
-@inner
+@kernel
 def steered(c: Any, tau: float) -> float:
     """Return the steering angle after `tau` seconds: lag, and a limited rate."""
     goal = c.aim if c.lag == 0.0 else c.aim + (c.steer - c.aim) * exp(-tau / c.lag)
@@ -189,7 +190,7 @@ def steered(c: Any, tau: float) -> float:
     return float(min(max(goal, c.steer - most), c.steer + most))
 
 
-@inner
+@kernel
 def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sideways: float) -> float:
     """Keep the path: feed forward its curvature, pull the rear axle to it; all of it half a segment ahead."""
     rear_x, rear_y = c.x - c.lr * c.cosine, c.y - c.lr * c.sine
@@ -223,13 +224,13 @@ def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
     return float(min(max(aim, -c.most_steer), c.most_steer))
 
 
-@inner
+@kernel
 def pace(c: Any) -> float:
     """Return how fast a lane change goes on, 1 = by the clock: whoever hardly rolls cannot go sideways."""
     return float(min(c.speed / ROLLING, 1.0))
 
 
-@inner
+@kernel
 def reference(c: Any, moves: Any, i: int, t: float) -> tuple[float, float, float]:
     """Return where the lane (or the change between lanes) is: offset [m], its rate and its acceleration.
 
@@ -262,7 +263,7 @@ def reference(c: Any, moves: Any, i: int, t: float) -> tuple[float, float, float
 # -- manoeuvres --------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def begin(m: Any, number: int, c: Any, path: Any, t: float) -> None:
     """Start a manoeuvre at t."""
     m.started, m.t_start = 1, t
@@ -292,7 +293,7 @@ def begin(m: Any, number: int, c: Any, path: Any, t: float) -> None:
         c.d_home = 0.0
 
 
-@inner
+@kernel
 def due(m: Any, moves: Any, t: float) -> float:
     """Return when a manoeuvre that waits starts as far as is known now; inf = its condition does not hold yet."""
     if m.trigger == AT_TIME:
@@ -303,7 +304,7 @@ def due(m: Any, moves: Any, t: float) -> float:
     return float(max(m.armed + m.delay, m.at)) if m.armed == m.armed else inf  # NaN: not armed
 
 
-@inner
+@kernel
 def margin(m: Any, cars: Any, paths: Any, tau: float) -> float:
     """Return how far the condition of a manoeuvre is from holding, `tau` seconds into the segment; <= 0 = it holds."""
     c = cars[m.actor]

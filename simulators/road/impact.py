@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .compilation import shared
+from mischance.api.kernels import kernel
 
 
-@shared
+@kernel
 def planar_impulse(
     nx: float, ny: float, ux: float, uy: float,
     rax: float, ray: float, rbx: float, rby: float,

@@ -7,16 +7,12 @@ run's numbers never depend on other runs: each is a scalar computation over its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from hashlib import sha256
 from math import atan2, cos, hypot, inf, pi, sin
-from pathlib import Path
 from typing import Any
 
-from mischance.api import geometry
+from mischance.api.kernels import kernel
 
 from .boxes import axes, clearance, meeting, separation, touching_point
-from .compilation import entry, inner
 from .criticality import look
 from .driver import begin, due, margin, pace, plan, steered
 from .impact import planar_impulse
@@ -65,7 +61,7 @@ ROOM = 24  # events and contacts that one step may bring
 # -- what is written down ----------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _tell(w: Any, events: Any, t: float, kind: int, actor: int, number: int, hit: int) -> Any:
     """Write an event down and return its record."""
     e = events[w.events]
@@ -75,14 +71,14 @@ def _tell(w: Any, events: Any, t: float, kind: int, actor: int, number: int, hit
     return e
 
 
-@inner
+@kernel
 def lane_of(road: Any, pieces: int, lanes: int, width: float, x: float, y: float) -> int:
     """Return the lane of a place on the main road; 0 or one more than there are = off it."""
     _, d, _ = project(road, pieces, x, y)
     return int(min(max(d // width + 1.0, 0.0), lanes + 1.0))
 
 
-@inner
+@kernel
 def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
     """Write one row of `actors` for everybody."""
     for i in range(len(cars)):
@@ -103,7 +99,7 @@ def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
     w.table_rows += 1
 
 
-@inner
+@kernel
 def _nearest(cars: Any, i: int) -> tuple[float, float]:
     """Return an actor's smallest distance to anybody [m] and its shortest time to collision [s]; inf = none."""
     a = cars[i]
@@ -122,7 +118,7 @@ def _nearest(cars: Any, i: int) -> tuple[float, float]:
     return gap, ttc
 
 
-@inner
+@kernel
 def _pose(cars: Any, poses: Any) -> None:
     """Write pose and velocity of everybody: xyz, quaternion xyzw, linear and angular velocity."""
     for i in range(len(cars)):
@@ -138,7 +134,7 @@ def _pose(cars: Any, poses: Any) -> None:
 # -- faults, places, commands ------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _grown(f: Any, t: float) -> float:
     """Return the part of a fault's severity that acts on a step that starts at t, 0-1."""
     if not f.onset <= t < f.end:
@@ -146,7 +142,7 @@ def _grown(f: Any, t: float) -> float:
     return 1.0 if f.ramp <= 0.0 else min((t - f.onset) / f.ramp, 1.0)
 
 
-@inner
+@kernel
 def _faults(w: Any, cars: Any, faults: Any, t: float) -> None:
     """Set the parameters that faults change, for the step that starts at t."""
     for i in range(len(cars)):
@@ -170,7 +166,7 @@ def _faults(w: Any, cars: Any, faults: Any, t: float) -> None:
             c.late += max(f.severity, 0.0) * part
 
 
-@inner
+@kernel
 def _ground(w: Any, cars: Any, road: Any, pieces: int, patches: Any, faults: Any, t: float) -> float:
     """Set everybody's friction for a segment; return when somebody comes to the border of a patch [s]."""
     cut = inf
@@ -198,7 +194,7 @@ def _ground(w: Any, cars: Any, road: Any, pieces: int, patches: Any, faults: Any
     return cut
 
 
-@inner
+@kernel
 def command(
     w: Any, cars: Any, queue: Any, faults: Any, t: float, i: int, a: float, steer: float, keep: bool
 ) -> None:  # fmt: skip
@@ -224,7 +220,7 @@ def command(
     c.queued += 1
 
 
-@inner
+@kernel
 def _arrived(cars: Any, queue: Any, t: float) -> float:
     """Hand over the commands that have reached their actuators; return when the next one does [s]."""
     cut = inf
@@ -248,7 +244,7 @@ def _arrived(cars: Any, queue: Any, t: float) -> float:
 # -- manoeuvres --------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _next_due(cars: Any, paths: Any, moves: Any, t: float, span: float) -> float:
     """Return when in the coming segment a manoeuvre starts or ends by itself; `span` if none does [s].
 
@@ -281,7 +277,7 @@ def _next_due(cars: Any, paths: Any, moves: Any, t: float, span: float) -> float
     return span
 
 
-@inner
+@kernel
 def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pieces: int, ego: int, t: float) -> None:
     """End what has ended, start what is due at t, and write both down."""
     for n in range(len(moves)):
@@ -327,7 +323,7 @@ def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pie
 # -- contact -----------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _touch(a: Any, b: Any, pa: Any, pb: Any, duration: float, fastest: float) -> float:
     """Return when two actors first touch in (0, duration] [s]; inf if they do not. They are apart at 0.
 
@@ -356,14 +352,14 @@ def _touch(a: Any, b: Any, pa: Any, pb: Any, duration: float, fastest: float) ->
             time = middle
 
 
-@inner
+@kernel
 def _gap(a: Any, b: Any, pa: Any, pb: Any, tau: float) -> float:
     ax, ay, ah, _, _, _, _ = ahead(a, pa, tau)
     bx, by, bh, _, _, _, _ = ahead(b, pb, tau)
     return separation(ax, ay, ah, a.half_l, a.half_w, bx, by, bh, b.half_l, b.half_w)[0]
 
 
-@inner
+@kernel
 def _closing(a: Any, b: Any, pa: Any, pb: Any, tau: float) -> tuple[float, float, float]:
     """Return closing speed along the normal, and the normal from a to b, at a contact `tau` into the segment."""
     ax, ay, ah, avx, avy, aw, _ = ahead(a, pa, tau)
@@ -375,14 +371,14 @@ def _closing(a: Any, b: Any, pa: Any, pb: Any, tau: float) -> tuple[float, float
     return ux * nx + uy * ny, nx, ny
 
 
-@inner
+@kernel
 def _resting(c: Any) -> bool:
     if c.mode == HELD:  # what lies on the ground in PyBullet trembles
         return hypot(c.vx, c.vy) < TREMBLE and hypot(c.wx, c.wy) < TREMBLE and abs(c.rate) < TREMBLE
     return c.hit == 1 and hypot(c.vx, c.vy) < 1e-3 and abs(c.rate) < 1e-3
 
 
-@inner
+@kernel
 def _next_contact(cars: Any, paths: Any, span: float) -> tuple[float, int, int, float, float, float]:
     """Return the next impact of the segment: when, whose, closing speed and normal; inf if there is none."""
     soonest, found_a, found_b, found_v, found_x, found_y = inf, -1, -1, 0.0, 1.0, 0.0
@@ -417,7 +413,7 @@ def _next_contact(cars: Any, paths: Any, span: float) -> tuple[float, int, int, 
     return soonest, found_a, found_b, found_v, found_x, found_y
 
 
-@inner
+@kernel
 def _restitution(spots: Any, closing: float) -> float:
     """Return the restitution at a closing speed: linear between the rows of a table."""
     n = len(spots)
@@ -430,7 +426,7 @@ def _restitution(spots: Any, closing: float) -> float:
     return float(spots[n - 1].value)
 
 
-@inner
+@kernel
 def _side(c: Any, nx: float, ny: float) -> int:
     """Return the side by which a direction leaves a body: 0 front, 1 rear, 2 left, 3 right."""
     along, across = c.face * (nx * c.cosine + ny * c.sine), c.face * (ny * c.cosine - nx * c.sine)
@@ -439,7 +435,7 @@ def _side(c: Any, nx: float, ny: float) -> int:
     return 2 if across >= 0.0 else 3
 
 
-@inner
+@kernel
 def energy(c: Any) -> float:
     """Return kinetic energy in the plane, as that of a box [J]; none for what cannot move."""
     if c.inv_mass == 0.0:
@@ -447,13 +443,13 @@ def energy(c: Any) -> float:
     return float(0.5 * (c.mass * (c.vx * c.vx + c.vy * c.vy) + c.rate * c.rate * c.inertia))
 
 
-@inner
+@kernel
 def _bearing(c: Any, x: float, y: float) -> float:
     """Return a direction in a body's own frame: 0 = ahead, positive = to its left [rad]."""
     return atan2(c.face * (y * c.cosine - x * c.sine), c.face * (x * c.cosine + y * c.sine))
 
 
-@inner
+@kernel
 def _impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float, answer: Any) -> None:
     """Let the two bodies of `w` push each other: by the formula, or as PyBullet has answered.
 
@@ -518,7 +514,7 @@ def _impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float, ans
 # -- a step ------------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _segment(
     w: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, patches: Any,
     spots: Any, events: Any, hits: Any, answer: Any, ego: int, rate: float,
@@ -580,7 +576,7 @@ def _segment(
     return False
 
 
-@inner
+@kernel
 def _end_step(
     w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pieces: int, ego: int, rate: float,
     rows: Any, poses: Any, k_start: int, every: int, motion: bool,
@@ -629,7 +625,7 @@ def _end_step(
         _tell(w, events, now, RUN_END, ego, 1 if rest else 0, -1)
 
 
-@inner
+@kernel
 def begin_run(
     w: Any, cars: Any, paths: Any, moves: Any, faults: Any, road: Any, pieces: int, patches: Any, events: Any,
     rows: Any, poses: Any, ego: int, motion: bool,
@@ -646,7 +642,7 @@ def begin_run(
         _pose(cars, poses[0])
 
 
-@inner
+@kernel
 def play_run(
     w: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, patches: Any,
     spots: Any, events: Any, hits: Any, answer: Any, rows: Any, poses: Any, ego: int, rate: float, k_start: int,
@@ -685,56 +681,43 @@ def play_run(
 # -- all runs ----------------------------------------------------------------------------------------------------------
 
 
-def _compiled(source: str) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """Return the three entries that Python calls; they alone are cached on disk.
-
-    Numba looks at the file of a cached function only, so `source`, the fingerprint of all kernels, is made a part
-    of the functions themselves: a change in any of the files makes the cache stale.
-    """
-
-    @entry
-    def start(runs, cars, paths, moves, faults, road, pieces, patches, events, rows, poses, ego, motion):  # type: ignore[no-untyped-def]
-        if source == "":
-            return
-        for r in range(len(runs)):
-            begin_run(
-                runs[r], cars[r], paths[r], moves[r], faults[r], road[r], pieces, patches[r], events[r], rows[r],
-                poses[r], ego, motion,
-            )  # fmt: skip
-
-    @entry
-    def advance(  # type: ignore[no-untyped-def]
-        runs, cars, paths, moves, queue, faults, road, pieces, patches, spots, events, hits, answers, rows, poses,
-        ego, rate, k_start, k_end, every, motion,
-    ):  # fmt: skip
-        waiting = 0
-        if source == "":
-            return waiting
-        for r in range(len(runs)):
-            if not play_run(
-                runs[r], cars[r], paths[r], moves[r], queue[r], faults[r], road[r], pieces, patches[r], spots[r],
-                events[r], hits[r], answers[r], rows[r], poses[r], ego, rate, k_start, k_end, every, motion,
-            ):  # fmt: skip
-                waiting += 1
-        return waiting
-
-    @entry
-    def order(runs, cars, queue, faults, t, which, who, acceleration, steer, keep):  # type: ignore[no-untyped-def]
-        if source == "":
-            return
-        for n in range(len(which)):
-            r = which[n]
-            if runs[r].over == 0:
-                command(runs[r], cars[r], queue[r], faults[r], t, who[n], acceleration[n], steer[n], keep[n])
-
-    return start, advance, order
+@kernel
+def start_runs(
+    runs: Any, cars: Any, paths: Any, moves: Any, faults: Any, road: Any, pieces: int, patches: Any, events: Any,
+    rows: Any, poses: Any, ego: int, motion: bool,
+) -> None:  # fmt: skip
+    """Look at all runs at t = 0."""
+    for r in range(len(runs)):
+        begin_run(
+            runs[r], cars[r], paths[r], moves[r], faults[r], road[r], pieces, patches[r], events[r], rows[r],
+            poses[r], ego, motion,
+        )  # fmt: skip
 
 
-def _fingerprint() -> str:
-    folder = Path(__file__).parent
-    names = ("boxes", "compilation", "driver", "impact", "kernel", "criticality", "motion", "paths", "state")
-    files = [*(folder / f"{name}.py" for name in names), Path(str(geometry.__file__))]
-    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+@kernel
+def advance_runs(
+    runs: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, patches: Any,
+    spots: Any, events: Any, hits: Any, answers: Any, rows: Any, poses: Any, ego: int, rate: float, k_start: int,
+    k_end: int, every: int, motion: bool,
+) -> int:  # fmt: skip
+    """Play all runs up to step k_end; return how many of them wait for an answer or for room."""
+    waiting = 0
+    for r in range(len(runs)):
+        if not play_run(
+            runs[r], cars[r], paths[r], moves[r], queue[r], faults[r], road[r], pieces, patches[r], spots[r],
+            events[r], hits[r], answers[r], rows[r], poses[r], ego, rate, k_start, k_end, every, motion,
+        ):  # fmt: skip
+            waiting += 1
+    return waiting
 
 
-start_runs, advance_runs, order_runs = _compiled(_fingerprint())
+@kernel
+def order_runs(
+    runs: Any, cars: Any, queue: Any, faults: Any, t: float, which: Any, who: Any, acceleration: Any, steer: Any,
+    keep: Any,
+) -> None:  # fmt: skip
+    """Hand commands to the runs that go on; one row of the last five arrays is one command."""
+    for n in range(len(which)):
+        r = which[n]
+        if runs[r].over == 0:
+            command(runs[r], cars[r], queue[r], faults[r], t, who[n], acceleration[n], steer[n], keep[n])

@@ -10,7 +10,8 @@ from __future__ import annotations
 from math import atan2, cos, hypot, inf, sin, sqrt, tan
 from typing import Any
 
-from .compilation import inner
+from mischance.api.kernels import kernel
+
 from .paths import place, project
 from .state import DYNAMIC, FIXED, HELD, KINEMATIC, RAILS, SLIDING
 
@@ -20,7 +21,7 @@ SLOW, FAST = 1.0, 2.0  # between these speeds the dynamic single-track is blende
 SETTLING = 0.05  # time in which it then loses its slip [s]
 
 
-@inner
+@kernel
 def rolled(c: Any, tau: float) -> tuple[float, float]:
     """Return the way [m] and the speed [m/s] `tau` seconds into the segment; who stops does not reverse."""
     moving = min(tau, c.stop)
@@ -29,7 +30,7 @@ def rolled(c: Any, tau: float) -> tuple[float, float]:
     return way, speed
 
 
-@inner
+@kernel
 def arc(c: Any, tau: float) -> tuple[float, float, float, float, float, float, float, float]:
     """Kinematic single-track: x, y, yaw, vx, vy, rate, speed, way; speed and curvature are the rear axle's."""
     way, speed = rolled(c, tau)
@@ -48,7 +49,7 @@ def arc(c: Any, tau: float) -> tuple[float, float, float, float, float, float, f
     return x, y, yaw, speed * cy - rate * c.lr * sy, speed * sy + rate * c.lr * cy, rate, speed, way
 
 
-@inner
+@kernel
 def ahead(c: Any, path: Any, tau: float) -> tuple[float, float, float, float, float, float, float]:
     """Return x, y, yaw, vx, vy, rate and speed of an actor `tau` seconds into the segment."""
     if c.mode == KINEMATIC:
@@ -84,7 +85,7 @@ def ahead(c: Any, path: Any, tau: float) -> tuple[float, float, float, float, fl
     return c.x, c.y, c.yaw, 0.0, 0.0, 0.0, 0.0
 
 
-@inner
+@kernel
 def longitudinal(c: Any, wanted: float, grip: float, drag: float, smooth: float) -> float:
     """Plan acceleration and its slope for the segment; return when they change by themselves [s].
 
@@ -127,7 +128,7 @@ def longitudinal(c: Any, wanted: float, grip: float, drag: float, smooth: float)
     return max(cut, 1e-7)  # floating point leaves crumbs of a border just passed
 
 
-@inner
+@kernel
 def _stop(c: Any) -> None:
     """Find when the speed reaches zero: the first root of speed + a t + j t**2 / 2."""
     c.stop = inf
@@ -150,7 +151,7 @@ def _stop(c: Any) -> None:
             c.stop = t
 
 
-@inner
+@kernel
 def plan_slide(c: Any, grip: float, h: float) -> float:
     """Plan a segment on four locked wheels, each with a quarter of the weight; return when it stops by itself [s].
 
@@ -178,7 +179,7 @@ def plan_slide(c: Any, grip: float, h: float) -> float:
     return inf
 
 
-@inner
+@kernel
 def _locked(c: Any, vx: float, vy: float, rate: float, yaw: float, grip: float, h: float) -> tuple[float, float, float]:
     fx = fy = torque = 0.0
     most = grip * h
@@ -195,7 +196,7 @@ def _locked(c: Any, vx: float, vy: float, rate: float, yaw: float, grip: float, 
     return fx, fy, torque * c.mass * c.inv_inertia
 
 
-@inner
+@kernel
 def dugoff(stiffness: float, slip: float, most: float) -> float:
     """Return a tyre's lateral force [N]: linear up to half of what it can give, then towards that limit.
 
@@ -211,7 +212,7 @@ def dugoff(stiffness: float, slip: float, most: float) -> float:
     return limited if force > 0.0 else -limited
 
 
-@inner
+@kernel
 def _rates(
     c: Any, yaw: float, vlon: float, vlat: float, rate: float, a: float, wheel: float
 ) -> tuple[float, float, float, float, float, float]:
@@ -247,13 +248,13 @@ def _rates(
     return vlon * cy - vlat * sy, vlon * sy + vlat * cy, rate, dlon, dlat, drate
 
 
-@inner
+@kernel
 def blown_drag(c: Any) -> float:
     """Return what a blown tyre slows down [m/s2]: rolling resistance 0.3 (unverified) on its wheel."""
     return 0.3 * 0.25 * GRAVITY
 
 
-@inner
+@kernel
 def integrate(c: Any, span: float) -> None:
     """Integrate the dynamic single-track over a segment (Runge-Kutta, 4th order) and keep where it leads."""
     n = int(max(span / FINEST - 1e-9, 0.0)) + 1
@@ -288,7 +289,7 @@ def integrate(c: Any, span: float) -> None:
     c.vx1, c.vy1 = vlon * cos(yaw) - vlat * sin(yaw), vlon * sin(yaw) + vlat * cos(yaw)
 
 
-@inner
+@kernel
 def move(c: Any, path: Any, tau: float, t: float) -> None:
     """Go `tau` seconds along the segment that began at t."""
     if c.mode in (FIXED, HELD):

@@ -6,13 +6,12 @@ from math import cos, sin
 from typing import Any
 
 from mischance.api.geometry import line_functions
+from mischance.api.kernels import kernel
 
-from .compilation import inner
-
-along_piece, project, heading_at, piece_at, place = line_functions(inner)
+along_piece, project, heading_at, piece_at, place = line_functions(kernel)
 
 
-@inner
+@kernel
 def set_piece(p: Any, x: float, y: float, heading: float, s: float, length: float, curvature: float) -> None:
     """Write a piece of a path."""
     p.x, p.y, p.heading, p.s, p.length, p.curvature = x, y, heading, s, length, curvature

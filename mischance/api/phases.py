@@ -1,0 +1,56 @@
+"""What this process is busy with, for whoever waits for it: compiling, loading …
+
+A long step calls `phase`; whoever shows progress calls `listen` first. Without a listener nothing happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A step that takes a while. `seconds`: what it took the last time [s]; None where nobody knows."""
+
+    name: str
+    seconds: float | None = None
+
+
+Listener = Callable[[Phase | None], None]
+
+_under_way: list[Phase] = []
+_listeners: list[Listener] = []
+
+
+@contextmanager
+def phase(name: str, seconds: float | None = None) -> Iterator[None]:
+    """Tell the listener what is done inside the `with` block; afterwards, the step around it again, or None.
+
+    Args:
+        name: what is done, as a person should read it.
+        seconds: how long it is expected to take [s].
+    """
+    _under_way.append(Phase(name, seconds))
+    _tell()
+    try:
+        yield
+    finally:
+        _under_way.pop()
+        _tell()
+
+
+@contextmanager
+def listen(listener: Listener) -> Iterator[None]:
+    """Call `listener` with each phase that begins inside the `with` block, and with None when it is over."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def _tell() -> None:
+    for listener in _listeners[-1:]:
+        listener(_under_way[-1] if _under_way else None)
