@@ -1,13 +1,13 @@
-"""What can go wrong, as a tree of exceptions that speak to people.
+"""Exceptions with messages for users, as a tree.
 
-MischanceError                what a user can mend; exit code 2
+MischanceError                base of all errors that a user can mend; exit code 2
 ├── UnitError                 a quantity that cannot be read
 ├── ExpressionError           an expression that is not allowed or not defined
-├── ScenarioError             one or many problems of a scenario file, each with its place
+├── ScenarioError             one or more problems of a scenario file, each with its position
 ├── CatalogError              an unknown or broken plug-in
-├── TruthError                columns that break their contract
-├── RunError                  one run cannot go on (bad draw, bad command, broken plug-in)
-└── DatasetError              a folder that is missing, foreign, busy, damaged or full
+├── TruthError                columns, chunks or readings that break their contract
+├── RunError                  one run cannot continue (bad draw, bad command, broken plug-in)
+└── DatasetError              a dataset folder that is missing, foreign, busy, damaged or full
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 
 class MischanceError(Exception):
-    """An error with a message for people and, where there is one, the next thing to try."""
+    """An error with a message for users and, if there is one, a hint for the next step."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -29,11 +29,11 @@ class MischanceError(Exception):
 
 
 class UnitError(MischanceError):
-    """A quantity such as '50 km/h' that cannot be read, or has the wrong dimension."""
+    """A quantity such as '50 km/h' that cannot be read or has the wrong dimension."""
 
 
 class ExpressionError(MischanceError):
-    """An expression that is not allowed; `column` is the 1-based place inside it."""
+    """An expression that is not allowed or not defined; `column` is the 1-based position of the error in it."""
 
     def __init__(self, message: str, hint: str = "", column: int = 1) -> None:
         super().__init__(message, hint)
@@ -44,7 +44,7 @@ class ExpressionError(MischanceError):
 
 
 class CatalogError(MischanceError):
-    """A plug-in that does not exist, or does not keep its contract."""
+    """A plug-in that does not exist or breaks its contract."""
 
 
 class TruthError(MischanceError):
@@ -52,7 +52,7 @@ class TruthError(MischanceError):
 
 
 class RunError(MischanceError):
-    """One run that cannot go on; the sweep does."""
+    """One run that cannot continue; the sweep continues."""
 
 
 class DatasetError(MischanceError):
@@ -61,7 +61,7 @@ class DatasetError(MischanceError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong with a scenario file: `file:line:col: path: message; did you mean 'Y'?`."""
+    """One problem of a scenario file: `file:line:col: path: message; did you mean 'Y'?`."""
 
     file: str
     line: int
@@ -77,7 +77,7 @@ class Problem:
 
 
 class ScenarioError(MischanceError):
-    """All problems of a scenario, sorted by place."""
+    """All problems of a scenario, sorted by position."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
@@ -88,7 +88,7 @@ class ScenarioError(MischanceError):
 
 
 def suggest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return "did you mean 'Y'?" for the known word nearest to `word`, or "" where none is near."""
+    """Return "did you mean 'Y'?" for the known name closest to `word`, or "" if none is close."""
     import difflib
 
     words = [str(name) for name in known]
@@ -98,12 +98,12 @@ def suggest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def shorten(value: object) -> str:
-    """Return a value as an error shows it after "got": quoted where it is text, at most 40 characters."""
+    """Return a value for an error message, after "got": text is quoted, at most 40 characters."""
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     if isinstance(value, dict | list | tuple):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}" if value else repr(value)
-    if isinstance(value, int) and abs(value) >= 10**40:  # Python refuses to write out very long ones
+    if isinstance(value, int) and abs(value) >= 10**40:  # Python limits the conversion of long integers to text
         return "a very large number"
     if isinstance(value, float):
         value = float(value)

@@ -1,9 +1,8 @@
-"""Quantities such as '50 km/h', and the float types that let a settings model take them.
+"""Quantities such as '50 km/h', and float types of settings models that accept them.
 
-A bare number is SI. A quantity is one number and one unit, without arithmetic:
-`parse("50 km/h")` is `Quantity(13.88..., "speed")`, a float that remembers its
-dimension. A settings model writes `speed: Speed = Field(0.0, ge=0, ...)` and so
-takes `50 km/h`, `13.9` or a `Quantity`, in pydantic's strict mode too.
+A bare number is SI. A quantity is one number and one unit, without arithmetic: `parse("50 km/h")` is
+`Quantity(13.88..., "speed")`, a float that carries its dimension. A settings model declares `speed: Speed =
+Field(0.0, ge=0, ...)` and so accepts `50 km/h`, `13.9` or a `Quantity`, in pydantic's strict mode too.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
 NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 """A number without its sign, as text: the form that quantities and expressions share."""
 
-_LONGEST = 40  # characters of a number; float() takes time in proportion to more
+_LONGEST = 40  # maximum length of a number [characters]; longer ones cost float() time
 _QUANTITY = re.compile(rf"\s*([-+]?{NUMBER})\s*(.*?)\s*", re.DOTALL)
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _BARE = re.compile(rf"\s*[-+]?{NUMBER}\s*")
 
 
 class Scale(NamedTuple):
-    """How a unit becomes SI: `factor * number + offset`, or `10 ** (number / 10)` for decibels."""
+    """Conversion of a unit to SI: `factor * number + offset`, or `10 ** (number / 10)` for decibels."""
 
     dimension: str
     factor: float
@@ -37,7 +36,7 @@ class Scale(NamedTuple):
     decibel: bool = False
 
     def si(self, number: float) -> float:
-        """Return the SI value of a number in this unit; inf where it is too large for a float."""
+        """Return the SI value of a number in this unit; inf if it is too large for a float."""
         if not self.decibel:
             return number * self.factor + self.offset
         return 10.0 ** (number / 10.0) if number < 3080.0 else math.inf
@@ -158,13 +157,13 @@ LONGEST_NAME = max(map(len, UNITS))
 
 
 class Quantity(float):
-    """An SI value that knows its dimension; '' for a bare number."""
+    """An SI value with its dimension; '' for a bare number."""
 
     __slots__ = ("dimension",)
     dimension: str
 
     def __new__(cls, value: float, dimension: str = "") -> Quantity:
-        """Make a float that carries its dimension."""
+        """Create a float with a dimension."""
         self = super().__new__(cls, value)
         self.dimension = dimension
         return self
@@ -177,14 +176,14 @@ class Quantity(float):
 
 
 def parse(text: str, dimension: str = "") -> Quantity:
-    """Return the quantity that a text such as '50 km/h' means, in SI.
+    """Return the quantity of a text such as '50 km/h', in SI.
 
     Args:
         text: one number and at most one unit, the space between them optional; a bare number is SI.
-        dimension: what is wanted, a key of `SI`; '' takes any.
+        dimension: the expected dimension, a key of `SI`; '' accepts any.
 
     Raises:
-        UnitError: no number, an unknown unit, another dimension, or a number that no float can hold.
+        UnitError: no number, an unknown unit, another dimension, or a number outside the range of floats.
     """
     found = _QUANTITY.fullmatch(text) if len(text) <= 100 else None
     if found is None or len(found[1]) > _LONGEST:
@@ -209,30 +208,30 @@ def names_of(dimension: str) -> list[str]:
 
 
 def pattern(dimension: str) -> str:
-    """Return the regular expression (of JSON Schema) that texts of a dimension match; '' where it has no units."""
+    """Return the regular expression (JSON Schema) of texts of a dimension; '' if it has no units."""
     names = sorted(names_of(dimension), key=len, reverse=True)
     units = "|".join(re.sub(r"([*^.])", r"\\\1", name) for name in names)
     return rf"^\s*[-+]?{NUMBER}\s*({units})\s*$" if names else ""
 
 
 def show(value: float, dimension: str) -> str:
-    """Return a value with the SI unit of its dimension, for people: '13.8889 m/s'."""
+    """Format a value with the SI unit of its dimension: '13.8889 m/s'."""
     return f"{float(value):.6g} {SI.get(dimension, '')}".rstrip()
 
 
 def called(dimension: str) -> str:
-    """Return what an error calls a quantity of that dimension: 'a length'."""
+    """Return the name of a dimension for error messages: 'a length'."""
     return wanted(dimension).removeprefix("expected ").partition(" such as")[0]
 
 
 def wanted(dimension: str) -> str:
-    """Return what a place of that dimension takes, as the beginning of an error."""
+    """Return the expectation for a dimension, as the beginning of an error message."""
     name, example, _ = _TABLE.get(dimension, ("a number, with or without a unit,", "50 km/h", {}))
     return f"expected {name} such as {example!r}" if example else f"expected {name}"
 
 
 def unknown_unit(name: str, dimension: str = "") -> UnitError:
-    """Return the error for a unit that nobody knows, with the nearest one of that dimension as a hint."""
+    """Return the error for an unknown unit, with the closest unit of that dimension as a hint."""
     hint = suggest(name, names_of(dimension), 0.3) or f"{wanted(dimension)}".replace("expected", "write")
     return UnitError(f"unknown unit {shorten(name)}", hint)
 
@@ -245,7 +244,7 @@ def _finite(value: float, text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The mark in `Annotated[float, Unit("speed")]`: pydantic reads quantities of that dimension there."""
+    """The annotation in `Annotated[float, Unit("speed")]`: pydantic accepts quantities of that dimension."""
 
     dimension: str
 
@@ -256,7 +255,7 @@ class Unit:
             UnitError: anything else.
         """
         if type(value) is float and math.isfinite(value):
-            return value  # a bare number: what a sweep reads thousands of times
+            return value  # a bare number: the fast path of sweeps
         error = UnitError(f"{wanted(self.dimension)} (got {shorten(value)})")
         if isinstance(value, str):
             if not names_of(self.dimension):

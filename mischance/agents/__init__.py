@@ -1,1 +1,1 @@
-"""Agents: systems under test that come in the box."""
+"""Agents: reference drivers, and external programs, as systems under test."""

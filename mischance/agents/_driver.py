@@ -1,4 +1,4 @@
-"""What the reference drivers share: keeping lane and speed, a foot on the brake, and the time it takes to get there."""
+"""Base of the reference drivers: keeping lane and speed, brakes with a limited jerk, and reaction time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMANDS: Schema = {
 
 
 class DriverSettings(BaseModel, extra="forbid", frozen=True):
-    """What every reference driver may be told."""
+    """Settings of every reference driver."""
 
     sensor: str = Field(
         "truth", description="what it sees others with: truth, or the name of a sensor that reports objects"
@@ -38,7 +38,7 @@ class DriverSettings(BaseModel, extra="forbid", frozen=True):
 
 
 class Driver:
-    """Leaves steering along the ego's path to the world, and the pedals to `_begin` and `_accelerate` of a model."""
+    """A driver: the world steers along the ego's path, `_begin` and `_accelerate` of a model set the acceleration."""
 
     @staticmethod
     def reads(settings: DriverSettings) -> Sequence[str]:
@@ -55,7 +55,7 @@ class Driver:
         self._eyes = Eyes(settings.sensor, settings.memory)
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
-        """Forget the last runs."""
+        """Reset for a new batch of runs."""
         self._eyes.start(draws)
         self._cruise = np.full(len(draws), np.nan)
         self._slowed = np.zeros(len(draws), np.bool_)
@@ -66,7 +66,7 @@ class Driver:
         """Return the acceleration of every live run.
 
         Raises:
-            RunError: there is no table of actors, or no list of objects.
+            RunError: there is no table of actors and no list of objects.
         """
         traffic = self._eyes.look(readings, t)
         fresh = np.isnan(self._cruise) & traffic.known
@@ -83,32 +83,32 @@ class Driver:
         return Commands(Table(COMMANDS, columns, offsets), np.asarray(live, np.bool_))
 
     def hold_speed(self, traffic: Traffic) -> FloatArray:
-        """Return the acceleration that gently brings the ego back to the speed it keeps [m/s2]; (runs,)."""
+        """Return the acceleration that gently restores the speed that the ego keeps [m/s2]; (runs,)."""
         cruise = np.where(traffic.known, self._cruise, 0.0)
         return np.clip(0.5 * (cruise - traffic.speed), -2.0, 2.0)
 
     def brake(self, traffic: Traffic, deceleration: FloatArray, pressed: BoolArray) -> FloatArray:
-        """Return that deceleration where the pedal is pressed; afterwards the speed that is left is kept [m/s2]."""
+        """Return the deceleration where the pedal is pressed; afterwards the remaining speed is kept [m/s2]."""
         slows = pressed | (deceleration > 0.0)
-        lower = slows | self._slowed  # the speed that is left shows at the turn after the last
+        lower = slows | self._slowed  # the remaining speed is known one step after the last braking step
         self._cruise = np.where(lower, np.minimum(self._cruise, traffic.speed), self._cruise)
         self._slowed = slows
         return np.where(deceleration > 0.0, -deceleration, self.hold_speed(traffic))
 
     def _begin(self, runs: int) -> None:
-        """Forget what the model remembers of the last runs."""
+        """Reset the model's own state."""
 
     def _accelerate(self, traffic: Traffic, t: float) -> FloatArray:
-        """Return the acceleration that the model wants until its next turn [m/s2]; (runs,)."""
+        """Return the model's acceleration until the next step [m/s2]; (runs,)."""
         raise NotImplementedError
 
 
 class Brakes:
-    """A deceleration that builds up at a limited jerk, one a run.
+    """A deceleration that builds up at a limited jerk, for each run.
 
-    What is commanded holds for a whole turn. Where the world's actuator has a build-up of its own, that is the
-    ramp's end, which the actuator then reaches along the ramp; where it follows at once, it is the ramp's mean, which
-    takes off the same speed. So the reaction is right to the moment, not to the turn, as long as it begins at one.
+    A command holds for a whole step of the agent. If the world's actuator has a build-up of its own, the command is
+    the end of the ramp, which the actuator then reaches along the ramp; if it follows at once, the command is the
+    ramp's mean, which gives the same change of speed. So the reaction time is exact and not rounded to steps.
     """
 
     def __init__(self, runs: int, tick: float, slow: BoolArray) -> None:
@@ -116,20 +116,20 @@ class Brakes:
         self._tick, self._slow = tick, slow
 
     def press(self, wanted: FloatArray, begin: FloatArray, t: float, jerk: FloatArray | float) -> FloatArray:
-        """Return the deceleration to command for the turn from t [m/s2]; (runs,).
+        """Return the deceleration to command for the step from t [m/s2]; (runs,).
 
         Args:
-            wanted: what the foot asks for [m/s2].
-            begin: when it comes to ask for more [s]; it lets go at once.
+            wanted: the demanded deceleration [m/s2].
+            begin: time from which a higher deceleration is demanded [s]; a release takes effect at once.
             t: now [s].
             jerk: of build-up and release; inf = at once [m/s3].
         """
         room = np.where(wanted > self.built, np.clip(t + self._tick - begin, 0.0, self._tick), self._tick)
         away = wanted - self.built
-        rise = np.minimum(np.abs(away) / jerk, room)  # how long it changes within this turn
+        rise = np.minimum(np.abs(away) / jerk, room)  # duration of the change within this step
         ramp = np.where(np.isinf(jerk), 0.0, jerk)
         end = np.where(rise < room, wanted, self.built + np.sign(away) * ramp * rise)
-        # shares of the turn, so that a level that is held comes out to the last bit
+        # shares of the step, so that a constant level is exact to the last bit
         waits, ramps, holds = 1.0 - room / self._tick, rise / self._tick, (room - rise) / self._tick
         mean = self.built * waits + 0.5 * (self.built + end) * ramps + end * holds
         self.built = end
@@ -137,7 +137,7 @@ class Brakes:
 
 
 class Reaction:
-    """From danger to the foot on the brake, one a run: danger that lasts for the delay is acted on until it is over."""
+    """Reaction time: danger that lasts for the delay is acted on until it is over; one state per run."""
 
     def __init__(self, runs: int, tick: float) -> None:
         self.active = np.zeros(runs, np.bool_)
@@ -145,18 +145,18 @@ class Reaction:
         self._tick = tick
 
     def feel(self, danger: BoolArray, over: BoolArray, t: float, delay: float) -> FloatArray:
-        """Return when braking begins [s]; inf where it does not. `active` says where it does before the next turn."""
+        """Return the time at which braking begins [s]; inf if it does not. `active`: it does before the next step."""
         self.active = self.active & ~over
         self.since = np.where(danger, np.minimum(self.since, t), np.where(self.active, self.since, np.inf))
         begin = self.since + delay
-        # a moment that falls on the next turn is that turn's: 1e-9 s is more than clocks differ by
+        # a time that falls on the next step belongs to it: clocks differ by less than 1e-9 s
         self.active = self.active | (danger & (begin < t + self._tick - 1e-9))
         acting: FloatArray = np.where(self.active, begin, np.inf)
         return acting
 
 
 def _slow_actuator(draw: Draw) -> bool:
-    """Say whether the world's own pedals build up: where it does not say, they are taken to follow at once."""
+    """Return whether the world's actuators build up acceleration; if the world does not say so, they follow at once."""
     ego = getattr(getattr(draw.settings, "actors", None), "get", lambda _: None)("ego")
     jerk = getattr(ego, "jerk", 0.0) if ego is not None else 0.0
     return jerk is None or jerk > 0.0

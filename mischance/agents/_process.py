@@ -1,4 +1,4 @@
-"""One program beside us: messages out, answers in, never a hang."""
+"""A child process that exchanges messages: each answer has a deadline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-LONGEST = 64 * 1024 * 1024  # bytes of one answer
+LONGEST = 64 * 1024 * 1024  # maximum size of an answer [bytes]
 
 
 class NoAnswer(Exception):  # noqa: N818  # it is an answer of a kind
@@ -25,7 +25,7 @@ class NoAnswer(Exception):  # noqa: N818  # it is an answer of a kind
 
 
 def why_not(program: str) -> tuple[str, str]:
-    """Return why a program cannot be started and what to do about it; two empty words where it can."""
+    """Return the reason why a program cannot be started and a hint; two empty texts if it can."""
     found = shutil.which(program)
     if found is None:
         if os.path.dirname(program) and os.path.isfile(program):
@@ -45,14 +45,14 @@ def why_not(program: str) -> tuple[str, str]:
 
 
 class Process:
-    """A child process that is spoken with in JSON objects."""
+    """A child process that exchanges JSON objects."""
 
     def __init__(self, command: Sequence[str], framing: str, deadline: float) -> None:
         self._framing, self._deadline = framing, deadline
         self._buffer = b""
         self._failed = ""
         try:
-            # A session of its own: what the program starts ends with it.
+            # A session of its own, so that processes that the program starts end with it.
             self._child: subprocess.Popen[bytes] | None = subprocess.Popen(
                 list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
@@ -65,7 +65,7 @@ class Process:
                 os.set_blocking(pipe.fileno(), False)
 
     def say(self, message: dict[str, Any]) -> None:
-        """Send one message; a program that is gone is found out when it should answer."""
+        """Send one message; that a program has ended is detected when its answer is due."""
         data = json.dumps(message, allow_nan=False, separators=(",", ":")).encode()
         data = data + b"\n" if self._framing == "lines" else len(data).to_bytes(4, "big") + data
         if self._child is None or self._child.stdin is None or self._failed:
@@ -90,7 +90,7 @@ class Process:
         """Return the commands of the answer to a frame.
 
         Raises:
-            NoAnswer: the program ended, missed its deadline, or said something else.
+            NoAnswer: the program ended, missed its deadline, or sent something else.
         """
         if self._failed:
             raise NoAnswer("timeout" if "read" in self._failed else "ended", self._failed)
@@ -125,7 +125,7 @@ class Process:
                     raise NoAnswer("nonsense", f"answered more than {LONGEST} bytes")
 
     def _cut(self) -> bytes | None:
-        """Take one whole message off the buffer."""
+        """Take one complete message from the buffer; None while it is incomplete."""
         if self._framing == "lines":
             line, newline, rest = self._buffer.partition(b"\n")
             if not newline:
@@ -149,7 +149,7 @@ class Process:
         return None
 
     def close(self) -> None:
-        """End the program and everything that it started; ask first, then insist."""
+        """End the program and all processes that it started: first by a request, then by force."""
         child, self._child = self._child, None
         if child is None:
             self._failed = self._failed or "was ended"

@@ -1,4 +1,4 @@
-"""Automatic emergency braking in stages: a warning, partial braking, full braking; nobody else brakes."""
+"""Automatic emergency braking in stages: warning, partial braking, full braking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Settings(DriverSettings, frozen=True):
-    """Stages of the system. The defaults are of the size of published systems, unverified."""
+    """Stages of the system. The defaults are of the order of magnitude of published systems (not verified)."""
 
     range: Length = Field(150.0, gt=0, description="how far ahead it sees, bumper to bumper [m]")
     latency: Time = Field(0.2, ge=0, description="how long a danger lasts before a stage acts [s]")
@@ -38,10 +38,10 @@ class Settings(DriverSettings, frozen=True):
 
 
 class Aeb(Driver):
-    """Keeps speed and lane like somebody who does not look, and brakes when two outlines are about to meet.
+    """Keeps speed and lane without reacting, and brakes when two outlines are about to meet.
 
-    Time to collision is that of the outlines, at constant velocity: people and cars that cross count once they
-    are on a course to be hit. Braking ends when nothing in the path comes closer any more.
+    Time to collision is that of the outlines at constant velocity: crossing people and vehicles count once they are
+    on a collision course. Braking ends when no object in the path approaches any more.
 
     Source:
         The stages are those of UN Regulation No. 152 (warning, emergency braking); the thresholds are ours.

@@ -1,4 +1,4 @@
-"""A driver who keeps lane and distance, and brakes hard when a collision is near."""
+"""A driver who keeps lane and distance, and brakes hard when a collision is imminent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Settings(DriverSettings, frozen=True):
-    """What a scenario may say about the braking driver."""
+    """Settings of the braking driver."""
 
     ttc: Time = Field(2.0, gt=0, description="time to collision below which it brakes hard [s]")
     required: Acceleration = Field(3.0, gt=0, description="deceleration needed (DRAC) above which it does too [m/s2]")
@@ -29,7 +29,7 @@ class Settings(DriverSettings, frozen=True):
 
 
 class Braking(Driver):
-    """Lane keeping, distance keeping up to 3 m/s2, and emergency braking with a reaction time.
+    """Lane keeping, distance keeping up to 3 m/s2, and emergency braking after a reaction time.
 
     Another vehicle counts once it is in the ego's path or will enter it before the two meet.
     """
@@ -39,7 +39,7 @@ class Braking(Driver):
         self.settings = settings
 
     def _begin(self, runs: int) -> None:
-        self._since = np.full(runs, np.inf)  # when the danger was first seen
+        self._since = np.full(runs, np.inf)  # time at which the danger was first seen
         self._braking = np.zeros(runs, np.bool_)
 
     def _accelerate(self, traffic: Traffic, t: float) -> FloatArray:
@@ -62,7 +62,7 @@ class Braking(Driver):
         return np.where(self._braking, -s.deceleration, keeps)
 
     def _in_the_way(self, traffic: Traffic) -> BoolArray:
-        """Return who is in the path, or will enter it before the two meet; (runs, n)."""
+        """Return the actors that are in the path or will enter it before a meeting; (runs, n)."""
         room = traffic.side - self.settings.margin
         with np.errstate(divide="ignore", invalid="ignore"):
             meet = np.where(traffic.closing > 0.0, np.maximum(traffic.gap, 0.0) / traffic.closing, np.inf)

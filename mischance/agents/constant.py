@@ -1,4 +1,4 @@
-"""A driver who sees nobody: keeps the speed and the lane it started with."""
+"""A driver without perception: keeps its initial speed and lane."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Settings(DriverSettings, frozen=True):
-    """It takes what every driver takes; what it sees makes no difference."""
+    """Settings of every driver; those of perception have no effect."""
 
 
 class Constant(Driver):
-    """The baseline: what happens when nobody reacts."""
+    """The baseline without any reaction."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

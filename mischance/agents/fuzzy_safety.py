@@ -1,4 +1,4 @@
-"""The fuzzy safety model of UN Regulation No. 157, 01 series (model 2): brakes as much as the risk asks for."""
+"""The fuzzy safety model of UN Regulation No. 157, 01 series (model 2): deceleration in proportion to risk."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Settings(DriverSettings, frozen=True):
 
 
 class FuzzySafety(Driver):
-    """Keeps speed and lane, and brakes by the proactive and the critical fuzzy surrogate safety metric (PFS, CFS).
+    """Keeps speed and lane, and brakes by the proactive and the critical fuzzy surrogate safety metrics (PFS, CFS).
 
-    Everybody whose flank overlaps the ego's across the road counts, and who comes over and would be there before the
-    ego has passed. Of those the one that asks for most decides.
+    Actors count whose sides overlap the ego's across the road, and actors that approach laterally and would be there
+    before the ego has passed. The largest demanded deceleration is applied.
 
     Source:
         Mattas, Albano, Donà, Galassi, Suarez-Bertoa, Vass, Ciuffo, Fuzzy models for the safety assessment of
@@ -62,7 +62,7 @@ class FuzzySafety(Driver):
         self._brakes = Brakes(runs, self.tick, self.slow)
         self._reaction = Reaction(runs, self.tick)
         turns = ceil(self.settings.delay / self.tick - 1e-9)
-        self._past = [np.zeros(runs) for _ in range(turns + 1)]  # what it asked for at the last turns, oldest first
+        self._past = [np.zeros(runs) for _ in range(turns + 1)]  # demands of the last steps, oldest first
 
     def _accelerate(self, traffic: Traffic, t: float) -> FloatArray:
         s = self.settings
@@ -77,7 +77,7 @@ class FuzzySafety(Driver):
         return self.brake(traffic, self._brakes.press(wanted, begin, t, s.jerk), wanted > 0.0)
 
     def deceleration(self, traffic: Traffic) -> FloatArray:
-        """Return what the model asks for at this moment, before reaction time and build-up [m/s2]; (runs,)."""
+        """Return the deceleration that the model demands now, before reaction time and build-up [m/s2]; (runs,)."""
         s = self.settings
         risk = traffic.in_path | self._coming_over(traffic)
         speed, now = (np.broadcast_to(v[:, None], risk.shape) for v in (traffic.speed, traffic.acceleration))

@@ -1,4 +1,4 @@
-"""The intelligent driver model: follows whoever is ahead in its lane at a time gap, smoothly."""
+"""The intelligent driver model: follows the vehicle ahead in its lane at a time gap, smoothly."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Settings(DriverSettings, frozen=True):
 
 
 class Idm(Driver):
-    """Follows by the intelligent driver model and keeps its lane. It sees who is in its path, not who will be.
+    """Follows by the intelligent driver model and keeps its lane. It reacts to actors in its path only.
 
     Source:
         Treiber, Hennecke, Helbing, Congested traffic states in empirical observations and microscopic simulations,

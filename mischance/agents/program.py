@@ -1,4 +1,4 @@
-"""A program in any language: JSON on stdin and stdout (a line or a length each), in lock-step, with a deadline."""
+"""A program in any language as agent: JSON messages on stdin and stdout in lock-step, with a deadline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """How to start the program and how to speak with it."""
+    """Command line, message framing and deadline of the program."""
 
     command: list[str] = Field(min_length=1, description="the program and its arguments; started once a run")
     framing: Literal["lines", "length"] = Field(
@@ -34,13 +34,13 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
 
 class Program:
-    """Starts a program for each run and asks it at every turn; simulated time stands still while it thinks.
+    """Starts a program for each run and asks it at every step; simulated time does not advance meanwhile.
 
-    The program reads `{"type": "start", "run", "seed", "rate"}`, then at each turn
-    `{"type": "observe", "frame", "t", "observation"}` and answers `{"frame", "commands"}`, where commands is
-    null, one mapping or a list of them. A program that ends, says nonsense or misses its deadline is not
-    asked again: the world goes on without commands, and the run's verdict and label say when and why.
-    Only that a deadline was missed depends on real time, never the physics before it.
+    The program reads `{"type": "start", "run", "seed", "rate"}`, then at each step `{"type": "observe", "frame", "t",
+    "observation"}` and answers `{"frame", "commands"}`, where commands is null, one mapping or a list of mappings. A
+    program that ends, sends an invalid answer or misses its deadline is not asked again: the world continues without
+    commands, and the run's verdict and label say when and why. Only whether a deadline was missed depends on real
+    time, never the physics before it.
     """
 
     batch: ClassVar[int] = 16
@@ -62,10 +62,10 @@ class Program:
 
     @staticmethod
     def check(settings: Settings) -> None:
-        """Say before any run that there is no such program.
+        """Check before any run that the program can be started.
 
         Raises:
-            CatalogError: it is not there, may not be executed, or is a text that does not say what runs it.
+            CatalogError: it does not exist, is not executable, or is a script without an interpreter line.
         """
         from ._process import why_not
 
@@ -74,7 +74,7 @@ class Program:
             raise CatalogError(f"the agent's program {settings.command[0]!r} {reason}", hint)
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
-        """End the last runs' programs and start one for each run."""
+        """End the programs of the last runs and start one for each run."""
         from ._process import Process
 
         self.close()
@@ -86,7 +86,7 @@ class Program:
             self._processes.append(process)
 
     def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> list[Any]:
-        """Ask every live run's program what to do; one answer a run."""
+        """Ask the program of every live run for commands; one answer per run."""
         from ._process import NoAnswer
 
         answers: list[Any] = [None] * len(live)
@@ -104,7 +104,7 @@ class Program:
         return answers
 
     def failures(self) -> Sequence[AgentFailure | None]:
-        """Return what went wrong with each run's program."""
+        """Return the failure of each run's program, None if it had none."""
         return self._failures
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The competent and careful driver of UN Regulation No. 157 (model 1): perceives, evaluates, then brakes hard."""
+"""The competent and careful driver of UN Regulation No. 157 (model 1): perceives, assesses risk, brakes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Settings(DriverSettings, frozen=True):
-    """The regulation's numbers, and the points in which implementations of it differ."""
+    """Parameters of the regulation, and the points in which published implementations differ."""
 
     deviation: Length = Field(
         0.375, ge=0, description="distance from the middle of its lane from which another one's risk is perceived [m]"
@@ -70,15 +70,15 @@ class Settings(DriverSettings, frozen=True):
 class R157Driver(Driver):
     """Keeps speed and lane, and brakes as the regulation's competent and careful human driver does.
 
-    Four cases. Cut-in: somebody comes over, is perceived `deviation` out of the middle of its lane, evaluated, and a
-    danger if TTC < 2 s. Deceleration: somebody ahead is perceived below 2 s time gap, or below `horizon` where it
-    comes nearer, and a danger if it brakes above 5 m/s2 or TTC < 2 s. Cut-out: who is hidden behind the one ahead is
-    perceived when that one is `deviation` out of the lane's middle. Crossing: who goes across the road is perceived as
-    soon as it is on course to be met within `horizon`, and a danger if TTC < 2 s, until it is out of the way. Then
-    `delay`, then a ramp to full deceleration, held until the danger no longer comes closer; the speed that is left is
-    kept. It does not steer round anything.
+    Four cases. Cut-in: an entering vehicle is perceived once it is `deviation` off the centre of its lane, assessed,
+    and a danger if TTC < 2 s. Deceleration: a vehicle ahead is perceived below 2 s time gap, or below `horizon` while
+    the gap closes, and a danger if it brakes above 5 m/s2 or TTC < 2 s. Cut-out: a vehicle hidden behind the one
+    ahead is perceived when the latter is `deviation` off the lane's centre. Crossing: an actor that crosses the road
+    is perceived as soon as it is on a collision course within `horizon`, and a danger if TTC < 2 s, until it has left
+    the path. Then follow `delay` and a ramp to full deceleration, held until the gap no longer closes; the remaining
+    speed is kept. The driver does not evade by steering.
 
-    Lanes are as wide as the world says, counted from the middle that the ego keeps.
+    Lane widths are the world's, counted from the centre line that the ego keeps.
 
     Source:
         UN Regulation No. 157, Annex on traffic critical scenarios (competent and careful driver performance model);
@@ -99,7 +99,7 @@ class R157Driver(Driver):
         s, key, ttc = self.settings, traffic.key, traffic.time_to_collision()
         crossing = self._crossing(traffic)
         entering = self._entering(traffic) | crossing
-        # who overlaps the place that the ego is heading for is in its way, while it changes lanes itself
+        # while the ego changes lanes itself, actors that overlap its target lane are in its way
         heading_for = traffic.there & (traffic.aside < 0.5 * (traffic.width[:, None] + traffic.widths))
         lane = traffic.in_path | heading_for
         hidden, lead = self._behind_the_lead(traffic, lane)
@@ -134,25 +134,25 @@ class R157Driver(Driver):
         return self.brake(traffic, np.where(lifting, np.maximum(braking, s.coast), braking), active)
 
     def _entering(self, traffic: Traffic) -> BoolArray:
-        """Return who is coming over from the next lane and has left its middle; (runs, n)."""
+        """Return the actors that enter from the next lane and have left its centre; (runs, n)."""
         left = traffic.aside < traffic.lane_width[:, None] - self.settings.deviation
         coming = (traffic.toward > self.settings.moving) & (traffic.side > 0.0)
         return np.asarray(traffic.there & left & coming)
 
     def _crossing(self, traffic: Traffic) -> BoolArray:
-        """Return who goes across the road and would be met if nobody changed speed; (runs, n)."""
+        """Return the actors that cross the road and are on a collision course at constant velocity; (runs, n)."""
         soon = traffic.time_to_meet(self.settings.margin, on_path=True) < self.settings.horizon
         return np.asarray(traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.toward > 0.0) & soon)
 
     def _behind_the_lead(self, traffic: Traffic, lane: BoolArray) -> tuple[BoolArray, BoolArray]:
-        """Return who in the lane cannot be seen, and the one ahead that hides them; (runs, n)."""
+        """Return the hidden actors in the lane, and the vehicle ahead that hides them; (runs, n)."""
         lead = traffic.nearest(lane & (traffic.gap > 0.0))
         hides = lead & (traffic.aside < self.settings.deviation)
         edge = traffic.value(traffic.gap, hides, np.inf)
         return np.asarray(lane & (traffic.gap > edge[:, None])), lead
 
     def _evaluate(self, traffic: Traffic, perceived: BoolArray, t: float) -> BoolArray:
-        """Return whose risk has been evaluated by now; (runs, n)."""
+        """Return the actors whose risk has been assessed by now; (runs, n)."""
         s, key = self.settings, traffic.key
         noticed = np.where(perceived, np.minimum(self._noticed.recall(key), t), np.inf)
         before = self._noticed_aside.recall(key)
@@ -164,12 +164,12 @@ class R157Driver(Driver):
             done = perceived
         elif s.evaluation == "time":
             done = by_time
-        else:  # who does not come over covers no distance
+        else:  # an actor that does not enter covers no distance
             done = np.where(traffic.side > 0.0, aside - traffic.aside >= s.evaluation_distance, by_time)
         return np.asarray(perceived & (done | (traffic.person & (not s.evaluate_people))))
 
     def _emergency(self, traffic: Traffic, faced: BoolArray, came: FloatArray, ttc: FloatArray) -> BoolArray:
-        """Return where braking is raised; (runs,)."""
+        """Return the runs in which braking is increased; (runs,)."""
         s = self.settings
         if s.emergency == "none":
             return np.zeros(len(faced), np.bool_)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Settings(DriverSettings, frozen=True):
-    """The paragraph's numbers, and how its words are read."""
+    """Parameters of the paragraph, and their interpretation."""
 
     deceleration: Acceleration = Field(6.0, gt=0, description="deceleration [m/s2]")
     formula_delay: Time = Field(
@@ -43,7 +43,8 @@ class Settings(DriverSettings, frozen=True):
 class R157Performance(Driver):
     """Keeps speed and lane, and brakes once an intruder's TTC falls below v_rel / (2 x 6 m/s2) + 0.35 s.
 
-    Its braking is a step of 6 m/s2. Braking ends when the intruder no longer comes closer; the speed left is kept.
+    Its braking is a step of 6 m/s2. Braking ends when the gap to the intruder no longer closes; the remaining speed
+    is kept.
 
     Source:
         UN Regulation No. 157, paragraph 5.2.5.2. The side over the marking stands for the tyre's outer edge.
@@ -79,7 +80,7 @@ class R157Performance(Driver):
         return np.asarray(inner <= 0.5 * traffic.lane_width[:, None] - self.settings.over_marking)
 
     def _seen_coming(self, traffic: Traffic, inside: BoolArray, t: float) -> BoolArray:
-        """Return who has come over long enough, or was in the lane from the first; (runs, n)."""
+        """Return the actors that have entered for long enough, or were in the lane from the start; (runs, n)."""
         if self.settings.visible <= 0.0:
             return np.ones(inside.shape, np.bool_)
         known = self._coming.recall(traffic.key)

@@ -36,9 +36,8 @@ class Settings(DriverSettings, frozen=True):
 class Rss(Driver):
     """Keeps speed and lane, and gives the proper response as long as a situation is dangerous.
 
-    Dangerous: both distances to somebody ahead are too short. After the response time it brakes, until one of the two
-    is kept again. The response is along the lane only: it does not steer away. Oncoming traffic counts with its
-    own stopping distance.
+    Dangerous: both distances to an actor ahead are too short. After the response time it brakes until one of the two
+    is kept again. The response is longitudinal only. Oncoming traffic counts with its own stopping distance.
 
     Source:
         Shalev-Shwartz, Shammah, Shashua, On a formal model of safe and scalable self-driving cars, arXiv 1708.06374.
@@ -61,7 +60,7 @@ class Rss(Driver):
         return self.brake(traffic, self._brakes.press(wanted, begin, t, s.jerk), active)
 
     def dangerous(self, traffic: Traffic) -> BoolArray:
-        """Return to whom both distances are violated; (runs, n)."""
+        """Return the actors to which both distances are violated; (runs, n)."""
         s = self.settings
         speed = np.broadcast_to(traffic.speed[:, None], traffic.gap.shape)
         own = rss_longitudinal_distance(
@@ -73,7 +72,7 @@ class Rss(Driver):
             min_braking=s.braking,
         )  # fmt: skip
         safe = own + np.where(traffic.along < 0.0, theirs, 0.0)
-        # Coming closer counts as the other one's motion; the ego keeps its lane.
+        # The lateral closing speed is attributed to the other actor; the ego keeps its lane.
         aside = rss_lateral_distance(
             0.0, -traffic.inward, response_time=s.response, max_acceleration=s.lateral_acceleration,
             min_braking=s.lateral_braking, fluctuation=s.fluctuation,

@@ -1,4 +1,4 @@
-"""Lets a formula be written for columns: one rule for shapes, plain numbers, NaN and warnings."""
+"""Decorator for element-wise formulas: broadcasting, NaN propagation, no warnings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ P = ParamSpec("P")
 
 
 def elementwise(formula: Callable[P, Any]) -> Callable[P, FloatArray]:
-    """Return a formula that takes arrays and plain numbers of any shapes that broadcast.
+    """Return a formula that takes arrays and numbers of any shapes that broadcast.
 
-    The answer is a float64 array of the common shape (no axis for plain numbers). Where any input is NaN, it is
-    NaN. Nothing warns. An element's bits depend on that element's inputs alone; for that a formula says
-    `np.square(x)`, not `x**2`: NumPy takes powers of a lone number and of a column by different routines.
+    The result is a float64 array of the common shape (0-dimensional for numbers). It is NaN where any input is NaN.
+    No warnings are issued. An element's bits depend on that element's inputs alone; for this reason formulas use
+    `np.square(x)`, not `x**2`: NumPy computes powers of scalars and of arrays by different routines.
     """
 
     @wraps(formula)

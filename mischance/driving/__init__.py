@@ -1,1 +1,1 @@
-"""Layer 1, domain library: criticality measures, braking and rules of driving, shared by the road and its agents."""
+"""Layer 1, domain library: criticality measures, braking and rules of driving, for the road world and its agents."""

@@ -1,4 +1,4 @@
-"""One lane: how much room braking takes, and the last moment to begin.
+"""Braking in one lane: smallest avoidable gap, required deceleration, and the latest time to brake.
 
 Braking is a delay, then a ramp of constant jerk up to the full deceleration, then that deceleration to a standstill.
 """
@@ -97,7 +97,7 @@ def required_deceleration(
 
 
 def _stop_within(speed: Floats, room: FloatArray) -> FloatArray:
-    """Return the deceleration to a standstill within a distance [m/s2]; inf where there is none left."""
+    """Return the deceleration to a standstill within a distance [m/s2]; inf if the distance is not positive."""
     ahead = np.maximum(speed, 0.0)
     return np.where(room > 0.0, np.square(ahead) / (2.0 * room), np.where((room < 0.0) | (ahead > 0.0), np.inf, 0.0))
 
@@ -125,7 +125,7 @@ def modified_time_to_collision(
         lasts = end - begin
         root = _first_root(room, v - w, a - b)
         answer = np.minimum(answer, np.where(root <= lasts, begin + root, np.inf))
-        # Beyond the last standstill nothing moves; a phase without an end has no successor.
+        # Nothing moves after the last standstill; an endless phase has no successor.
         lasts = np.where(np.isfinite(lasts), lasts, 0.0)
         room = room - (v - w) * lasts - 0.5 * (a - b) * np.square(lasts)
         own_stands, lead_stands = own_stop <= end, lead_stop <= end
@@ -136,7 +136,7 @@ def modified_time_to_collision(
 
 
 def _standing_after(speed: Floats, acceleration: Floats) -> FloatArray:
-    """Return when a braking vehicle stands [s]; inf if it does not brake, 0 if it stands with the brakes on."""
+    """Return the time until a braking vehicle stands [s]; inf if it does not brake, 0 if it already stands."""
     slows = ((speed > 0.0) & (acceleration < 0.0)) | ((speed < 0.0) & (acceleration > 0.0))
     held = (speed == 0.0) & (acceleration < 0.0)
     return np.where(slows, -speed / np.asarray(acceleration), np.where(held, 0.0, np.inf))
@@ -145,7 +145,7 @@ def _standing_after(speed: Floats, acceleration: Floats) -> FloatArray:
 def _first_root(gap: FloatArray, closing: FloatArray, rate: FloatArray) -> FloatArray:
     """Return the smallest positive t with gap = closing t + rate t^2 / 2; inf if there is none."""
     root = np.sqrt(closing * closing + 2.0 * rate * gap)
-    # Two forms of one root: the one that adds numbers of the same sign.
+    # Two forms of the same root: each element uses the form without cancellation.
     ahead = np.where(closing > 0.0, 2.0 * gap / (closing + root), (root - closing) / rate)
     meets = np.isfinite(root) & ((closing > 0.0) | (rate > 0.0)) & (gap > 0.0)
     return np.where(meets, ahead, np.inf)
@@ -162,10 +162,10 @@ def time_to_brake(
     delay: Floats = 0.0,
     jerk: Floats = np.inf,
 ) -> FloatArray:
-    """Return how long full braking can still wait and avoid the lead [s].
+    """Return TTB: the time until full braking must begin to avoid the lead [s].
 
-    Until it brakes the ego keeps its speed. The lead keeps its acceleration until it stands. From the order to brake
-    it takes `delay` [s] until deceleration begins, which grows with `jerk` [m/s3] to `deceleration` [m/s2].
+    The ego keeps its speed until it brakes; the lead keeps its acceleration until it stands. Deceleration begins
+    `delay` [s] after the command, and grows with `jerk` [m/s3] to `deceleration` [m/s2].
     Closed form for a lead at constant speed, else bisection (error below 1 ms).
 
     Shape: common shape of the arguments.
@@ -189,7 +189,7 @@ def time_to_brake(
 
 
 def _latest_start(meet: FloatArray, delay: FloatArray, *case: FloatArray) -> FloatArray:
-    """Return the last moment in [0, meet] to order the brakes [s], by bisection; -inf if there is none."""
+    """Return the latest time in [0, meet] to command the brakes [s], by bisection; -inf if there is none."""
     low, high = np.zeros_like(meet), meet
     in_time = (delay <= meet) & _avoids(delay, *case)
     for _ in range(_HALVINGS):

@@ -1,12 +1,12 @@
-"""How close to a crash a moment is: the field's measures, for whole columns of runs and times at once.
+"""Criticality measures (TTC, THW, DRAC, BTN …), element-wise over arrays of runs and times.
 
-All of them are element-wise: arrays and plain numbers of any shapes that broadcast go in, SI units throughout, an
-array of the common shape comes out, and an element's bits do not depend on its neighbours. NaN in gives NaN out.
-Gaps are signed bumper gaps: 0 at contact, negative in overlap, +inf when nobody is there; which vehicle is ahead in
-whose lane is the caller's to say. Speeds count forward along the lane. Only the measures of a whole run
-(`time_below`, `integral_below`, TET, TIT, `conflict_area_times`) look along the last axis, time.
+The functions take arrays and numbers of any shapes that broadcast, in SI units, and return an array of the common
+shape; an element's bits do not depend on its neighbours. NaN in gives NaN out. Gaps are signed bumper gaps: 0 at
+contact, negative in overlap, +inf if there is no other vehicle; the caller determines which vehicle is ahead in which
+lane. Speeds count forward along the lane. Only the measures of a whole run (`time_below`, `integral_below`, TET, TIT,
+`conflict_area_times`) work along the last axis, time.
 
-Numbers here describe kinematics; none of them is a statement about injury.
+The measures describe kinematics; none of them is a statement about injury.
 """
 
 from __future__ import annotations
@@ -149,11 +149,11 @@ def required_lateral_acceleration(
     lateral_speed: Floats = 0.0,
     other_lateral_acceleration: Floats = 0.0,
 ) -> FloatArray:
-    """Return a_lat,req: the constant lateral acceleration that just passes beside the other one [m/s2].
+    """Return a_lat,req: the constant lateral acceleration that just passes the other vehicle [m/s2].
 
     The smaller of left and right of abs(a + 2 u / TTC + 2 / TTC^2 (offset +- widths / 2)).
-    TTC along the lane [s]; lateral offset [m], speed u [m/s] and acceleration a [m/s2] of the other one's centre
-    against the ego's, on one axis; both widths together [m].
+    TTC along the lane [s]; lateral offset [m], speed u [m/s] and acceleration a [m/s2] of the other vehicle's centre
+    relative to the ego's, on one axis; sum of both widths [m].
 
     Shape: common shape of the arguments.
     NaN, inf: 0 if they miss each other anyway (TTC +inf, or enough offset by then); +inf at contact.
@@ -173,9 +173,9 @@ def required_lateral_acceleration(
 def available_acceleration(
     friction: Floats, *, used: Floats = 0.0, limit: Floats = np.inf, gravity: Floats = GRAVITY
 ) -> FloatArray:
-    """Return what friction leaves for braking or for steering [m/s2]: the friction circle, capped.
+    """Return the acceleration available for braking or for steering [m/s2]: the friction circle, with a limit.
 
-    `used` is the acceleration in the other direction [m/s2]; `limit` what brakes or steering can do at most [m/s2].
+    `used`: acceleration in the other direction [m/s2]; `limit`: maximum of the brakes or the steering [m/s2].
 
     Shape: common shape of the arguments.
     NaN, inf: 0 if the other direction uses all of it.
@@ -231,10 +231,10 @@ def time_to_steer(
     *,
     delay: Floats = 0.0,
 ) -> FloatArray:
-    """Return how long full steering can still wait and pass beside the other one [s].
+    """Return TTS: the time until full steering must begin to pass the other vehicle [s].
 
     Arguments as of `required_lateral_acceleration`; `available` lateral acceleration [m/s2], there `delay` [s]
-    after the order. Closed form: the way aside takes sqrt(2 way / available).
+    after the command. Closed form: a lateral distance d takes sqrt(2 d / available).
 
     Shape: common shape of the arguments.
     NaN, inf: +inf if they miss each other anyway; -inf if it is too late already.

@@ -1,4 +1,4 @@
-"""What rules and reference drivers ask for: RSS, UN R157, EU 2022/1426, the fuzzy safety model.
+"""Rules and reference driver models: RSS, UN R157, EU 2022/1426, the fuzzy safety model.
 
 Defaults are those of published comparisons of the models (Mattas et al. 2020); each is an argument.
 """
@@ -59,8 +59,8 @@ def rss_lateral_distance(
 ) -> FloatArray:
     """Return the safe lateral distance of two vehicles, by RSS [m].
 
-    Both lateral speeds are on one axis [m/s], positive from the own vehicle towards the other; so the other one
-    comes closer with a negative speed. During the response time [s] each accelerates towards the other with
+    Both lateral speeds are on one axis [m/s], positive from the own vehicle towards the other; so the other
+    vehicle approaches with a negative speed. During the response time [s] each accelerates towards the other with
     `max_acceleration`, then brakes its lateral motion with `min_braking` [m/s2]. `fluctuation` [m] stays free.
     A vehicle that still moves away after its response time gets no braking distance: the formula's square would
     count that as coming closer.
@@ -80,13 +80,13 @@ def rss_lateral_distance(
 
 @elementwise
 def rss_margin(gap: Floats, safe_gap: Floats, lateral_gap: Floats, safe_lateral_gap: Floats) -> FloatArray:
-    """Return by how much the better of the two RSS distances is kept [m]; negative is a violation's depth.
+    """Return the larger of the two RSS distance margins [m]; negative: depth of the violation.
 
-    A situation is dangerous only while both distances are too short, so the larger of the two surpluses counts.
+    A situation is dangerous only while both distances are too short, so the larger margin counts.
     Gaps are signed bumper gaps and side gaps [m].
 
     Shape: common shape of the arguments.
-    NaN, inf: a gap of +inf (nobody there) gives +inf.
+    NaN, inf: a gap of +inf (no other vehicle) gives +inf.
     Sampling: of one moment; evaluate at steps and at events; worst of a run = smallest. How long it was violated:
         `time_below(rss_margin(...), 0.0, dt)`.
     Source: Shalev-Shwartz et al., arXiv 1708.06374, dangerous situation; the margin is the robustness of
@@ -117,10 +117,10 @@ def proactive_fuzzy_safety(
     max_lead_braking: Floats = 7.0,
     margin: Floats = 2.0,
 ) -> FloatArray:
-    """Return PFS: 0 where comfortable braking would do if the lead braked hard, 1 where not even full braking.
+    """Return PFS: 0 if comfortable braking suffices when the lead brakes hard, 1 if full braking does not suffice.
 
-    Bumper gap and margin [m], speeds [m/s], delay [s], decelerations [m/s2]. As published, the margin is taken off
-    the gap and is also part of the safe distance, but not of the unsafe one.
+    Bumper gap and margin [m], speeds [m/s], delay [s], decelerations [m/s2]. As published, the margin is subtracted
+    from the gap and is also part of the safe distance, but not of the unsafe one.
 
     Shape: common shape of the arguments.
     NaN, inf: within 0...1; 0 for a gap of +inf.
@@ -144,7 +144,7 @@ def critical_fuzzy_safety(
     comfort_braking: Floats = 4.0,
     max_braking: Floats = 6.0,
 ) -> FloatArray:
-    """Return CFS: 0 where comfortable braking would do if the lead kept its speed, 1 where not even full braking.
+    """Return CFS: 0 if comfortable braking suffices when the lead keeps its speed, 1 if full braking does not suffice.
 
     Bumper gap [m], speeds [m/s], own acceleration and decelerations [m/s2], delay [s].
 
@@ -156,7 +156,7 @@ def critical_fuzzy_safety(
     own = np.maximum(acceleration, -comfort_braking)
     after = speed + own * delay
     during = (0.5 * (speed + after) - lead_speed) * delay
-    already = np.square(speed - lead_speed) / (2.0 * np.abs(own))  # slower than the lead before the delay is over
+    already = np.square(speed - lead_speed) / (2.0 * np.abs(own))  # slower than the lead before the end of the delay
     closing = np.square(after - lead_speed)
     safe = np.where(after <= lead_speed, already, during + closing / (2.0 * comfort_braking))
     unsafe = np.where(after <= lead_speed, already, during + closing / (2.0 * max_braking))
@@ -167,7 +167,7 @@ def critical_fuzzy_safety(
 def fsm_deceleration(
     cfs: Floats, pfs: Floats, *, comfort_braking: Floats = 4.0, max_braking: Floats = 6.0
 ) -> FloatArray:
-    """Return the deceleration that the fuzzy safety model asks for, before delay and jerk limit [m/s2].
+    """Return the deceleration that the fuzzy safety model demands, before delay and jerk limit [m/s2].
 
     Shape: common shape of the arguments.
     NaN, inf: within 0...max_braking.
@@ -189,10 +189,10 @@ def fsm_lateral_check(
 ) -> BoolArray:
     """Return whether the fuzzy safety model sees a risk in a vehicle of another lane.
 
-    It does if the other one is ahead, slower, comes closer, and covers the side gap before the ego has passed it:
+    It does if the other vehicle is ahead, slower, approaches, and closes the side gap before the ego has passed it:
     lateral_gap / lateral_speed < (gap + lengths) / (speed - other_speed) + margin.
-    Side gap and bumper gap [m], lateral speed of coming closer [m/s], both vehicles' lengths together [m],
-    margin [s]. Once there is no side gap left (<= 0), being ahead and slower is enough.
+    Side gap and bumper gap [m], lateral closing speed [m/s], sum of both lengths [m], margin [s]. Without a side gap
+    (<= 0), being ahead and slower is enough.
 
     Shape: common shape of the arguments; boolean.
     NaN, inf: False where an argument is NaN.
@@ -220,7 +220,7 @@ def _fsm_risk(
 
 @elementwise
 def r157_cut_in_avoidable_ttc(closing_speed: Floats, *, deceleration: Floats = 6.0, delay: Floats = 0.35) -> FloatArray:
-    """Return the time to collision at lane intrusion above which R157 demands that a cut-in is survived [s].
+    """Return the TTC at lane intrusion above which R157 requires that a cut-in causes no collision [s].
 
     Closing speed [m/s]: v_rel / (2 * 6 m/s2) + 0.35 s.
 
@@ -234,7 +234,7 @@ def r157_cut_in_avoidable_ttc(closing_speed: Floats, *, deceleration: Floats = 6
 
 @elementwise
 def eu_2022_1426_cut_in_ttc(closing_speed: Floats, *, deceleration: Floats = 6.0, build_up: Floats = 0.3) -> FloatArray:
-    """Return the time to collision at a cut-in above which EU 2022/1426 demands that it is survived [s].
+    """Return the TTC at a cut-in above which EU 2022/1426 requires that it causes no collision [s].
 
     Closing speed [m/s]: v_rel / (2 deceleration) + build_up / 2 + 0.1 s. With standing passengers the deceleration
     is 2.4 m/s2 and the build-up 0.12 s.
@@ -250,7 +250,7 @@ def eu_2022_1426_cut_in_ttc(closing_speed: Floats, *, deceleration: Floats = 6.0
 
 @elementwise
 def r157_minimum_following_distance(speed: Floats) -> FloatArray:
-    """Return the shortest distance to the vehicle in front that R157 allows at a speed [m/s] [m].
+    """Return the minimum following distance of R157 at a speed [m/s] [m].
 
     Speed times the table's time gap, linear between its rows (7.2 to 60 km/h), never below 2 m. Outside the table
     the nearest row's time gap holds: above 60 km/h the regulation leaves the distance to national rules.
@@ -265,7 +265,7 @@ def r157_minimum_following_distance(speed: Floats) -> FloatArray:
 
 @elementwise
 def r157_detection_range(top_speed: Floats) -> FloatArray:
-    """Return the shortest forward detection range that R157 demands of a system with a top speed [m/s] [m].
+    """Return the minimum forward detection range of R157 for a system with a top speed [m/s] [m].
 
     Linear between the table's rows (60 to 130 km/h); 46 m below.
 

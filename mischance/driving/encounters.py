@@ -1,12 +1,12 @@
-"""Every measure of `mischance.driving.criticality`, frame by frame, between one actor and everybody else of a run.
+"""All measures of `mischance.driving.criticality` between one actor and all others of a run, frame by frame.
 
     rows = mischance.open("outputs/crash").table("actors")  # of all runs
     met = encounters(rows[rows["run"] == 0])
     met.ttc            # (frames, others)
     met.worst()        # one mapping of numbers for each of the others
 
-The table `actors` holds 20 frames a second: what is worst between two of them is missed. The measures in `runs/` are
-taken at every step of the world instead, along the ego's own path; these here are taken in its own frame.
+The table `actors` has 20 frames a second: extremes between two frames are missed. The measures in `runs/` are
+evaluated at every step of the world instead, along the ego's path; the measures here use the actor's own frame.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ EXPOSED = 3.0  # threshold of TET and TIT [s]
 class Encounters:
     """One actor and the others over a run; arrays are (frames, others), SI units.
 
-    `gap`, `lateral_gap` and `along` are signed: bumper gap along the actor's own heading where the other one is ahead
-    (NaN behind), free width across it, and the distance of the outlines. Measures of following (`thw`, `drac`,
-    `mttc`, `required`, `btn`) count who is ahead and overlaps the actor's width, and are inf or 0 for others.
-    `rss_margin` is below zero where both safe distances are violated.
+    `gap`, `lateral_gap` and `along` are signed: bumper gap along the actor's heading for others ahead (NaN behind),
+    lateral gap, and the distance of the outlines. Measures of following (`thw`, `drac`, `mttc`, `required`, `btn`)
+    apply to others that are ahead and overlap the actor's width, and are inf or 0 for the rest. `rss_margin` is
+    negative where both safe distances are violated.
     """
 
     t: FloatArray
@@ -67,14 +67,15 @@ class Encounters:
     btn: FloatArray
     stn: FloatArray
     rss_margin: FloatArray
-    shared: BoolArray  # (others, frames, frames): the actor at one time and the other at another in one place
+    shared: BoolArray  # (others, frames, frames): the two at two times occupy the same place
 
     def worst(self) -> dict[str, dict[str, float]]:
-        """Return the worst of the run for each of the others.
+        """Return the worst values of the run for each of the others.
 
-        `rss_time` [s] and `rss_depth` [m]: how long and how deeply both safe distances were violated. `pet`: time
-        between leaving and entering the same place, 0 where both were there at once, inf where they never use one
-        place [s]. `encroachment`: how long the actor occupied places that the other one used as well [s].
+        `rss_time` [s] and `rss_depth` [m]: duration and depth of violations of both safe distances. `pet`: time
+        between the exit of one and the entry of the other at the same place, 0 if both were there at once, inf if
+        they never share a place [s]. `encroachment`: time for which the actor occupied places that the other one used
+        as well [s].
         """
         dt = float(self.t[1] - self.t[0]) if len(self.t) > 1 else 0.0
         apart = np.abs(self.t[:, None] - self.t[None, :])
@@ -105,16 +106,16 @@ class Encounters:
 def encounters(
     rows: Mapping[str, Any] | Any, *, actor: str = "ego", friction: float = 0.8, brakes: float = 10.0
 ) -> Encounters:
-    """Return the measures between an actor and everybody else, at every time of one run.
+    """Return the measures between an actor and all others, at every time of one run.
 
     Args:
-        rows: the table `actors` of one run: a data frame, or a mapping of columns; a row an actor and time.
-        actor: whose encounters.
-        friction: of tyre and road, which bounds what braking and steering can do.
+        rows: the table `actors` of one run, a data frame or a mapping of columns; one row per actor and time.
+        actor: name of the actor.
+        friction: coefficient of tyre and road, which limits braking and steering.
         brakes: the deceleration that the actor's brakes can give [m/s2].
 
     Raises:
-        TruthError: the actor is not there, a column is missing, or somebody has not a row at every time.
+        TruthError: there is no such actor, a column is missing, or an actor lacks a row at some time.
     """
     missing = [name for name in ("t", "actor", *FIELDS) if name not in rows]
     if missing:
@@ -188,7 +189,7 @@ def _measured(
 
 
 def _shared(own: Mapping[str, FloatArray], them: Mapping[str, FloatArray]) -> BoolArray:
-    """Return where the actor (second axis) and the others (first) use the same place, at whatever times."""
+    """Return where the actor (second axis) and the others (first axis) use the same place, at any times."""
 
     def box(of: Mapping[str, FloatArray], i: int, shape: tuple[int, int]) -> Rectangle:
         return Rectangle(*(of[field][:, i].reshape(shape) for field in ("x", "y", "yaw", "length", "width")))

@@ -1,4 +1,4 @@
-"""Measures that look along a run's time axis: stays in a conflict area, time and integral below a threshold."""
+"""Measures along a run's time axis: times in a conflict area, time and integral below a threshold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mischance.api.tables import BoolArray, FloatArray, IntArray
 
 
 class Stay(NamedTuple):
-    """When each user first entered a conflict area and when it left again [s]; +inf: it did not."""
+    """Times at which each user first entered and left a conflict area [s]; +inf: it did not."""
 
     entry: FloatArray
     exit: FloatArray
@@ -19,11 +19,11 @@ class Stay(NamedTuple):
 
 @elementwise
 def crossing_time(t_before: Floats, value_before: Floats, t_after: Floats, value_after: Floats) -> FloatArray:
-    """Return when a value that was sampled twice went through zero, on the straight line between [s].
+    """Return the time of a zero crossing between two samples, by linear interpolation [s].
 
     Shape: common shape of the arguments.
     NaN, inf: NaN if both values lie on one side of zero.
-    Sampling: this is the step below the sampling step.
+    Sampling: between two samples.
     Source: linear interpolation.
     """
     crosses = ((value_before <= 0.0) & (value_after >= 0.0)) | ((value_before >= 0.0) & (value_after <= 0.0))
@@ -33,7 +33,7 @@ def crossing_time(t_before: Floats, value_before: Floats, t_after: Floats, value
 
 
 def conflict_area_times(t: FloatArray, distance: FloatArray) -> Stay:
-    """Return when each user entered a conflict area for the first time and when it left again [s].
+    """Return the times at which each user first entered and left a conflict area [s].
 
     Args:
         t: times of the samples, ascending; shape (n,) [s].
@@ -41,7 +41,7 @@ def conflict_area_times(t: FloatArray, distance: FloatArray) -> Stay:
             NaN where there is no sample (after the end of a run): no crossing is seen there.
 
     Shape: `distance` without its last axis.
-    NaN, inf: +inf for an entry or exit that was not seen; who starts inside entered at t[0].
+    NaN, inf: +inf for an entry or exit that did not occur; a user that starts inside entered at t[0].
     Sampling: between two samples the distance is taken as linear.
     Source: Allen, Shin, Cooper, Analysis of traffic conflicts and collisions, TRR 667, 1978 (conflict area).
     """
@@ -68,7 +68,7 @@ def _first_change(t: FloatArray, distance: FloatArray, there: BoolArray) -> tupl
 
 @elementwise
 def encroachment_time(entry: Floats, exit: Floats) -> FloatArray:  # noqa: A002 - the field's word
-    """Return ET: for how long a user occupies the conflict area [s].
+    """Return ET: the time for which a user occupies the conflict area [s].
 
     Shape: common shape of the arguments (times [s], +inf: not seen).
     NaN, inf: 0 if it never enters; +inf if it does not leave.
@@ -82,7 +82,7 @@ def encroachment_time(entry: Floats, exit: Floats) -> FloatArray:  # noqa: A002 
 def post_encroachment_time(entry_a: Floats, exit_a: Floats, entry_b: Floats, exit_b: Floats) -> FloatArray:
     """Return PET: entry of the second user minus exit of the first [s]; negative: both inside at once.
 
-    Who enters first is the first; of two that enter together, who leaves first.
+    The first user is the one that enters first; if both enter at once, the one that leaves first.
 
     Shape: common shape of the arguments (times [s], +inf: not seen).
     NaN, inf: +inf if either never enters; -inf if the first is still inside at the end of the record.
@@ -96,7 +96,7 @@ def post_encroachment_time(entry_a: Floats, exit_a: Floats, entry_b: Floats, exi
 
 
 def time_below(values: FloatArray, threshold: Floats, dt: float) -> FloatArray:
-    """Return for how long a run's values lie below a threshold [s].
+    """Return the time for which a run's values lie below a threshold [s].
 
     Args:
         values: on a regular grid of step dt [s]; shape (..., n). NaN counts as not below.
@@ -126,12 +126,12 @@ def integral_below(values: FloatArray, threshold: Floats, dt: float) -> FloatArr
     depth = np.where(columns < threshold, threshold - columns, 0.0)
     if depth.shape[-1] == 0:
         return np.zeros(depth.shape[:-1])
-    # A running sum adds in the order of time; np.sum would pair terms by the length of the row.
+    # A cumulative sum adds in the order of time; np.sum would pair terms depending on the row's length.
     return np.asarray(np.cumsum(depth, axis=-1)[..., -1] * dt)
 
 
 def time_exposed_ttc(ttc: FloatArray, threshold: Floats, dt: float) -> FloatArray:
-    """Return TET: for how long TTC is below the threshold tau* [s]; put tau* into the column's name.
+    """Return TET: the time for which TTC is below the threshold tau* [s]; put tau* into the column's name.
 
     Args: `ttc` [s] on a regular grid of step dt [s], shape (..., n); threshold [s].
 

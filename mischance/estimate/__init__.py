@@ -1,1 +1,1 @@
-"""Layer 4: probabilities of events and their intervals."""
+"""Layer 4: probabilities of events, with intervals."""

@@ -1,4 +1,4 @@
-"""How often the event happened in a dataset, and what that says of its probability: no more than the plan allows."""
+"""Frequency of the event in a dataset, and its probability with an interval, if the plan allows one."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from mischance.language.scenario import Plan
 
 LEVEL = 0.95
-FEWEST = 10  # runs with the event, and without it, below which the means of blocks are too lopsided for Student's t
+FEWEST = 10  # least runs with and without the event; with fewer, block means are too skewed for Student's t
 
 
 def event_probability(dataset: Path, plan: Plan | None = None) -> dict[str, Any]:
-    """Return how often the event happened, and its probability with a 95 % interval where there is one.
+    """Return the frequency of the event, and its probability with a 95 % interval if there is one.
 
-    Monte Carlo with equal weights: the exact interval (Clopper and Pearson, Biometrika 26, 1934). With unequal ones:
-    the normal approximation of the weighted mean, said to be approximate. Latin hypercube and Sobol points: runs of
-    one block depend on each other, so the interval is Student's t over the means of whole blocks, which are
-    independent (Owen, Monte Carlo theory, methods and examples, ch. 17); with fewer than two blocks, too few runs
-    with or without the event, or no difference between blocks there is none. A grid is no sample: it has a share of
-    runs and no probability.
+    Monte Carlo with equal weights: the exact interval (Clopper and Pearson, Biometrika 26, 1934). With unequal
+    weights: the normal approximation of the weighted mean, reported as approximate. Latin hypercube and Sobol points:
+    runs of one block depend on each other, so the interval is Student's t over the means of whole blocks, which are
+    independent (Owen, Monte Carlo theory, methods and examples, ch. 17); there is none with fewer than two blocks,
+    too few runs with or without the event, or equal blocks. A grid is not a sample: it has a share of runs and no
+    probability.
 
     Args:
-        dataset: its folder, finished.
-        plan: the scenario's.
+        dataset: folder of a finished dataset.
+        plan: the scenario's plan.
 
     Returns:
-        `count` of `runs`, `share` (weighted, of all runs), `probability`, `low`, `high` (None where there is none) and
-        `interval`: how it was made, or why there is none.
+        `count` of `runs`, `share` (weighted, of all runs), `probability`, `low`, `high` (None if there is none) and
+        `interval`: the method, or the reason why there is none.
     """
     import numpy as np
     import pyarrow.parquet as pq
@@ -69,7 +69,7 @@ def _monte_carlo(hit: np.ndarray[Any, Any], weight: FloatArray) -> dict[str, Any
 
 
 def _blocks(run: np.ndarray[Any, Any], hit: np.ndarray[Any, Any], value: FloatArray, size: int) -> dict[str, Any]:
-    """Estimate from whole blocks where there are two or more, from all runs otherwise."""
+    """Estimate from whole blocks if there are two or more, from all runs otherwise."""
     import numpy as np
     from scipy.special import stdtrit
 

@@ -1,1 +1,1 @@
-"""Writers: files for people and programs that come after."""
+"""Writers: output formats that are written during a sweep."""

@@ -1,4 +1,4 @@
-"""Encodes single images; the same pixels give the same bytes."""
+"""Encoding of single images; equal pixels give equal bytes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DEPTH_NONE = 65535
 
 
 def save(stem: Path, name: str, image: AnyArray, compression: int) -> Path:
-    """Write one image beside its stem (no suffix yet) and return its file.
+    """Write one image and return its file.
 
     Args:
-        stem: path without suffix; its folder is made.
+        stem: path without suffix; its folder is created.
         name: pass: 'depth' is stored in steps of 5 mm.
         image: (h, w) or (h, w, 3).
         compression: zlib level.
@@ -35,7 +35,7 @@ def save(stem: Path, name: str, image: AnyArray, compression: int) -> Path:
 
 
 def depth_steps(depth: AnyArray) -> AnyArray:
-    """Return depth [m] in steps of 5 mm as uint16; what is too far, infinite or NaN is 65535."""
+    """Return depth [m] in steps of 5 mm as uint16; 65535 if it is too large, infinite or NaN."""
     with np.errstate(invalid="ignore"):
         steps = np.rint(depth.astype(np.float64) / DEPTH_STEP)
         inside = (steps >= 0) & (steps < DEPTH_NONE)
@@ -46,7 +46,7 @@ def depth_steps(depth: AnyArray) -> AnyArray:
 def _png(image: AnyArray, compression: int) -> bytes:
     import cv2
 
-    # OpenCV takes blue first.
+    # OpenCV expects the order blue, green, red.
     pixels = np.ascontiguousarray(image[..., ::-1] if image.ndim == 3 else image)
     good, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, compression])
     if not good:
@@ -55,7 +55,7 @@ def _png(image: AnyArray, compression: int) -> bytes:
 
 
 def _npz(name: str, image: AnyArray) -> bytes:
-    """Return what np.savez would write, but with a fixed time inside."""
+    """Return the bytes of np.savez, with a fixed time stamp."""
     array, archive = io.BytesIO(), io.BytesIO()
     np.lib.format.write_array(array, np.ascontiguousarray(image), allow_pickle=False)
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:

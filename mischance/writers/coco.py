@@ -1,4 +1,4 @@
-"""COCO annotations of every camera: tight boxes, RLE masks and occlusion, one file a sensor."""
+"""COCO annotations of every camera: tight boxes, RLE masks and occlusion, one file per sensor."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 class Coco:
     """Collects `labels/<sensor>/images` and `objects` of each run, and joins the runs at the end.
 
-    A run's part of the file depends on that run alone, and the parts are joined in the order of the
-    runs, so the result is the same bytes however runs were dealt out and time was cut.
+    A run's part of the file depends on that run alone, and the parts are joined in the order of the runs, so the
+    bytes do not depend on the distribution of runs to workers or on cuts in time.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Coco:
         self._objects: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
 
     def write(self, record: Record) -> None:
-        """Take the camera labels of one record; with the last of a batch, write a file a sensor and run."""
+        """Add the camera labels of one record; with the last record of a batch, write one file per sensor and run."""
         for path, table in record.tables.items():
             room, _, rest = path.partition("/")
             sensor, _, kind = rest.rpartition("/")
@@ -56,7 +56,7 @@ class Coco:
                     self._save(sensor, run)
 
     def close(self) -> None:
-        """Forget runs that never came to their end."""
+        """Discard runs that did not end."""
         self._images.clear()
         self._objects.clear()
 
@@ -133,7 +133,7 @@ def _annotation(row: dict[str, Any], image_id: int) -> dict[str, Any]:
 
 
 def _document(paths: list[Path], names: list[str]) -> Iterator[str]:
-    """Yield the text of the joined file, a piece at a time."""
+    """Yield the text of the joined file in parts."""
     numbers = {name: i + 1 for i, name in enumerate(names)}
     categories = [{"id": number, "name": name, "supercategory": ""} for name, number in numbers.items()]
     sizes: dict[int, list[int]] = {}
@@ -144,7 +144,7 @@ def _document(paths: list[Path], names: list[str]) -> Iterator[str]:
         part = _load(path)
         sizes = {image["id"]: [image["height"], image["width"]] for image in part["images"]}
         for mark in part["annotations"]:
-            mark_id += 1  # from 1: COCOeval takes an id of 0 for "not matched"
+            mark_id += 1  # from 1: COCOeval reads an id of 0 as "not matched"
             mask = {"counts": mark.pop("segmentation"), "size": sizes[mark["image_id"]]}
             yield comma + _dump(
                 mark | {"id": mark_id, "category_id": numbers[mark.pop("category")], "segmentation": mask}

@@ -1,4 +1,4 @@
-"""Images as PNG, one file a frame: colour in 8 bits, depth and ids in 16 bits; anything else as .npz."""
+"""Images as PNG, one file per frame: colour in 8 bits, depth and ids in 16 bits; other passes as .npz."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mischance.api.runs import Record
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """What a scenario may say about PNG."""
+    """Settings of the PNG writer."""
 
     compression: int = Field(1, ge=0, le=9, description="zlib level: 0 is fastest, 9 is smallest")
 
@@ -19,7 +19,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 class Png:
     """Writes `<path>/<run>/<index>.png`.
 
-    Depth is stored in steps of 5 mm; 65535 stands for 327.675 m and beyond, and for nothing there.
+    Depth is stored in steps of 5 mm; 65535 means 327.675 m or more, or no surface.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -27,7 +27,7 @@ class Png:
         self.folder = folder
 
     def write(self, record: Record) -> None:
-        """Take the images of a record."""
+        """Write the images of a record."""
         if not record.frames:
             return
         from ._images import save
@@ -40,4 +40,4 @@ class Png:
                         save(folder / padded(index), name, image, self.settings.compression)
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: no file stays open."""

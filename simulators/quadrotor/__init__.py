@@ -1,4 +1,4 @@
-"""Quadrotors with missions: rotor loss, weak batteries, gusts, wrong estimates, and drones in each other's way."""
+"""Quadrotors with missions: rotor loss, weak batteries, gusts, estimation errors, conflicts with drones and birds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, LABELS, Column, Table
 from mischance.errors import RunError
 
+from .events import MEASURES, OUTCOME, FlightLog, outcome_row
 from .settings import ROTORS
 from .settings import Settings as QuadrotorSettings
-from .story import MEASURES, OUTCOME, Story, judge
 
 if TYPE_CHECKING:
     from mischance.api.randomness import Streams
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     from mischance.api.scene import Scene
     from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray, Schema
 
-RATE = 100  # steps per second: a planned change acts on those that start at or after its onset; 5 integrations in each
-ROW_EVERY = 2  # a row of `drones` in that many steps: 50 a second
+RATE = 100  # steps per second: a planned change acts on steps that start at or after its onset; 5 integrations per step
+ROW_EVERY = 2  # steps between two rows of `drones`: 50 rows a second
 ROLES = {"breeze": "hard_negative"}
 
 
 class Quadrotor:
-    """One or more drones a run, and birds in their way, many runs at once, each a rigid body with four rotors.
+    """Drones and birds, many runs at once; each drone is a rigid body with four rotors.
 
     A step of 10 ms holds five integrations of 2 ms (classical Runge-Kutta; commands, wind and faults constant in
-    each). Rotors give k_f and k_m times speed squared, follow their command with a first-order lag, and are the
-    slower the lower the battery's voltage. A built-in cascade (position, velocity, attitude, rates, mixer) flies the
-    mission on an estimate of its own; an agent's commands (thrust and body rates) take the place of all but the
-    last two. Contact is found by a swept test of spheres against boxes, cylinders, ground and each other, exact for
-    straight ways inside 2 ms. A drone that touches anything but the ground gently has crashed: its motors stop, and it
-    bounces and slides as a sphere with Coulomb friction that takes no spin from it. No damage, no injury.
+    each). A rotor's thrust and torque are k_f and k_m times speed squared; its speed follows the command with a
+    first-order lag, up to a maximum that falls with the battery's voltage. A built-in cascade (position, velocity,
+    attitude, rates, mixer) flies the mission on an estimate of its own; an agent's commands (thrust and body rates)
+    replace all but the last two. Contacts are found by swept tests of spheres against boxes, cylinders, ground and
+    each other, exact for straight motion within 2 ms. A drone that touches anything, except for a soft landing on the
+    ground, has crashed: its motors stop, and it bounces and slides as a sphere with Coulomb friction without torque.
+    Damage and injuries are not modelled.
 
     Streams: wind and estimate of each drone, six numbers a step whatever the settings.
     """
@@ -68,7 +69,7 @@ class Quadrotor:
 
     @staticmethod
     def targets(settings: QuadrotorSettings) -> Sequence[str]:
-        """Return what a fault may be aimed at: every drone's rotors and other parts, and the wind."""
+        """Return the targets of faults: every drone's rotors and other parts, and the wind."""
         parts = [*(f"rotor{i + 1}" for i in range(ROTORS)), "battery", "estimator", "controller"]
         return [*(f"{name}.{part}" for name in settings.drones for part in parts), "wind"]
 
@@ -80,13 +81,13 @@ class Quadrotor:
     def __init__(self, settings: QuadrotorSettings) -> None:
         self.settings = settings
 
-    # -- the socket -----------------------------------------------------------------------------------------------
+    # -- the protocol's methods -----------------------------------------------------------------------------------
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
         """Return truth at t = 0.
 
         Raises:
-            RunError: a drone begins in something else, or a fault does not fit its target.
+            RunError: a drone overlaps something at the start, or a fault does not fit its target.
         """
         from . import columns
         from . import kernels as fast
@@ -132,8 +133,8 @@ class Quadrotor:
         self._m[:, len(self._drones) :, fast.FINISHED] = 0.0  # a run does not wait for birds
         self._stop = np.full(runs, -1, np.int64)
         self._room = drones * (self._points.shape[2] + fast.MOST_CONTACTS + 8) + 2 * len(self._pairs[0])
-        self._stories = [
-            Story(draw, own_faults, self._names, tuple(one.obstacles), _speeds(one))
+        self._logs = [
+            FlightLog(draw, own_faults, self._names, tuple(one.obstacles), _speeds(one))
             for draw, own_faults, one in zip(draws, faults, own, strict=True)
         ]
         self._scenes = self._look()
@@ -145,7 +146,7 @@ class Quadrotor:
         """Return truth in (last end, end]; without a command, the last one holds.
 
         Raises:
-            RunError: a command for somebody who is not there.
+            RunError: a command for a drone that does not exist.
         """
         fast, first = self._fast, self._k
         if commands is not None:
@@ -167,16 +168,16 @@ class Quadrotor:
         return self._chunk(first, motion, events, count)
 
     def outcome(self) -> tuple[Table, Table]:
-        """Return each run's measures with verdict and reason, and the labels of faults and of what came of them."""
+        """Return each run's measures with verdict and reason, and the labels of faults and their effects."""
         rows, labels = [], []
-        for r, story in enumerate(self._stories):
+        for r, log in enumerate(self._logs):
             landed = bool((self._state[r, :, self._fast.MODE] == self._fast.LANDED).any())
-            rows.append(judge(story, self._measured(r), self._own[r].separation, landed))
-            labels.append(story.labels(ROLES))
+            rows.append(outcome_row(log, self._measured(r), self._own[r].separation, landed))
+            labels.append(log.labels(ROLES))
         return Table.of(OUTCOME, rows), Table.of(LABELS, labels)
 
     def close(self) -> None:
-        """Give nothing back: nothing is held."""
+        """Do nothing: no resources are held."""
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
@@ -198,7 +199,7 @@ class Quadrotor:
                 y[fast.COMMAND : fast.COMMAND + 4] = values
 
     def _look(self) -> tuple[Scene, ...]:
-        """Return the scene of each run; runs that look alike share one."""
+        """Return the scene of each run; runs with equal scenes share one."""
         from .appearance import scene
 
         made: dict[str, Scene] = {}
@@ -218,7 +219,7 @@ class Quadrotor:
         hit = ~np.isnan(times)
         first = int(np.argmin(np.where(hit, times, inf)))
         finished = bool((~np.isnan(done)).all())
-        contacts = sum(1 for row in self._stories[r].happened if row[2] == "contact")
+        contacts = sum(1 for row in self._logs[r].incidents if row[2] == "contact")
         return {
             "contacts": contacts,
             "min_separation": float(pairs[:, fast.APART].min(initial=inf)),
@@ -244,12 +245,12 @@ class Quadrotor:
         begin = self._k == 0
         over = self._stop >= 0
         last = np.where(over, self._stop, self._k)
-        for r, story in enumerate(self._stories):
-            story.rows, story.contacts = [], []
+        for r, log in enumerate(self._logs):
+            log.rows, log.contacts = [], []
             if last[r] > first or begin:
-                story.tell(events[r, : count[r]], start, last[r] / RATE, first=begin)
+                log.record(events[r, : count[r]], start, last[r] / RATE, first=begin)
                 if over[r]:
-                    story.end(last[r] / RATE)
+                    log.end(last[r] / RATE)
         steps = np.arange(first, self._k + 1, dtype=np.int64)
         pose = np.concatenate([motion[..., fast.POS : fast.POS + 3], motion[..., fast.QUAT : fast.QUAT + 4]], axis=-1)
         return Chunk(
@@ -257,7 +258,7 @@ class Quadrotor:
             end=end,
             ends=np.minimum(last, self._k) / RATE,
             over=over.copy(),
-            events=Table.of(EVENTS, [story.columns() for story in self._stories]),
+            events=Table.of(EVENTS, [log.columns() for log in self._logs]),
             tables={
                 "drones": self._rows(steps, motion, (steps > first) | begin, last),
                 "contacts": self._contacts(),
@@ -267,7 +268,7 @@ class Quadrotor:
         )
 
     def _rows(self, steps: IntArray, motion: FloatArray, new: BoolArray, last: IntArray) -> Table:
-        """Return the rows of `drones`: 50 a second and drone."""
+        """Return the rows of `drones`: 50 per second and drone."""
         fast = self._fast
         chosen = np.flatnonzero(new & (steps % ROW_EVERY == 0))
         k, drones = steps[chosen], len(self._names)
@@ -288,14 +289,14 @@ class Quadrotor:
         schema = self._tables["contacts"]
         who = self._names
         runs = []
-        for r, story in enumerate(self._stories):
+        for r, log in enumerate(self._logs):
             met = (*who, "ground", *self._own[r].obstacles)
-            rows = [(t, who.index(a), met.index(b), *numbers) for t, a, b, *numbers in story.contacts]
+            rows = [(t, who.index(a), met.index(b), *numbers) for t, a, b, *numbers in log.contacts]
             runs.append(dict(zip(schema, zip(*rows, strict=True), strict=True)) if rows else {})
         return Table.of(schema, runs)
 
 
-# the columns of `drones` that are numbers of a drone's state, by their places in the kernels' state
+# columns of `drones` that are entries of a drone's state, by their index in the kernels' state
 _PLACES: Mapping[str, int] = {
     name: i
     for i, name in enumerate(
@@ -307,7 +308,7 @@ _PLACES: Mapping[str, int] = {
 
 
 def _speeds(settings: QuadrotorSettings) -> dict[str, float]:
-    """Return how fast each bird flies [m/s]."""
+    """Return the speed of each bird [m/s]."""
     return {name: hypot(*bird.velocity) for name, bird in settings.birds.items()}
 
 
@@ -344,7 +345,7 @@ def _schemas(drones: tuple[str, ...], obstacles: tuple[str, ...]) -> dict[str, S
 
 
 def _velocity(motion: FloatArray) -> FloatArray:
-    """Return linear and angular velocity in the world frame from states; (..., STATE) -> (..., 6)."""
+    """Return linear and angular velocity in the world frame; (..., STATE) -> (..., 6)."""
     x, y, z, w = (motion[..., i] for i in range(6, 10))
     a, b, c = (motion[..., i] for i in range(10, 13))
     # v + 2 w (u x v) + 2 u x (u x v)

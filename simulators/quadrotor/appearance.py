@@ -1,4 +1,4 @@
-"""What drones and their surroundings look like: a hub, four arms, four rotor discs; boxes and cylinders."""
+"""Appearance of drones, birds and obstacles: a hub, four arms, four rotor discs; boxes and cylinders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PADS: Color = (0.80, 0.80, 0.78)
 
 
 def scene(settings: Settings) -> Scene:
-    """Return drones and birds in the order of the settings, then ground and obstacles, which stand still."""
+    """Return drones and birds in the order of the settings, then ground and obstacles, which are static."""
     moving = [
         _drone(name, drone.airframe, PAINTS[i % len(PAINTS)]) for i, (name, drone) in enumerate(settings.drones.items())
     ]
@@ -60,7 +60,7 @@ def _drone(name: str, frame: Airframe, paint: Color) -> Body:
 
 
 def _bird(name: str, radius: float) -> Body:
-    """Return a bird, its wings spread; x forward."""
+    """Return a bird with spread wings; x forward."""
     body = Shape("sphere", (0.5 * radius, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0), FEATHER)
     wings = _box((0.5 * radius, 2.0 * radius, 0.1 * radius), (0.0, 0.0, 0.1 * radius), FEATHER)
     tail = _box((0.6 * radius, 0.4 * radius, 0.1 * radius), (-0.7 * radius, 0.0, 0.0), FEATHER)

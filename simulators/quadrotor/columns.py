@@ -1,4 +1,4 @@
-"""Settings and faults of many runs as arrays, in the places that the kernels read."""
+"""Settings and faults of many runs as arrays, in the order of the kernels' indices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from mischance.errors import RunError
 
 from . import kernels as fast
-from .settings import MOST_DELAY, Box, Obstacle
+from .settings import MAX_DELAY, Box, Obstacle
 
 if TYPE_CHECKING:
     from mischance.api.runs import Draw, Fault
@@ -23,11 +23,11 @@ KINDS = {"thrust_loss": "rotor", "sag": "battery", "bias": "estimator", "tilt": 
          "gust": "wind", "breeze": "wind"}  # fmt: skip
 CODES = {"thrust_loss": fast.THRUST_LOSS, "sag": fast.SAG, "bias": fast.BIAS, "tilt": fast.TILTED, "delay": fast.LATE,
          "gust": fast.GUSTY, "breeze": fast.GUSTY}  # fmt: skip
-assert (MOST_DELAY * fast.STEP_RATE * fast.SUB) < fast.RING
+assert (MAX_DELAY * fast.STEP_RATE * fast.SUB) < fast.RING
 
 
 def part_of(target: str) -> str:
-    """Return what a target is: rotor, battery, estimator, controller or wind."""
+    """Return the part that a target denotes: rotor, battery, estimator, controller or wind."""
     return target.rpartition(".")[2].rstrip("0123456789")
 
 
@@ -51,8 +51,8 @@ def bird_parameters(bird: Bird) -> FloatArray:
     """Return the parameters of a bird, which has neither rotors nor battery; shape (PARAMETERS,)."""
     p = np.zeros(fast.PARAMETERS)
     p[fast.MASS], p[fast.RADIUS], p[fast.DRAG] = bird.mass, bird.radius, bird.drag
-    p[fast.IXX : fast.IZZ + 1] = 0.4 * bird.mass * bird.radius**2  # a ball's
-    p[fast.ARM] = p[fast.LAG] = p[fast.EFFICIENCY] = 1.0  # nothing turns: these only keep divisors off zero
+    p[fast.IXX : fast.IZZ + 1] = 0.4 * bird.mass * bird.radius**2  # of a homogeneous sphere
+    p[fast.ARM] = p[fast.LAG] = p[fast.EFFICIENCY] = 1.0  # unused, but not zero: they are divisors
     return p
 
 
@@ -81,7 +81,7 @@ def state(drone: Drone, p: FloatArray) -> FloatArray:
 
 
 def world(settings: Settings) -> FloatArray:
-    """Return what all drones of a run share; shape (WORLD,)."""
+    """Return the parameters that all drones of a run share; shape (WORLD,)."""
     wind, fence = settings.wind, settings.fence
     flat = cos(wind.gust_climb)
     limits = [*fence.x, *fence.y, *fence.z] if fence else [-inf, inf] * 3
@@ -96,7 +96,7 @@ def world(settings: Settings) -> FloatArray:
 
 
 def obstacle(it: Obstacle) -> list[float]:
-    """Return an obstacle as the kernels take it."""
+    """Return an obstacle as an array for the kernels."""
     if isinstance(it, Box):
         return [0.0, *it.at, *(0.5 * side for side in it.size), cos(it.yaw), sin(it.yaw)]
     return [1.0, *it.at, it.radius, it.radius, 0.5 * it.height, 1.0, 0.0]
@@ -118,7 +118,7 @@ def planned(draws: Sequence[Draw], names: Sequence[str], targets: Sequence[str])
     """Return each run's faults of the world, in order of onset.
 
     Raises:
-        RunError: a fault that its target does not know.
+        RunError: a target has no fault of that kind.
     """
     found = []
     for draw in draws:
@@ -135,7 +135,7 @@ def planned(draws: Sequence[Draw], names: Sequence[str], targets: Sequence[str])
 
 
 def fault_rows(faults: Sequence[Sequence[Fault]], names: Sequence[str]) -> tuple[FloatArray, IntArray]:
-    """Return faults as the kernels take them, shape (runs, most, 7), and how many each run has."""
+    """Return faults as an array for the kernels, shape (runs, most, 7), and the number of faults of each run."""
     counts = np.array([len(own) for own in faults], np.int64)
     rows = np.zeros((len(faults), max(int(counts.max(initial=0)), 1), 7))
     for r, own in enumerate(faults):
@@ -149,10 +149,10 @@ def fault_rows(faults: Sequence[Sequence[Fault]], names: Sequence[str]) -> tuple
 
 
 def check_places(run: int, settings: Settings) -> None:
-    """Refuse drones and birds that touch each other, an obstacle or the ground at the start.
+    """Check that no drone or bird touches another one, an obstacle or the ground at the start.
 
     Raises:
-        RunError: they do; the message names the run and who it is.
+        RunError: one does; the message names the run and both bodies.
     """
     normal = np.zeros(3)
     placed: list[tuple[str, tuple[float, float, float], float]] = []

@@ -1,8 +1,8 @@
 # mypy: disable-error-code="no-any-return"
-"""The flight of many drones at once, compiled: forces, integrator, controller, contacts, measures.
+"""Flight of many drones at once (compiled): forces, integrator, controller, contacts, measures.
 
 Every run is computed by itself, number by number, without fast maths: its bytes depend neither on its neighbours nor
-on where time was cut.
+on the cuts in time.
 
 World frame: z up. Body frame: x forward, y left, z up. Quaternions xyzw turn body to world. All SI.
 
@@ -28,40 +28,40 @@ G = 9.80665
 STEP_RATE = 100  # steps of the world per second: faults, wind, position loop, motion
 SUB = 5  # integration steps in one of them
 H = 1.0 / (STEP_RATE * SUB)
-RING = 256  # commands that wait for a slow controller: more than MOST_DELAY
-MOST_CONTACTS = 20  # contacts of one drone that are written down
+RING = 256  # ring buffer of commands for a delayed controller: longer than MAX_DELAY
+MOST_CONTACTS = 20  # contacts of one drone that are recorded
 
-# places in a drone's state
+# indices of a drone's state
 POS, VEL, QUAT, RATE, SPIN, USED, GUST, ERROR, INTEGRAL = 0, 3, 6, 10, 13, 17, 18, 21, 24
 TARGET, HELD, MODE, VOLTS, CEILING, COMMAND, DRIVEN = 27, 28, 29, 30, 31, 32, 36
 DEVIATED, UPSET, SATURATED, SATURATED_FOR, BREACHED, CONTACTS, LEG, WIND = 37, 38, 39, 40, 41, 42, 43, 46
 STATE = 49
-BODY = 17  # what the integrator moves: place, velocity, attitude, rates, rotor speeds
-FLYING, LANDED, FALLEN, RESTING, GLIDING = 0.0, 1.0, 2.0, 3.0, 4.0  # the last: a bird, until it is hit
+BODY = 17  # the integrator's part of the state: position, velocity, attitude, rates, rotor speeds
+FLYING, LANDED, FALLEN, RESTING, GLIDING = 0.0, 1.0, 2.0, 3.0, 4.0  # GLIDING: a bird before its first contact
 
-# places in a drone's parameters
+# indices of a drone's parameters
 MASS, IXX, IYY, IZZ, ARM, RADIUS, DRAG, SPIN_DRAG, KF, KM, LAG, FASTEST, EFFICIENCY = range(13)
 CAPACITY, FULL, EMPTY, RESISTANCE, AVIONICS = range(13, 18)
 KP, KV, KI, KA, KYAW, KR, TILT = range(18, 25)
 NOISE, NOISE_KEEP, TO_X, TO_Y, HEADING, DELAY, POINTS = range(25, 32)
 PARAMETERS = 32
 
-# places in a run's parameters; the fence's six limits begin at FENCE
+# indices of a run's parameters; the fence's six limits begin at FENCE
 WIND_X, WIND_Y, SIGMA, KEEP, GUST_X, GUST_Y, GUST_Z, SEPARATION, DEVIATION, UPSET_TILT = range(10)
 LANDING, RESTITUTION, FRICTION, SETTLE, FENCED, FENCE = range(10, 16)
 WORLD = 22
 
-# places in a drone's and a pair's measures
+# indices of a drone's and a pair's measures
 MAX_TILT, MAX_SPEED, MAX_DEVIATION, CLEARANCE, T_CLEARANCE, NEAREST, INSIDE, T_INSIDE = range(8)
 IMPACT, T_IMPACT, FINISHED, MIN_VOLTS = range(8, 12)
 MEASURES = 12
 APART, T_APART, LOST, MET = range(4)
 
-# places in a fault, and the kinds of faults
+# indices of a fault, and the kinds of faults
 F_KIND, F_DRONE, F_ROTOR, F_ONSET, F_END, F_SEVERITY, F_RAMP = range(7)
 THRUST_LOSS, SAG, BIAS, TILTED, LATE, GUSTY = range(6)
 
-# kinds of events, and the columns of one: t, kind, drone, other, and what it was
+# kinds of events, and the columns of one: t, kind, drone, other, and details
 E_WAYPOINT, E_FINISHED, E_DEVIATION, E_UPSET, E_SATURATED, E_BREACH, E_SEPARATION, E_HIT, E_MET, E_LANDED = range(10)
 EVENT = 13
 GROUND = -1.0
@@ -73,11 +73,11 @@ GROUND = -1.0
 def derivative(
     y: FloatArray, p: FloatArray, command: FloatArray, health: FloatArray, wind: FloatArray, dy: FloatArray
 ) -> None:
-    """Write the time derivative of (place, velocity, attitude, rates, rotor speeds), shape (17,), into `dy`.
+    """Write the time derivative of (position, velocity, attitude, rates, rotor speeds), shape (17,), into `dy`.
 
     A rotor gives health * k_f * speed^2 along the body's z and the torque health * k_m * speed^2 against its turn
     (rotors 1 and 3 turn left, 2 and 4 right). The body's drag is quadratic in the airspeed and equal in all
-    directions. Left out: the rotors' own inertia, blade flapping, ground effect, vortex ring.
+    directions. Not modelled: the rotors' own inertia, blade flapping, ground effect, vortex ring state.
     """
     x, yy, z, w = y[6], y[7], y[8], y[9]
     a, b, c = y[10], y[11], y[12]
@@ -109,7 +109,7 @@ def derivative(
 def integrate(
     y: FloatArray, p: FloatArray, command: FloatArray, health: FloatArray, wind: FloatArray, h: float, work: FloatArray
 ) -> None:
-    """Move y (at least 17 numbers) by h with the classical Runge-Kutta method; `work` has shape (5, 17)."""
+    """Integrate y (at least 17 numbers) over h by the classical Runge-Kutta method; `work` has shape (5, 17)."""
     k1, k2, k3, k4, at = work[0], work[1], work[2], work[3], work[4]
     derivative(y, p, command, health, wind, k1)
     for i in range(BODY):
@@ -130,9 +130,9 @@ def integrate(
 
 @kernel
 def drain(y: FloatArray, p: FloatArray, health: FloatArray, extra: float, h: float) -> None:
-    """Take the energy of one integration step from the battery; set its voltage and the fastest rotor speed.
+    """Subtract the energy of one integration step from the battery; set its voltage and the maximum rotor speed.
 
-    Power at the terminals: P = U I with U = U0 - R I, so U = U0/2 + sqrt(U0^2/4 - R P); more than U0^2/4R there is not.
+    Power at the terminals: P = U I with U = U0 - R I, so U = U0/2 + sqrt(U0^2/4 - R P); the maximum power is U0^2/4R.
     """
     power = p[AVIONICS]
     for i in range(4):
@@ -153,7 +153,7 @@ def drain(y: FloatArray, p: FloatArray, health: FloatArray, extra: float, h: flo
 
 @kernel
 def guide(y: FloatArray, p: FloatArray, bias: float, points: FloatArray, waits: bool, force: FloatArray) -> None:
-    """Write the force that the position loop wants [N], world frame, into `force`."""
+    """Write the force that the position loop demands [N], world frame, into `force`."""
     goal = int(y[TARGET])
     ex = p[TO_X] * bias + y[ERROR]
     ey = p[TO_Y] * bias + y[ERROR + 1]
@@ -163,7 +163,7 @@ def guide(y: FloatArray, p: FloatArray, bias: float, points: FloatArray, waits: 
         gx, gy, gz, top = points[goal, 0], points[goal, 1], points[goal, 2], points[goal, 3]
     dx, dy, dz = gx - y[0] - ex, gy - y[1] - ey, gz - y[2] - y[ERROR + 2]
     away = sqrt(dx * dx + dy * dy + dz * dz)
-    speed = min(top, sqrt(5.0 * away), p[KP] * away) / max(away, 1e-9)  # slows down with 2.5 m/s2 at most
+    speed = min(top, sqrt(5.0 * away), p[KP] * away) / max(away, 1e-9)  # deceleration of 2.5 m/s2 at most
     vx, vy, vz = speed * dx - y[3], speed * dy - y[4], speed * dz - y[5]
     if vx * vx + vy * vy + vz * vz < 4.0 and y[SATURATED_FOR] == 0.0:
         y[INTEGRAL] = min(max(y[INTEGRAL] + p[KI] * vx / STEP_RATE, -5.0), 5.0)
@@ -179,12 +179,12 @@ def guide(y: FloatArray, p: FloatArray, bias: float, points: FloatArray, waits: 
 
 @kernel
 def steer(y: FloatArray, p: FloatArray, force: FloatArray, tilted: float, out: FloatArray) -> bool:
-    """Write the rotor speeds [rad/s] for a wanted force, or for an agent's thrust and rates, into `out`.
+    """Write the rotor speeds [rad/s] for a demanded force, or for an agent's thrust and rates, into `out`.
 
-    Tilt goes before thrust and thrust before yaw where the rotors cannot give all. Returns whether they could not.
+    When the rotors saturate, tilt has priority over thrust and thrust over yaw. Returns whether they saturate.
     """
     x, yy, z, w = y[6], y[7], y[8], y[9]
-    if tilted != 0.0:  # the attitude that is believed leans over to the estimator's direction
+    if tilted != 0.0:  # the estimated attitude is tilted in the estimator's direction
         s, c = sin(0.5 * tilted), cos(0.5 * tilted)
         bx, by = -p[TO_Y] * s, p[TO_X] * s
         x, yy, z, w = (
@@ -196,7 +196,7 @@ def steer(y: FloatArray, p: FloatArray, force: FloatArray, tilted: float, out: F
     if y[DRIVEN] > 0.0:
         thrust, ra, rb, rc = y[COMMAND], y[COMMAND + 1], y[COMMAND + 2], y[COMMAND + 3]
     else:
-        # the wanted force in the body's frame: e = R^T force
+        # the demanded force in the body's frame: e = R^T force
         fx, fy, fz = force[0], force[1], force[2]
         ex = (1.0 - 2.0 * (yy * yy + z * z)) * fx + 2.0 * (x * yy + w * z) * fy + 2.0 * (x * z - w * yy) * fz
         ey = 2.0 * (x * yy - w * z) * fx + (1.0 - 2.0 * (x * x + z * z)) * fy + 2.0 * (yy * z + w * x) * fz
@@ -281,10 +281,10 @@ def clearance(x: float, y: float, z: float, radius: float, o: FloatArray, which:
 
 @kernel
 def swept(a: FloatArray, b: FloatArray, radius: float, o: FloatArray, which: int, n: FloatArray) -> float:
-    """Return when a sphere that goes straight from a to b first touches, in 0-1; 2 where it does not.
+    """Return the time (0-1) at which a sphere that moves straight from a to b first touches; 2 = never.
 
     Along a straight line the distance from a convex body is convex, so Newton's steps from the near side never pass
-    the root: nothing is tunnelled through, and where the distance no longer falls there is no touch.
+    the root: no tunnelling, and no contact where the distance no longer falls.
     """
     dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
     s = 0.0
@@ -303,7 +303,7 @@ def swept(a: FloatArray, b: FloatArray, radius: float, o: FloatArray, which: int
 
 @kernel
 def meeting(a0: FloatArray, a1: FloatArray, b0: FloatArray, b1: FloatArray, reach: float) -> float:
-    """Return when two spheres on straight ways come within `reach` of each other, in 0-1; 2 where they do not."""
+    """Return the time (0-1) at which two spheres in straight motion come within `reach` of each other; 2 = never."""
     aa, ab, ac = 0.0, 0.0, -reach * reach
     for i in range(3):
         r, v = b0[i] - a0[i], (b1[i] - b0[i]) - (a1[i] - a0[i])
@@ -340,10 +340,10 @@ def strike(v: FloatArray, n: FloatArray, restitution: float, friction: float) ->
 
 @kernel
 def severity(f: FloatArray, t: float) -> float:
-    """Return a fault's severity for a step that starts at t; it grows in a straight line over its ramp.
+    """Return a fault's severity for a step that starts at t; it grows linearly over its ramp.
 
-    A gust grows and dies as a half cosine (the discrete gust of MIL-F-8785C), over its ramp and over as long before
-    its end.
+    A gust grows and decays as a half cosine (the discrete gust of MIL-F-8785C), over its ramp and over the same time
+    before its end.
     """
     if t < f[F_ONSET] or t >= f[F_END]:
         return 0.0
@@ -358,7 +358,7 @@ def severity(f: FloatArray, t: float) -> float:
 
 @kernel
 def tell(events: FloatArray, count: IntArray, r: int, t: float, kind: int, drone: float, other: float) -> FloatArray:
-    """Begin a row of events and return it."""
+    """Add a row of events and return it."""
     row = events[r, count[r]]
     count[r] += 1
     row[:] = 0.0
@@ -370,7 +370,7 @@ def tell(events: FloatArray, count: IntArray, r: int, t: float, kind: int, drone
 def observe(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: FloatArray, points: FloatArray,
             obstacles: int, t: float, r: int, d: int, events: FloatArray, count: IntArray,
             n: FloatArray) -> None:  # fmt: skip
-    """Take the state of a flying drone at time t into its measures, and tell what is new."""
+    """Update the measures of a flying drone by its state at t, and record events."""
     goal = int(y[TARGET])
     m[MIN_VOLTS] = min(m[MIN_VOLTS], y[VOLTS])
     tilt = acos(min(max(1.0 - 2.0 * (y[6] * y[6] + y[7] * y[7]), -1.0), 1.0))
@@ -399,7 +399,7 @@ def observe(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: Float
                 row[6 + i] = y[i]
     if y[DRIVEN] > 0.0:
         return
-    last = goal < int(p[POINTS])  # how far it is from the straight way between the last place and the next
+    last = goal < int(p[POINTS])  # its distance from the straight line between the last waypoint and the next
     off, along, way = 0.0, 0.0, 0.0
     for i in range(3):
         leg = (points[goal, i] if last else y[LEG + i]) - y[LEG + i]
@@ -420,7 +420,7 @@ def observe(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: Float
 def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: FloatArray,
           points: FloatArray, obstacles: int, t: float, r: int, d: int, events: FloatArray, count: IntArray,
           n: FloatArray) -> None:  # fmt: skip
-    """Find the first contact of the step that began at t with ground and obstacles, and what it does."""
+    """Find the first contact with ground and obstacles in the step that began at t, and apply it."""
     first, what = 2.0, -2
     reach = 1e-9
     for i in range(3):
@@ -441,7 +441,7 @@ def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: Float
     into = -(v[0] * n[0] + v[1] * n[1] + v[2] * n[2])
     speed = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
     upright = 1.0 - 2.0 * (y[6] * y[6] + y[7] * y[7]) > 0.85
-    when = t + max(first, 1e-6) * H  # never at the very start: that moment belongs to the step before
+    when = t + max(first, 1e-6) * H  # never at the very start, which belongs to the step before
     if y[MODE] == FLYING and what < 0 and speed <= g[LANDING] and upright:
         y[MODE] = LANDED
         tell(events, count, r, when, E_LANDED, d, GROUND)[4] = speed
@@ -465,7 +465,7 @@ def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: Float
             row[6 + i], row[9 + i] = y[i] - p[RADIUS] * n[i], n[i]
     for i in range(3):
         y[i] += (1.0 - first) * H * v[i]
-        y[RATE + i] *= 0.98  # what a contact does to the spin is not modelled: it fades
+        y[RATE + i] *= 0.98  # the effect of a contact on the rotation is not modelled: it decays
     if what < 0 and speed < 0.3:
         y[MODE] = RESTING
         for i in range(3):
@@ -475,7 +475,7 @@ def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: Float
 @kernel
 def meet(a: int, b: int, pair: int, y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray,
          pairs: FloatArray, t: float, r: int, events: FloatArray, count: IntArray, n: FloatArray) -> None:  # fmt: skip
-    """Watch two drones, or a drone and a bird: separation, contact of their spheres, and the central impulse."""
+    """Update two drones, or a drone and a bird: separation, contact of their spheres, and the central impulse."""
     if y[a, MODE] == GLIDING and y[b, MODE] == GLIDING:
         return
     q = pairs[pair]
@@ -527,7 +527,7 @@ def meet(a: int, b: int, pair: int, y: FloatArray, old: FloatArray, p: FloatArra
 def plan(y: FloatArray, p: FloatArray, g: FloatArray, faults: FloatArray, planned: int, points: FloatArray,
          noise: FloatArray, k: int, d: int, health: FloatArray, extra: FloatArray, force: FloatArray,
          ) -> None:  # fmt: skip
-    """Begin a step of the world for one drone: faults, wind, estimate, position loop.
+    """Start a step of the world for one drone: faults, wind, estimate, position loop.
 
     `extra` becomes (resistance [ohm], bias [m], tilt [rad], delay [steps of the integrator]).
     """
@@ -570,7 +570,7 @@ def plan(y: FloatArray, p: FloatArray, g: FloatArray, faults: FloatArray, planne
 @kernel
 def arrive(y: FloatArray, p: FloatArray, m: FloatArray, points: FloatArray, bias: float, k: int, r: int, d: int,
            events: FloatArray, count: IntArray) -> None:  # fmt: skip
-    """End a step of the world at k: has the drone, as it believes, reached its waypoint?"""
+    """End a step of the world at k: check whether the drone has reached its waypoint, by its own estimate."""
     goal = int(y[TARGET])
     if y[MODE] != FLYING or k <= p[DELAY] or goal >= int(p[POINTS]):
         return
@@ -595,7 +595,7 @@ def arrive(y: FloatArray, p: FloatArray, m: FloatArray, points: FloatArray, bias
 
 @kernel
 def keep(to: FloatArray, y: FloatArray) -> None:
-    """Copy the drones' states; a slice would do, but costs the compiler seconds."""
+    """Copy the drones' states; a slice would do, but takes seconds to compile."""
     for d in range(y.shape[0]):
         for i in range(STATE):
             to[d, i] = y[d, i]
@@ -606,10 +606,10 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
         obstacles: FloatArray, standing: IntArray, faults: FloatArray, planned: IntArray, noise: FloatArray,
         ring: FloatArray, m: FloatArray, pairs: FloatArray, stop: IntArray, motion: FloatArray,
         events: FloatArray, count: IntArray) -> None:  # fmt: skip
-    """Fly every run from step `first` to step `last`; shapes have runs first, then drones.
+    """Advance every run from step `first` to step `last`; shapes have runs first, then drones.
 
-    `stop` (runs,) becomes the step at which a run is over, once it is. `motion` (runs, steps + 1, drones, STATE) gets
-    the state at every step, the first at `first`.
+    `stop` (runs,) becomes the step at which a run ends. `motion` (runs, steps + 1, drones, STATE) gets the state at
+    every step, the first at `first`.
     """
     runs, drones = state.shape[0], state.shape[1]
     work, n = np.zeros((5, BODY)), np.zeros(3)
@@ -683,7 +683,7 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
 
 
 def blank(runs: int, drones: int) -> tuple[FloatArray, FloatArray]:
-    """Return the measures of drones and of pairs before anything happened."""
+    """Return the initial measures of drones and of pairs."""
     m = np.zeros((runs, drones, MEASURES))
     m[..., [CLEARANCE, INSIDE, MIN_VOLTS]] = np.inf
     m[..., [T_CLEARANCE, T_INSIDE, T_IMPACT, FINISHED]] = np.nan

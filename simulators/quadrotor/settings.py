@@ -1,4 +1,4 @@
-"""What a scenario may say about drones, the air they fly in and what stands in their way."""
+"""Settings of drones, birds, wind, obstacles and geofence."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from mischance.units import (
 Point = tuple[Length, Length, Length]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 ROTORS = 4
-MOST_DELAY = 0.5  # longest delay of a controller [s]
+MAX_DELAY = 0.5  # upper limit of a controller's delay [s]
 
 
 class _Part(BaseModel):
-    """A part of the settings: exact keys, no changes."""
+    """Base of the settings models: no unknown keys, frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Waypoint(_Part):
-    """A place to fly to, straight from the last one."""
+    """A waypoint, reached on a straight line from the last one."""
 
     at: Point = Field(description="x, y, z in the world, z up [m]")
     speed: Speed = Field(default=5.0, gt=0, le=30, description="fastest on the way there [m/s]")
@@ -42,7 +42,7 @@ class Waypoint(_Part):
 
 
 class Airframe(_Part):
-    """A symmetric quadrotor in X layout, 1.2 kg; the defaults are ours and describe no product."""
+    """A symmetric quadrotor in X layout, 1.2 kg; the defaults describe no product."""
 
     mass: Mass = Field(default=1.2, gt=0, le=100, description="all-up mass [kg]")
     inertia: tuple[float, float, float] = Field(
@@ -65,7 +65,7 @@ class Rotors(_Part):
 
 
 class Battery(_Part):
-    """A source with a resistance; its open voltage falls in a straight line with its charge."""
+    """A voltage source with an internal resistance; the open-circuit voltage falls linearly with the charge."""
 
     capacity: Energy = Field(default=216e3, gt=0, description="energy when full [J]; 60 Wh")
     full: Voltage = Field(default=16.8, gt=0, description="open voltage when full [V]")
@@ -88,7 +88,7 @@ class Control(_Part):
 
 
 class Estimator(_Part):
-    """What the controller believes of its own position: truth plus a wandering error."""
+    """Errors of a drone's position estimate: a Gauss-Markov process."""
 
     noise: Length = Field(default=0.05, ge=0, description="error of position per axis, 1 sigma [m]")
     time: Time = Field(default=3.0, gt=0, description="correlation time of that error [s]")
@@ -96,7 +96,7 @@ class Estimator(_Part):
 
 
 class Drone(_Part):
-    """A quadrotor with a mission. It begins in the air, level, at its place."""
+    """A quadrotor with a mission. It starts in the air, level, at its start position."""
 
     at: Point = Field(description="where it begins [m]")
     velocity: tuple[Speed, Speed, Speed] = Field(default=(0.0, 0.0, 0.0), description="how it moves at the start [m/s]")
@@ -111,7 +111,7 @@ class Drone(_Part):
 
 
 class Bird(_Part):
-    """A bird that flies straight on and gives way to nobody; nothing that stands around stops it."""
+    """A bird that flies straight and never avoids; obstacles do not stop it."""
 
     at: Point = Field(description="where it begins [m]")
     velocity: tuple[Speed, Speed, Speed] = Field(description="how it moves, until it is hit [m/s]")
@@ -121,7 +121,7 @@ class Bird(_Part):
 
 
 class Wind(_Part):
-    """The same mean wind everywhere, and turbulence that each drone meets on its own."""
+    """A mean wind that is equal everywhere, and turbulence that is independent for each drone."""
 
     speed: Speed = Field(default=0.0, ge=0, le=40, description="mean wind [m/s]")
     direction: Angle = Field(default=0.0, description="where it blows to: 0 = +x, 90 deg = +y [rad]")
@@ -132,7 +132,7 @@ class Wind(_Part):
 
 
 class Box(_Part):
-    """A box that stands fast."""
+    """A static box."""
 
     kind: Literal["box"]
     at: Point = Field(description="its middle [m]")
@@ -141,7 +141,7 @@ class Box(_Part):
 
 
 class Cylinder(_Part):
-    """An upright cylinder that stands fast."""
+    """A static upright cylinder."""
 
     kind: Literal["cylinder"]
     at: Point = Field(description="its middle [m]")
@@ -154,7 +154,7 @@ Range = tuple[Length, Length]
 
 
 class Fence(_Part):
-    """The space that a drone must not leave."""
+    """The geofence: the volume that a drone must not leave."""
 
     x: Range = Field(default=(-1e6, 1e6), description="from, to [m]")
     y: Range = Field(default=(-1e6, 1e6), description="from, to [m]")
@@ -168,7 +168,7 @@ class Fence(_Part):
 
 
 class Settings(_Part):
-    """What a scenario may say about the world `quadrotor`."""
+    """Settings of the quadrotor world."""
 
     drones: dict[Name, Drone] = Field(min_length=1, max_length=16, description="drones by name")
     birds: dict[Name, Bird] = Field(default={}, max_length=16, description="birds by name")

@@ -1,4 +1,4 @@
-"""What happened in one run, told as events that each have a parent, and the verdict in words."""
+"""Events of one run with their parents, its labels, and the outcome with verdict and reason."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 KINDS = ("waypoint", "mission_complete", "deviation", "upset", "thrust_saturated", "geofence_breach",
          "separation_loss", "contact", "contact", "landing")  # fmt: skip
-WAYPOINT, FINISHED, DEVIATION, UPSET, SATURATED, BREACH, SEPARATION, HIT, MET, LANDED = range(10)
-LINGERS = 3.0  # how long after its end a fault may still be to blame [s]
+WAYPOINT, FINISHED, DEVIATION, UPSET, SATURATED, BREACH, SEPARATION, IMPACT, DRONE_IMPACT, LANDED = range(10)
+LINGERS = 3.0  # time after its end for which a fault may still be a cause [s]
 INNOCENT = ("breeze",)
 
 MEASURES: Schema = {
@@ -44,8 +44,8 @@ OUTCOME: Schema = {
 }
 
 
-class Story:
-    """The events of one run, in the columns of EVENTS; `rows` are those of the present chunk."""
+class FlightLog:
+    """The events of one run, in the columns of EVENTS; `rows` holds those of the present chunk."""
 
     def __init__(
         self,
@@ -55,28 +55,28 @@ class Story:
         obstacles: Sequence[str],
         birds: Mapping[str, float],
     ) -> None:
-        """`drones`: everybody who flies, birds too; `birds`: their speeds [m/s]."""
+        """`drones`: names of drones and birds; `birds`: name -> speed [m/s]."""
         self.run = draw.run
         self.faults, self.drones, self.obstacles, self.birds = faults, drones, obstacles, birds
         self.rows: list[tuple[Any, ...]] = []
         self.contacts: list[tuple[Any, ...]] = []
-        self.happened: list[tuple[float, str, str, tuple[str, ...], str]] = []  # t, id, kind, who, in words
+        self.incidents: list[tuple[float, str, str, tuple[str, ...], str]] = []  # t, id, kind, drones, text
         self._ids = 0
         self._onset: dict[str, str] = {}  # fault -> its event
         self._came: dict[str, str] = {}  # bird -> its event
         self._last: dict[str, str] = {}  # drone -> its last waypoint's event
-        self._trouble: dict[str, str] = {}  # drone -> the last event on its way to the contact
+        self._incident_of: dict[str, str] = {}  # drone -> its last incident
         self._touched: dict[str, str] = {}  # drone -> its first contact
 
     def add(self, t: float, kind: str, subject: str, parent: str = "", **details: Any) -> str:
-        """Write an event down and return its id."""
+        """Add an event and return its id."""
         event_id = f"event:{self._ids}"
         self._ids += 1
         self.rows.append((t, event_id, parent, kind, subject, json.dumps(details, allow_nan=False)))
         return event_id
 
-    def tell(self, seen: FloatArray, start: float, end: float, *, first: bool) -> None:
-        """Take what the kernels saw in (start, end], rows of shape (n, 13), and the faults that set in there."""
+    def record(self, seen: FloatArray, start: float, end: float, *, first: bool) -> None:
+        """Add the events that the kernels recorded in (start, end], shape (n, 13), and the onsets of faults there."""
         if first:
             self._came = {name: self.add(0.0, "bird", name, speed=speed) for name, speed in self.birds.items()}
         order = seen[:, 0].argsort(kind="stable")
@@ -110,23 +110,23 @@ class Story:
                 BREACH: f"{who} left the geofence",
             }[kind]
             event = self.add(t, KINDS[kind], who, parent, **details)
-            self._trouble[who] = self._note(t, event, KINDS[kind], (who,), words)
+            self._incident_of[who] = self._note(t, event, KINDS[kind], (who,), words)
         elif kind == SEPARATION:
             pair = (who, self.drones[other])
             parent = self._cause(t, pair)
             event = self.add(t, KINDS[kind], who, parent, **{"with": pair[1], "distance": float(row[4])})
             words = f"{pair[0]} and {pair[1]} came within {max(row[4], 0.0):.2f} m"
-            self._trouble[pair[0]] = self._trouble[pair[1]] = self._note(t, event, KINDS[kind], pair, words)
+            self._incident_of[pair[0]] = self._incident_of[pair[1]] = self._note(t, event, KINDS[kind], pair, words)
         else:
             self._contact(t, row, kind, who, other)
 
     def _contact(self, t: float, row: FloatArray, kind: int, who: str, other: int) -> None:
-        met = self.drones[other] if kind == MET else "ground" if other < 0 else self.obstacles[other]
-        both = (who, met) if kind == MET else (who,)
+        met = self.drones[other] if kind == DRONE_IMPACT else "ground" if other < 0 else self.obstacles[other]
+        both = (who, met) if kind == DRONE_IMPACT else (who,)
         again = [self._touched[name] for name in both if name in self._touched]
         parent = again[0] if again else self._came.get(met) or self._cause(t, both)
         numbers = [float(v) for v in row[4:13]]
-        acting = [fault.fault_id for fault in self._suspects(t, both)]
+        acting = [fault.fault_id for fault in self._possible(t, both)]
         details = {"with": met, "closing_speed": numbers[0], "speed": numbers[1], "impulse": numbers[8]}
         event = self.add(t, "contact", who, parent, **details, faults=acting)
         if not all(name in self._touched for name in both):
@@ -136,16 +136,16 @@ class Story:
         self.contacts.append((t, who, met, *numbers, event))
 
     def end(self, t: float) -> None:
-        """Say that the run is over."""
-        crashed = next((event for _, event, kind, _, _ in self.happened if kind == "contact"), "")
+        """Add the end of the run."""
+        crashed = next((event for _, event, kind, _, _ in self.incidents if kind == "contact"), "")
         self.add(t, "run_end", self.drones[0], crashed, why="settled after a crash" if crashed else "missions complete")
 
     def _note(self, t: float, event: str, kind: str, who: tuple[str, ...], words: str) -> str:
-        self.happened.append((t, event, kind, who, words))
+        self.incidents.append((t, event, kind, who, words))
         return event
 
-    def _suspects(self, t: float, who: Sequence[str]) -> list[Fault]:
-        """Return the faults of these drones or of the wind that set in before t and may still matter; guilty last."""
+    def _possible(self, t: float, who: Sequence[str]) -> list[Fault]:
+        """Return the faults of these drones or of the wind that may be a cause at t; the most likely one last."""
         near = [
             fault
             for fault in self.faults
@@ -156,20 +156,20 @@ class Story:
         return sorted(near, key=lambda fault: (fault.kind not in INNOCENT, fault.onset))
 
     def _cause(self, t: float, who: Sequence[str]) -> str:
-        """Return the event that led to what these drones did at t: the last trouble of theirs, or a fault's onset."""
-        last = [self._trouble[name] for name in who if name in self._trouble]
+        """Return the parent of an event of these drones at t: their last incident, or a fault's onset."""
+        last = [self._incident_of[name] for name in who if name in self._incident_of]
         if last:
             return max(last, key=lambda event: int(event.partition(":")[2]))
-        suspects = self._suspects(t, who)
-        return self._onset.get(suspects[-1].fault_id, "") if suspects else ""
+        found = self._possible(t, who)
+        return self._onset.get(found[-1].fault_id, "") if found else ""
 
     def why(self, t: float, who: Sequence[str]) -> str:
-        """Return in words what is to blame for what happened to these drones at t."""
-        suspects = self._suspects(t, who)
-        return words_of(suspects[-1]) if suspects else ""
+        """Return the cause of an event of these drones at t as text; empty if there is none."""
+        found = self._possible(t, who)
+        return describe(found[-1]) if found else ""
 
     def labels(self, role_of: Mapping[str, str]) -> dict[str, list[Any]]:
-        """Return the labels of the run's faults and of what came of them, as columns."""
+        """Return the labels of the run's faults and incidents, as columns."""
         rows: list[tuple[Any, ...]] = []
         numbers: dict[str, int] = {}
         for fault in self.faults:
@@ -184,11 +184,11 @@ class Story:
                 )
             )  # fmt: skip
         count: dict[str, int] = {}
-        for t, event, kind, who, _ in self.happened:
+        for t, event, kind, who, _ in self.incidents:
             if kind not in ("contact", "geofence_breach", "separation_loss"):
                 continue
             number = count[kind] = count.get(kind, -1) + 1
-            causes = [event, *(fault.fault_id for fault in self._suspects(t, who) if fault.kind not in INNOCENT)]
+            causes = [event, *(fault.fault_id for fault in self._possible(t, who) if fault.kind not in INNOCENT)]
             path = {"contact": "event/collision"}.get(kind, f"event/{kind}")
             name = f"{kind}:{number}"
             rows.append(label_row(name, path, who[0], cause=t, end=t, severity=1.0, causes=causes, role="event"))
@@ -201,8 +201,8 @@ class Story:
         return dict(zip(EVENTS, map(list, zip(*self.rows, strict=True)), strict=True)) if self.rows else {}
 
 
-def words_of(fault: Fault) -> str:
-    """Return what a fault is, in words."""
+def describe(fault: Fault) -> str:
+    """Return the description of a fault as text."""
     s = fault.severity
     what = {
         "thrust_loss": f"{fault.target} lost {100.0 * min(s, 1.0):.0f} % of its thrust",
@@ -216,24 +216,24 @@ def words_of(fault: Fault) -> str:
     return f"{what} at {fault.onset:.2f} s"
 
 
-def judge(story: Story, measures: Mapping[str, Any], separation: float, landed: bool) -> dict[str, list[Any]]:
-    """Return the outcome's one row: measures, event, margin, verdict and the reason in words."""
-    hits = [row for row in story.happened if row[2] == "contact"]
-    worst = [row for row in story.happened if row[2] in ("geofence_breach", "separation_loss")]
+def outcome_row(log: FlightLog, measures: Mapping[str, Any], separation: float, landed: bool) -> dict[str, list[Any]]:
+    """Return the outcome's one row: measures, event, margin, verdict and reason."""
+    hits = [row for row in log.incidents if row[2] == "contact"]
+    worst = [row for row in log.incidents if row[2] in ("geofence_breach", "separation_loss")]
     tight = min(measures["min_separation"] - separation, measures["fence_margin"], measures["min_clearance"])
     if hits:
         t, _, _, who, words = hits[0]
-        verdict = "bird strike" if who[1] in story.birds else "collision" if who[1] in story.drones else "crash"
+        verdict = "bird strike" if who[1] in log.birds else "collision" if who[1] in log.drones else "crash"
         margin = min(-measures["impact_speed"], measures["fence_margin"])
     elif worst:
         t, _, kind, who, words = worst[0]
         verdict, margin = kind.replace("_", " ").replace("separation loss", "loss of separation"), min(tight, 0.0)
     else:
-        t, who, words, verdict, margin = inf, tuple(story.drones), "", "safe", tight
-    why = story.why(t, who)
-    came = [f"{name} flew at {story.birds[name]:.1f} m/s" for name in who if name in story.birds]
+        t, who, words, verdict, margin = inf, tuple(log.drones), "", "safe", tight
+    why = log.why(t, who)
+    came = [f"{name} flew at {log.birds[name]:.1f} m/s" for name in who if name in log.birds]
     if words:
-        way = [row for row in story.happened if row[0] < t and set(row[3]) & set(who) and row[4] != words]
+        way = [row for row in log.incidents if row[0] < t and set(row[3]) & set(who) and row[4] != words]
         steps = [
             *came,
             *([why] if why else [] if came else ["no fault had set in"]),
@@ -241,7 +241,7 @@ def judge(story: Story, measures: Mapping[str, Any], separation: float, landed: 
         ]
         reason = f"{verdict}: {'; '.join(steps)}; {words} at {t:.3f} s"
     else:
-        names = [words_of(fault) for fault in story.faults if fault.severity != 0.0 and fault.onset <= measures["end"]]
+        names = [describe(fault) for fault in log.faults if fault.severity != 0.0 and fault.onset <= measures["end"]]
         reason = f"safe: {'; '.join(names) or 'no fault had set in'}; closest {tight:.2f} m"
         if not measures["finished"] and not landed:
             reason += "; a mission was not finished"
