@@ -1,7 +1,7 @@
-"""From a tree to a Scenario: every key typed, every name looked up, all problems at once.
+"""Builds a scenario from its tree: validates keys, plug-ins, names and expressions, and collects all problems.
 
-The model of the keys judges the whole tree first; whatever it says, everything else is checked too, part by
-part, on the plain tree, so that one round shows all that is wrong.
+The pydantic model validates the whole tree first; all other checks follow on the plain tree, whatever the model
+reports, so that one pass shows all problems.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
 
     Args:
         tree: plain values, as `document.read` gives them.
-        origin: where they were written, and the problems found so far.
+        origin: positions of the values, and the problems found so far.
 
     Raises:
-        ScenarioError: everything that is wrong, sorted by place.
+        ScenarioError: all problems, sorted by position.
     """
     model: ScenarioModel | None = None
     try:
@@ -84,7 +84,7 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
 
 
 def _for_whole(finding: Finding, tree: Mapping[str, Any]) -> Finding:
-    """Add to a finding about the file's own keys what is usually meant there."""
+    """Add a hint to a finding about a top-level key."""
     path, message, hint, at_key = finding
     value: Any = tree
     for part in path:
@@ -101,7 +101,7 @@ def _for_whole(finding: Finding, tree: Mapping[str, Any]) -> Finding:
 
 
 class _Builder(PlanChecks):
-    """Adds to the checks what stands first, drawn values and plug-ins, and what comes last, the resolved tree."""
+    """Checks drawn values and plug-ins before the checks of its base class, and writes the resolved tree after them."""
 
     # -- drawn values ---------------------------------------------------------------------------------------------
 
@@ -128,9 +128,9 @@ class _Builder(PlanChecks):
         return ordered
 
     def _typical(self, ordered: dict[str, distributions.Spec]) -> None:
-        """Find a middling value of every drawn value that settings use, to check them before anything is drawn.
+        """Find a typical value of every drawn value that settings use, to check the settings before sampling.
 
-        `middling` writes a value that has a dimension with its unit, so that a setting of another one refuses it.
+        `middling` has the unit of a value with a dimension, so that a setting of another dimension refuses it.
         """
         used = {name for _, name in _references(self.tree)}
         for name in reversed(ordered):
@@ -139,7 +139,7 @@ class _Builder(PlanChecks):
         for name in (name for name in ordered if name in used):
             try:
                 plain[name] = ordered[name].typical(plain)
-            except Exception:  # a value that only some draws can have: the draw will say so
+            except Exception:  # typical values may be invalid together: sampling reports what is wrong
                 plain[name] = 1.0
         self.plain = plain
         self.middling = {
@@ -167,9 +167,9 @@ class _Builder(PlanChecks):
                 self.writers[writer.kind] = writer
 
     def plugin(self, room: str, tree: object, path: Path_) -> PlugIn | None:
-        """Find one plug-in and check its settings with middling drawn values."""
+        """Find one plug-in and check its settings with typical drawn values."""
         if not isinstance(tree, dict):
-            return None  # the model has said so
+            return None  # reported by the model
         kind = tree.get("kind")
         if not isinstance(kind, str):
             got = f" (got {shorten(kind)})" if "kind" in tree else ""
@@ -194,13 +194,13 @@ class _Builder(PlanChecks):
         filled = fill(settings, self.middling)
         try:
             checked = validate(declared.settings, filled)
-            if references:  # as runs will fill it in: a number with a unit could pass for a text
+            if references:  # as in a run: a number with a unit could pass as a text
                 filled = fill(settings, self.plain)
                 checked = validate(declared.settings, filled)
         except ValidationError as error:
             for finding in problems_of(error, filled, declared.settings):
                 name = references.get(finding.path)
-                if name is None or name in self.middling:  # else the name has a problem of its own
+                if name is None or name in self.middling:  # other names have been reported
                     message = self._as_drawn(finding.message, name)
                     self.origin.add((*path, *finding.path), message, finding.hint, at_key=finding.at_key)
             return None
@@ -214,7 +214,7 @@ class _Builder(PlanChecks):
         return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()), renderer)
 
     def _renderer(self, key: str, settings: Mapping[str, Any], path: Path_) -> type[Any] | None:
-        """Find the renderer that a sensor's settings name; note that there is none of that name."""
+        """Find the renderer that a sensor's settings name; note a problem if there is none."""
         kind, place = settings[key], (*path, key)
         if not isinstance(kind, str) or not kind:
             return None
@@ -225,7 +225,7 @@ class _Builder(PlanChecks):
             return None
 
     def _as_drawn(self, message: str, name: str | None) -> str:
-        """Say in a message about a middling value what it stands for."""
+        """Name the drawn value in a message about its typical value."""
         if name is None or name not in self.middling:
             return message
         value = self.middling[name]
@@ -239,7 +239,7 @@ class _Builder(PlanChecks):
     # -- the resolved tree ----------------------------------------------------------------------------------------
 
     def resolved(self, model: ScenarioModel) -> tuple[dict[str, Any], dict[str, Path]]:
-        """Return the tree with every default written out, and the user's own files that it needs."""
+        """Return the tree with every default written out, and the user's files that it refers to."""
         files: dict[str, Path] = {}
         tree: dict[str, Any] = {
             "mischance": model.mischance,
@@ -278,7 +278,7 @@ class _Builder(PlanChecks):
         return tree, files
 
     def _dump(self, plugin: PlugIn | None, path: Path_, files: dict[str, Path]) -> dict[str, Any]:
-        """Return a plug-in's tree; its own file, or its renderer's, is named where a dataset keeps its copy."""
+        """Return a plug-in's tree; paths of its file and its renderer's are those of the copies in a dataset."""
         assert plugin is not None
         tree = {"kind": plugin.kind, **plugin.tree}
         for key in ("kind", plugin.declared.renderer) if plugin.renderer is not None else ("kind",):
@@ -289,7 +289,7 @@ class _Builder(PlanChecks):
 
 
 def _dump(spec: distributions.Spec, files: dict[str, Path]) -> Any:
-    """Return a distribution's tree; files of figures are named where a dataset keeps its copies."""
+    """Return a distribution's tree; paths of data files are those of the copies in a dataset."""
     names = {name: _kept(path, files) for name, path in spec.files().items()}
 
     def renamed(tree: Any) -> Any:
@@ -316,7 +316,7 @@ def _kept(path: Path, files: dict[str, Path]) -> str:
 
 
 def _cycle(edges: Mapping[str, frozenset[str]]) -> list[str]:
-    """Return one cycle of a graph in which every node that is left lies on or leads to one."""
+    """Return one cycle of a graph in which every node is on a cycle or leads to one."""
     walk = [next(iter(edges))]
     while True:
         after = min(edges[walk[-1]])

@@ -1,6 +1,6 @@
-"""Finds plug-ins and scenarios by name: in the rooms, in other packages, in a user's own file.
+"""Finds plug-ins and scenarios by name: built-in ones, those of other packages, and users' own files.
 
-A name is one of: a module of a room (`road`), an entry point of another package
+A name is one of: a module of a plug-in package (`road`), an entry point of another distribution
 (group `mischance.simulators` and so on), `path/to/file.py:Class`, or
 `package.module:Class`. Listing reads source text and imports nothing.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from importlib import metadata
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    # room -> what a plug-in of it must be able to do
+    # kind of plug-in (its package) -> required methods
     "simulators": ("start", "advance", "outcome", "close"),
     "sensors": ("start", "read", "labels"),
     "renderers": ("draw", "close"),
@@ -51,15 +51,17 @@ class Entry:
 
 
 def entries(room: str) -> list[Entry]:
-    """Return the plug-ins of a room, sorted by name, without importing any.
+    """Return the plug-ins of a kind, sorted by name, without importing any.
 
     Raises:
-        CatalogError: no room has that name.
+        CatalogError: there is no such kind of plug-in.
     """
     if room == "scenarios":
         return _scenario_entries()
     if room not in ROOMS:
-        raise CatalogError(f"there is no room {room!r}", suggest(room, [*ROOMS, "scenarios"]) or _known(ROOMS))
+        raise CatalogError(
+            f"there is no kind of plug-in {room!r}", suggest(room, [*ROOMS, "scenarios"]) or _known(ROOMS)
+        )
     found = {name: Entry(room, name, _about(path), origin="mischance") for name, path in _modules(room)}
     for point in _entry_points(room):
         found.setdefault(point.name, Entry(room, point.name, _about_entry_point(point), origin=_distribution(point)))
@@ -71,11 +73,11 @@ def find(room: str, name: str, base: Path | None = None) -> type[Any]:
 
     Args:
         room: simulators, sensors, renderers, writers, agents or generators.
-        name: see the module's first lines.
-        base: where a relative `file.py:Class` starts; the current folder if None.
+        name: see the module's docstring.
+        base: folder of a relative `file.py:Class`; the current folder if None.
 
     Raises:
-        CatalogError: it does not exist, cannot be imported, or does not keep its contract.
+        CatalogError: it does not exist, cannot be imported, or breaks its contract.
     """
     if ":" in name:
         plugin = _from_reference(name, base, functions=room == "agents")
@@ -111,10 +113,10 @@ EXTRAS = {"pybullet": ("PyBullet", "physics"), "moderngl": ("moderngl", "opengl"
 
 
 def check_needs(room: str, name: str, needs: Sequence[str]) -> None:
-    """Say in one line which library a plug-in lacks, before anything is begun.
+    """Check that the libraries of a plug-in are installed.
 
     Raises:
-        CatalogError: a module that it needs is not installed.
+        CatalogError: one of them is not; the message says how to install it.
     """
     for module in needs:
         try:
@@ -141,7 +143,7 @@ def reference_file(name: str, base: Path | None = None) -> Path | None:
 
 def scenario_file(name: str) -> Path | None:
     """Return the file of one scenario of the library or of another package, or None where there is none."""
-    if re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", name):  # the library itself needs no look at other packages
+    if re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", name):  # the built-in library is searched without entry points
         for folder in _folders("mischance.scenarios"):
             path = folder / f"{name}.yaml"
             try:
@@ -197,14 +199,14 @@ def _folders(package: str) -> list[Path]:
 
 
 def _modules(room: str) -> Iterator[tuple[str, Path]]:
-    """Yield (name, source file) of a room's public modules; a world may be a folder."""
+    """Yield (name, source file) of the public modules and packages of a kind of plug-in."""
     for folder in _folders(f"mischance.{room}"):
         yield from _listing(folder, folder.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
 def _listing(folder: Path, changed: int) -> tuple[tuple[str, Path], ...]:
-    """Return (name, source file) of a folder's public modules; `changed` lets a new file be seen."""
+    """Return (name, source file) of a folder's public modules; `changed` invalidates the cache when files are added."""
     found = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(("_", ".")):
@@ -222,7 +224,7 @@ def _entry_points(room: str) -> tuple[metadata.EntryPoint, ...]:
 
 @lru_cache(maxsize=64)
 def _entry_points_on(room: str, places: tuple[str, ...]) -> tuple[metadata.EntryPoint, ...]:
-    """Return the entry points of a room; the search reads every installed package, so it is done once a path."""
+    """Return the entry points of a kind; cached, because the search reads every installed distribution."""
     from importlib import metadata
 
     return tuple(sorted(metadata.entry_points(group=f"mischance.{room}"), key=lambda point: point.name))
@@ -270,7 +272,7 @@ def _import(module: str) -> Any:
 
 
 def _class_of(module: Any, name: str) -> type[Any]:
-    """Return the one class that a module is about: its name is the module's without underscores."""
+    """Return the plug-in class of a module: its name is the module's without underscores."""
     wanted = name.replace("_", "").lower()
     for key, value in vars(module).items():
         if inspect.isclass(value) and key.lower() == wanted:
@@ -286,7 +288,7 @@ def _from_reference(name: str, base: Path | None, *, functions: bool = False) ->
     else:
         if not _is_file(path):
             raise CatalogError(f"there is no file {str(path)!r}", "write it as path/to/file.py:Class")
-        # Named after its bytes: the same file is loaded once, an edited one anew.
+        # The module name contains a hash of the file: an unchanged file is loaded once, a changed one again.
         stamp = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
         unique = f"_mischance_plugin_{path.stem}_{stamp}"
         module = sys.modules.get(unique) or _load(unique, path)
@@ -329,7 +331,7 @@ def _load(name: str, path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pydantic and dataclasses look the module up while its classes are made
     try:
-        with redirect_stdout(sys.stderr):  # what a user's file prints is for people: stdout is ours alone
+        with redirect_stdout(sys.stderr):  # output of a user's file goes to stderr: stdout is reserved for data
             spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]

@@ -1,8 +1,8 @@
-"""The JSON Schema of the scenario language, for editors and independent judges.
+"""JSON Schema of the scenario language, for editors and external validators.
 
-What pydantic writes is folded: a quantity's pattern of units stands once under `$defs`, as `quantity.speed`, and
-once as `setting.speed`, which also takes a drawn value such as `$ego_speed`; bounds stay beside the reference and
-hold for bare numbers. Defaults of whole parts are left out, for their keys have their own.
+The schemas of pydantic are shortened: the pattern of a quantity is defined once under `$defs`, as `quantity.speed`,
+and once as `setting.speed`, which also accepts a drawn value such as `$ego_speed`; bounds stay next to the reference
+and apply to bare numbers. Defaults of nested models are left out, since their keys have defaults.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PLAIN = ("number", "integer", "boolean")
 
 
 def scenario_schema() -> dict[str, Any]:
-    """Return the schema of a scenario file; every plug-in that this package's own rooms hold is described in it."""
+    """Return the schema of a scenario file, with all built-in plug-ins."""
     folding = _Folding()
     schema = folding.fold(ScenarioModel.model_json_schema(by_alias=True), drawn=False)
     definitions: dict[str, Any] = schema.pop("$defs")
@@ -35,7 +35,7 @@ def scenario_schema() -> dict[str, Any]:
     properties["sensors"]["patternProperties"] = {WORD: instrument}
     writer, named = folding.choice("writers", definitions)
     properties["write"]["items"] = {"anyOf": [{"type": "string"}, {**writer, **named}]}
-    # A file that extends another may leave out what the other says, in the settings of plug-ins too.
+    # A file that extends another may omit keys that the other has, in the settings of plug-ins too.
     schema["required"] = ["mischance", "name"]
     alone = {
         "required": ["duration", "simulator"],
@@ -51,13 +51,13 @@ def scenario_schema() -> dict[str, Any]:
 
 
 class _Folding:
-    """Rewrites pydantic's schemas; `shared` gathers the definitions that they come to refer to."""
+    """Rewrites pydantic's schemas; `shared` collects the definitions that they refer to."""
 
     def __init__(self) -> None:
         self.shared: dict[str, Any] = {}
 
     def choice(self, room: str, definitions: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the schema of one plug-in of a room, and what of it is required where nothing is extended.
+        """Return the schema of a plug-in of one kind, and its required keys for a file that extends no other.
 
         `kind` decides which settings are allowed.
         """
@@ -66,7 +66,7 @@ class _Folding:
         needs: list[dict[str, Any]] = []
         for entry in catalog.entries(room):
             if entry.origin != "mischance":
-                continue  # the committed schema describes what the package itself holds
+                continue  # the committed schema describes built-in plug-ins only
             model = declares(catalog.find(room, entry.name)).settings
             own = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{room}.{entry.name}.{{model}}")
             for name, definition in own.pop("$defs", {}).items():
@@ -86,8 +86,8 @@ class _Folding:
         return {"type": "object", "properties": {"kind": kind}, "allOf": rules}, required
 
     def fold(self, node: dict[str, Any], *, drawn: bool) -> dict[str, Any]:
-        """Return a schema in short form; with `drawn`, every scalar in it may be a drawn value as well."""
-        # Where a quantity may be missing pydantic passes its own names of bounds on.
+        """Return a schema in short form; with `drawn`, every scalar in it may also be a drawn value."""
+        # For optional quantities pydantic keeps its own names of bounds.
         kept = {
             units.BOUNDS.get(key, key): value
             for key, value in node.items()
@@ -95,7 +95,7 @@ class _Folding:
         }
         if isinstance(kept.get("default"), dict | list) and kept["default"]:
             del kept["default"]
-        if "patternProperties" in kept:  # pydantic leaves it open, but refuses other names
+        if "patternProperties" in kept:  # pydantic omits it, but refuses other names
             kept["additionalProperties"] = False
         if LAW_MARK in node:
             return {**kept, "$ref": "#/$defs/Distribution"}
@@ -107,7 +107,7 @@ class _Folding:
         if drawn and kept.get("type") in PLAIN:
             inner["$ref"] = self._setting(inner.pop("type"))
             return {**outer, **inner}
-        # Text that is free takes a drawn value already.
+        # Free text already accepts a drawn value.
         if drawn and ("enum" in kept or (kept.get("type") == "string" and len(inner) > 1)):
             self.shared["drawn"] = DRAWN
             return {**outer, "anyOf": [inner, {"$ref": "#/$defs/drawn"}]}
@@ -121,7 +121,7 @@ class _Folding:
         return self.fold(part, drawn=drawn) if isinstance(part, dict) and key != "default" else part
 
     def _quantity(self, node: dict[str, Any], drawn: bool) -> dict[str, Any] | None:
-        """Return the short form of what a `Unit` has written, or None for anything else."""
+        """Return the short form of the schema of a `Unit`, or None for any other schema."""
         ways = node.get("anyOf")
         if not isinstance(ways, list) or len(ways) < 2 or ways[1].get("pattern") not in DIMENSIONS:
             return None
@@ -152,9 +152,9 @@ class _Folding:
 
 
 def _taken_out(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Take `required` out of a schema and of the mappings inside it; return it as a schema of its own.
+    """Remove `required` from a schema and its nested mappings; return it as a separate schema.
 
-    Entries of lists keep theirs, for a list replaces the one below it whole.
+    Entries of lists keep theirs, since a list replaces the extended one as a whole.
     """
     found: dict[str, Any] = {"required": schema.pop("required")} if "required" in schema else {}
 

@@ -22,12 +22,12 @@ def load(source: str | Path, overrides: Mapping[str, str] | None = None, *, seed
     """Read a scenario: a file, a name of the library (`driving/cut_in`), a variant (`driving/cut_in:crash`), or '-'.
 
     Args:
-        source: what to read.
+        source: file, name or '-' (standard input).
         overrides: dotted path -> YAML text, as `--set vary.gap=12m` gives them.
         seed: replaces the scenario's own seed.
 
     Raises:
-        ScenarioError: all problems of the text, each with its place.
+        ScenarioError: all problems of the text, each with its position.
         MischanceError: there is no such scenario, or it cannot be read.
     """
     path, variant = locate(source)
@@ -48,7 +48,7 @@ def locate(source: str | Path) -> tuple[Path | None, str]:
     """Return the file of a scenario and the variant asked for; no file for standard input.
 
     Raises:
-        MischanceError: nothing has that name.
+        MischanceError: there is no such scenario or file.
     """
     text = str(source)
     if text == "-":
@@ -86,7 +86,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _text(path: Path | None) -> tuple[bytes, str]:
-    """Return a file's bytes, one more than are allowed where it is too large, and what errors call it."""
+    """Return a file's bytes, at most one more than allowed, and its name in error messages."""
     if path is None:
         return sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"
     try:
@@ -97,7 +97,7 @@ def _text(path: Path | None) -> tuple[bytes, str]:
 
 
 def _extended(document: Document, path: Path | None, chain: list[str]) -> tuple[dict[str, Any], Place]:
-    """Return the document's tree laid over the tree of what it extends, and where its parts were written."""
+    """Return the document's tree merged onto the tree that it extends, and the positions of its parts."""
     place = Place(document, path.parent if path is not None else Path.cwd())
     tree = dict(document.tree)
     parent = tree.pop("extends", None)
@@ -110,7 +110,7 @@ def _extended(document: Document, path: Path | None, chain: list[str]) -> tuple[
     if parent_path is None:
         message = f"there is no scenario or file {shorten(parent)}"
         raise ScenarioError([document.problem(("extends",), message, suggest(parent, catalog.scenario_files()))])
-    # The same file may be reached by several names.
+    # Compare real paths: one file may have several names.
     if (real := str(parent_path.resolve())) in chain or len(chain) >= MAX_EXTENDS:
         way = " -> ".join(Path(file).name for file in [*chain, real])
         raise ScenarioError([document.problem(("extends",), f"the scenarios extend each other: {way}")])

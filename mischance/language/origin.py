@@ -1,4 +1,4 @@
-"""Where each value of a merged scenario was written, and the problems that were found with it."""
+"""Positions of the values of a merged scenario, and the problems found so far."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MAX_PROBLEMS = 100
 
 @dataclass(slots=True)
 class Place:
-    """Where a part of the merged tree stands: a document, the path inside it, and parts that stand elsewhere.
+    """Position of a part of the merged tree: a document, the path in it, and exceptions for nested parts.
 
-    `folder` is where file names in that document start from.
+    `folder`: base of relative file names in that document.
     """
 
     document: Document
@@ -27,11 +27,11 @@ class Place:
     parts: dict[str | int, Place] = field(default_factory=dict)
 
     def child(self, key: str | int) -> Place:
-        """Return the place of one key or index."""
+        """Return the position of one key or index."""
         return self.parts.get(key) or Place(self.document, self.folder, (*self.inside, key))
 
     def at(self, path: Path_) -> Place:
-        """Return the place of a path below, whether or not anything stands there."""
+        """Return the position of a path below, whether or not it exists."""
         place = self
         for i, key in enumerate(path):
             if key not in place.parts:
@@ -40,7 +40,7 @@ class Place:
         return place
 
     def put(self, path: Path_, place: Place) -> None:
-        """Say that everything at and below a path stands elsewhere."""
+        """Set another position for everything at and below a path."""
         node = self
         for key in path[:-1]:
             node = node.parts.setdefault(key, node.child(key))
@@ -48,11 +48,11 @@ class Place:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any], low: Place, high: Place) -> tuple[dict[str, Any], Place]:
-    """Lay one tree over another: mappings merge, everything else (lists too) replaces.
+    """Merge one tree onto another: mappings are merged, all other values (also lists) replaced.
 
-    A mapping that names one thing by its only key (a distribution) or by `kind` (a plug-in) is replaced whole
-    when that name changes: settings of one plug-in mean nothing to another. `low` and `high` are the places of
-    the two trees; a key that both have is `high`'s.
+    A mapping that is identified by its only key (a distribution) or by `kind` (a plug-in) is replaced as a whole if
+    its identity changes: settings of one plug-in do not apply to another. `low` and `high` are the positions of the
+    two trees; a key that both have takes that of `high`.
     """
     tree, place = dict(below), Place(high.document, high.folder, high.inside, dict(high.parts))
     for key in below:
@@ -61,7 +61,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any], low: Place, high:
     for key, value in above.items():
         old = below.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping) and (key == "variants" or _same_thing(old, value)):
-            if key == "variants":  # a variant is taken whole
+            if key == "variants":  # a variant is replaced as a whole
                 tree[key] = {**old, **value}
                 part = place.parts[key] = high.child(key)
                 part.parts.update({name: low.child(key).child(name) for name in old if name not in value})
@@ -81,25 +81,25 @@ def _same_thing(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 class Origin:
-    """The places of a merged tree, and what is wrong with it."""
+    """The positions of a merged tree, and its problems."""
 
     def __init__(self, root: Place) -> None:
         self.root = root
         self.problems: list[Problem] = []
 
     def folder(self, path: Path_) -> Path:
-        """Return the folder that file names at that path start from."""
+        """Return the base folder of relative file names at a path."""
         return self.root.at(path).folder
 
     def add(
         self, path: Sequence[str | int], message: str, hint: str = "", *, at_key: bool = False, column: int = 0
     ) -> None:
-        """Note a problem at a path of the merged tree, at the place where it or its nearest parent was written.
+        """Note a problem at a path of the merged tree, at the position of the path or of its nearest parent.
 
-        `column` is a 1-based place inside the text that stands there, as an expression's error has it.
+        `column`: 1-based position inside the text at that path, as in the error of an expression.
 
         Raises:
-            ScenarioError: there are too many to be of use.
+            ScenarioError: the maximum number of problems is reached.
         """
         self.problems.append(self.problem(tuple(path), message, hint, at_key=at_key, column=column))
         if len(self.problems) >= MAX_PROBLEMS:
@@ -109,7 +109,7 @@ class Origin:
             self.raise_if_any()
 
     def problem(self, path: Path_, message: str, hint: str = "", *, at_key: bool = False, column: int = 0) -> Problem:
-        """Return a problem with its place; see `add`."""
+        """Return a problem with its position; see `add`."""
         place = self.root.at(path)
         document, inside = place.document, place.inside
         line, at = document.key_mark(inside) if at_key else document.value_mark(inside)

@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 LANGUAGE = 1
 NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$"
-REFERENCE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")  # a drawn value, in a setting
+REFERENCE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")  # a reference to a drawn value in a setting
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 MAX_DRAWN = 1000
-MAX_POINTS = 2**20  # of a plan; more runs are further blocks
+MAX_POINTS = 2**20  # maximum of a plan; further runs repeat it or use further blocks
 LAW_MARK = "x-mischance-distribution"
 Law = Annotated[Any, WithJsonSchema({LAW_MARK: True})]
-Condition = Annotated[str, Field(pattern=r"\S", max_length=400)]  # as long as an expression may be
+Condition = Annotated[str, Field(pattern=r"\S", max_length=400)]  # the limit of expressions
 Plugin = Annotated[dict[str, Any], Field(description="`kind` names the plug-in; the other keys are its settings")]
 
 
 class _Part(BaseModel):
-    # A part is built with the whole that it stands in, once, and not a second time by itself.
+    # The validators of nested models are built together with the whole model only.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class EventEntry(_Part):
-    """The rare event: when it counts as having happened, and by how much it did or did not."""
+    """The rare event: its condition and its signed margin."""
 
     name: str = Field(pattern=WORD, description="name of the event")
     when: Condition = Field(description="condition over measures and drawn values")
@@ -49,7 +49,7 @@ class EventEntry(_Part):
 
 
 class FaultEntry(_Part):
-    """A planned change of one parameter, or an event: what, where, when, how strong, how often."""
+    """A planned fault or event: target, kind, onset, duration, severity and frequency."""
 
     target: str = Field(description="what is changed: sensors.<name>, agent, or a part of the simulated world")
     kind: str = Field(description="kind of fault, as the target declares it")
@@ -70,7 +70,7 @@ class FaultEntry(_Part):
 
 
 class ExposureEntry(_Part):
-    """How often the situation comes up in the world."""
+    """How often the situation occurs in the real world."""
 
     rate: Law | None = Field(None, description="situations per time [1/s]")
     source: str = Field("", description="where the figure comes from")
@@ -85,7 +85,7 @@ class CorrelateEntry(_Part):
 
 
 class PlanEntry(_Part):
-    """Which values a sweep takes; Monte Carlo where nothing is said."""
+    """Sampling plan of a sweep; Monte Carlo by default."""
 
     grid: dict[str, list[Any]] | None = Field(None, description="all combinations of these values")
     lhs: int | None = Field(None, gt=0, le=MAX_POINTS, description="Latin hypercube, in blocks of that many runs")
@@ -95,7 +95,7 @@ class PlanEntry(_Part):
 
 
 class SplitEntry(_Part):
-    """How a dataset is divided into training, validation and test parts."""
+    """Division of a dataset into training, validation and test parts."""
 
     by: Literal["run", "entity", "time"] = Field("run", description="what is kept together")
     train: Ratio = Field(0.8, ge=0, le=1, description="share of the training part")
@@ -137,7 +137,7 @@ class ScenarioModel(_Part):
 
 @dataclass(frozen=True, slots=True)
 class PlugIn:
-    """A plug-in as a scenario names it. `tree` has every default written out and `$name` where a value is drawn."""
+    """A plug-in of a scenario. `tree` has every default written out and `$name` for drawn values."""
 
     room: str
     kind: str
@@ -146,13 +146,13 @@ class PlugIn:
     tree: Mapping[str, Any]
     settings: BaseModel
     drawn: frozenset[str] = frozenset()
-    renderer: type[Any] | None = None  # of a sensor whose settings name one
+    renderer: type[Any] | None = None  # of a sensor with images or rays
 
     def settings_for(self, values: Mapping[str, float | str]) -> BaseModel:
-        """Return the settings of one run, with its drawn values filled in.
+        """Return the settings of one run, with its drawn values.
 
         Raises:
-            RunError: a drawn value is outside what the setting allows.
+            RunError: a drawn value is out of the setting's range.
         """
         if not self.drawn:
             return self.settings
@@ -173,7 +173,7 @@ class PlugIn:
 
 
 def validate(model: type[BaseModel], tree: object) -> BaseModel:
-    """Validate a plain tree strictly: lists become tuples, but no text becomes a number."""
+    """Validate a plain tree strictly: lists become tuples, texts do not become numbers."""
     import json
 
     return model.model_validate_json(json.dumps(tree), strict=True)
@@ -189,7 +189,7 @@ def fill(tree: Any, values: Mapping[str, Any]) -> Any:
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
     if tree is None or isinstance(tree, float | int):
         return tree
-    if isinstance(tree, dict | Mapping):  # a plain dict is known as one much sooner than as a Mapping
+    if isinstance(tree, dict | Mapping):  # the test for dict is much faster than for Mapping
         return {key: fill(value, values) for key, value in tree.items()}
     return [fill(value, values) for value in tree] if isinstance(tree, (list, tuple)) else tree
 
@@ -219,7 +219,7 @@ class RareEvent(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """A Gaussian copula over some drawn values: the lower triangle of their correlation matrix, row by row."""
+    """A Gaussian copula of drawn values: lower triangle of the Cholesky factor of their correlation matrix, by rows."""
 
     names: tuple[str, ...]
     rows: tuple[tuple[float, ...], ...]
@@ -227,9 +227,9 @@ class Correlation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which values a sweep takes: `size` points, which further runs go through again (or a fresh block of them).
+    """A sampling plan of `size` points; further runs repeat them (grid) or use a new block of points.
 
-    `axes` are the values of a grid, `kept` the row-major numbers of its points where some were left out.
+    `axes`: values of a grid; `kept`: row-major numbers of its points, if some are excluded.
     """
 
     kind: Literal["grid", "lhs", "sobol"]
@@ -238,7 +238,7 @@ class Plan:
     kept: tuple[int, ...] = ()
 
     def columns(self, runs: IntArray) -> dict[str, AnyArray]:
-        """Return the grid's values for each run, by name; shape (n,). Row-major: the last name goes fastest."""
+        """Return the grid's values for each run, by name; shape (n,). Row-major: the last name varies fastest."""
         import numpy as np
 
         place = np.asarray(runs, np.int64) % self.size
@@ -262,10 +262,10 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scenario:
-    """One scenario, checked. `vary` is in order of dependence; `tree` is the resolved file as a plain tree.
-    `begins` is the calendar time of t = 0 as it was written ('' = not said).
+    """A checked scenario. `vary` is in order of dependence; `tree` is the resolved file as a plain tree.
 
-    `files` are the user's own files that it needs: name inside a dataset's `inputs` folder -> path.
+    `begins`: calendar time of t = 0 as written ('' = none). `files`: the user's files that it refers to, path inside
+    a dataset -> path of the original.
     """
 
     name: str

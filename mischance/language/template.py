@@ -1,4 +1,4 @@
-"""What `mischance init` writes: a commented scenario, or a copy of one of the library's."""
+"""Text of a new scenario file for `mischance init`: a commented starter, or a copy of a library scenario."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ variants:                          # named changes, played as FILE:large
 
 
 def starter_text(source: str | None = None) -> str:
-    """Return the text of a new scenario file, made to complete itself in editors that read the schema.
+    """Return the text of a new scenario file; its first line names the schema, for completion in editors.
 
     Args:
         source: a scenario of the library to copy, or None for the commented starter. A variant
@@ -79,5 +79,5 @@ def _variant_text(path: Path, name: str, variant: str) -> str:
 
 
 def schema_path() -> str:
-    """Return where the installed schema lies, for the first line of a scenario file."""
+    """Return the URI of the installed schema, for the first line of a scenario file."""
     return (Path(__file__).parent / "scenario.schema.json").as_uri()

@@ -16,13 +16,13 @@ from mischance.api.tables import EVENTS, Column, Table
 from mischance.errors import RunError
 
 from .appearance import scene
+from .events import EventLog
 from .kinds import KINDS
 from .measures import MEASURES, labels, new_records, outcome
 from .outline import bodies_table, lanes_table
 from .routes import Paths
 from .settings import Settings as RoadSettings
-from .state import AGAIN, ANSWERED, ASKING, CONTACT, DUE, EVENT, HIT, ROLLOVER, ROW, STEPPED, TABLE_RATE
-from .story import Story
+from .state import AGAIN, ANSWERED, ASKING, CONTACT, DUE, EVENT, IMPACT, ROLLOVER, ROW, STEPPED, TABLE_RATE
 from .tables import actor_rows, actors_schema, contact_rows, contacts_schema, entry
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Road:
             RunError: two actors overlap at the start, a fault does not fit its target, or PyBullet is asked for
                 and missing.
         """
-        from .actors import cast
+        from .actors import build_batch
         from .kernel import start_runs
 
         settings = [draw.settings if isinstance(draw.settings, RoadSettings) else self.settings for draw in draws]
@@ -125,9 +125,9 @@ class Road:
         self._rate, self._motion = settings[0].rate, settings[0].motion
         self._every = round(self._rate / TABLE_RATE)
         self._impact = [(one.impact.table(), one.impact.friction) for one in settings]
-        self._cast = c = cast(draws, settings)
-        self._stories = [
-            Story(c.names, c.ego, plan, draw.of_world().faults) for plan, draw in zip(c.plans, draws, strict=True)
+        self._batch = c = build_batch(draws, settings)
+        self._logs = [
+            EventLog(c.names, c.ego, plan, draw.of_world().faults) for plan, draw in zip(c.plans, draws, strict=True)
         ]  # fmt: skip
         self._scenes = _scenes(settings) if settings[0].motion else ()
         self._size = np.stack([2.0 * c.cars["half_l"], 2.0 * c.cars["half_w"]], axis=-1)
@@ -138,7 +138,7 @@ class Road:
         self._actors, self._hits = actors_schema(c.names, bodies), contacts_schema(c.names)
         self._paths = Paths(c)
         self._events = np.zeros((n, 192 + 4 * (c.moves.shape[1] + len(c.names))), EVENT)
-        self._books = np.zeros((n, 320), HIT)  # pages that nobody writes cost nothing
+        self._books = np.zeros((n, 320), IMPACT)  # pages that nobody writes cost nothing
         self._answers = np.zeros((n, 10))
         self._k = 0
         self._last: FloatArray | None = None
@@ -163,7 +163,7 @@ class Road:
 
         if commands is not None:
             self._command(commands)
-        c, start = self._cast, self._k
+        c, start = self._batch, self._k
         last = int(until * self._rate) + 1
         while last / self._rate > until:
             last -= 1
@@ -192,8 +192,8 @@ class Road:
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the runs' measures with verdict and reason, and the labels of plant and collisions."""
-        ends = self._cast.runs["k"] / self._rate
-        return outcome(self._cast, self._stories, ends), labels(self._stories, self._cast.names)
+        ends = self._batch.runs["k"] / self._rate
+        return outcome(self._batch, self._logs, ends), labels(self._logs, self._batch.names)
 
     def close(self) -> None:
         """Give the engine's windows back; kernels and clients stay for the next run of this process."""
@@ -203,7 +203,7 @@ class Road:
 
     def _paper(self, steps: int, ticks: int) -> tuple[Any, FloatArray]:
         """Return empty rows and poses for a piece of time."""
-        c = self._cast
+        c = self._batch
         n, actors = len(c.runs), len(c.names)
         c.runs["events"] = 0
         c.runs["table_rows"] = 0
@@ -217,7 +217,7 @@ class Road:
         """Hand commands to the runs that go on."""
         from .kernel import order_runs
 
-        table, names = commands.table, self._cast.names
+        table, names = commands.table, self._batch.names
         if not len(table):
             return
         which, t = table.run_index(), self._k / self._rate
@@ -242,7 +242,7 @@ class Road:
             run, actor = self._draws[int(which[odd[0]])].run, names[int(codes[odd[0]])]
             raise RunError(f"run {run}: a command at t = {t:g} s for {actor} that is not a number")
         live = np.asarray(commands.live, np.bool_)[which]
-        c = self._cast
+        c = self._batch
         order_runs(
             c.runs, c.cars, c.queue, c.faults, t, which[live], codes[live],
             np.ascontiguousarray(acceleration[live], np.float64), np.ascontiguousarray(steer[live], np.float64),
@@ -251,7 +251,7 @@ class Road:
 
     def _answer(self) -> None:
         """Give the kernels what they wait for: PyBullet's word on an impact, or more paper."""
-        c = self._cast
+        c = self._batch
         asking = np.flatnonzero(c.runs["state"] == ASKING)
         for r in asking.tolist():
             self._answers[r] = self._open_window(r) if c.runs["window"][r] else self._bullet(r)
@@ -267,11 +267,11 @@ class Road:
         """Hand two touching boxes to PyBullet; return velocities, impulse and point."""
         from .bullet import RigidBox, collide
 
-        run = self._cast.runs[r]
+        run = self._batch.runs[r]
         restitution, friction = self._restitution(r), self._impact[r][1]
         boxes = []
         for who in (run["a"], run["b"]):
-            v = self._cast.cars[r, who]
+            v = self._batch.cars[r, who]
             size = (2.0 * float(v["half_l"]), 2.0 * float(v["half_w"]), float(v["height"]))
             mass = float(v["mass"]) if v["inv_mass"] > 0.0 else 0.0
             place = (float(v["x"]), float(v["y"]), 0.5 * size[2])
@@ -284,13 +284,13 @@ class Road:
     def _restitution(self, r: int) -> float:
         """Return the restitution of the impact that a run is about to have."""
         speeds, values = zip(*self._impact[r][0], strict=True)
-        return float(np.interp(self._cast.runs["closing"][r], speeds, values))
+        return float(np.interp(self._batch.runs["closing"][r], speeds, values))
 
     def _open_window(self, r: int) -> tuple[float, ...]:
         """Hand all bodies of a run to PyBullet at the moment of its first contact; return what the push did."""
         from .bullet_window import Window
 
-        run, cars = self._cast.runs[r], self._cast.cars[r]
+        run, cars = self._batch.runs[r], self._batch.cars[r]
         a, b = int(run["a"]), int(run["b"])
         grip = 0.5 * float(cars[a]["mu"] + cars[b]["mu"])
         window = self._windows[r] = Window(cars, a, b, self._restitution(r), self._impact[r][1], grip)
@@ -300,7 +300,7 @@ class Road:
         """Bring what PyBullet moves of a run to the end of the step."""
         from .bullet_window import TOPPLED, energies
 
-        run, cars, window = self._cast.runs[r], self._cast.cars[r], self._windows[r]
+        run, cars, window = self._batch.runs[r], self._batch.cars[r], self._windows[r]
         gone = float(run["gone"])
         t = int(run["k"]) / self._rate + gone
         before, speeds, rates = energies(cars), np.stack([cars["vx"], cars["vy"]], axis=-1), cars["rate"].copy()
@@ -319,11 +319,11 @@ class Road:
         self, r: int, push: Any, energy: tuple[FloatArray, FloatArray], speeds: FloatArray, turned: FloatArray
     ) -> None:
         """Enter a push inside a window into the run's book, and its contact among the events where it is a new one."""
-        run, book = self._cast.runs[r], self._books[r]
+        run, book = self._batch.runs[r], self._books[r]
         n = int(run["hits"])
         if n + 1 >= book.shape[0] or int(run["events"]) + 8 >= self._events.shape[1]:
             return  # a pile that leans: the kernels make room before the next step
-        book[n] = entry(self._cast.cars[r], push, energy, speeds, turned)
+        book[n] = entry(self._batch.cars[r], push, energy, speeds, turned)
         before = [k for k in range(n) if (book[k]["a"], book[k]["b"]) == (push.a, push.b)]
         again = bool(before) and push.t - book[before[-1]]["t"] < AGAIN
         book[n]["again"], book[n]["event"] = again, book[before[-1]]["event"] if again else n
@@ -341,7 +341,7 @@ class Road:
         self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table, seen: Mapping[str, Table]
     ) -> Chunk:
         """Turn what the kernels wrote into columns."""
-        c, rate = self._cast, self._rate
+        c, rate = self._batch, self._rate
         runs = c.runs
         fresh = runs["hits"].copy()
         told = self._tell(fresh)
@@ -354,7 +354,7 @@ class Road:
         k = np.arange(start // self._every + (end > 0), end // self._every + 1, dtype=np.int64) * self._every
         tables = {
             "actors": actor_rows(self._actors, rows, runs["table_rows"], k / rate, self._size, self._category),
-            CONTACTS: contact_rows(self._hits, self._books, self._known, fresh, self._stories),
+            CONTACTS: contact_rows(self._hits, self._books, self._known, fresh, self._logs),
             PATHS: paths,
             **seen,
         }
@@ -375,14 +375,14 @@ class Road:
 
     def _tell(self, fresh: IntArray) -> list[list[tuple[Any, ...]]]:
         """Return the events of every run since the last chunk."""
-        told: list[list[tuple[Any, ...]]] = [[] for _ in self._stories]
-        counts = self._cast.runs["events"]
+        told: list[list[tuple[Any, ...]]] = [[] for _ in self._logs]
+        counts = self._batch.runs["events"]
         for r in np.flatnonzero((counts > 0) | (fresh > self._known)):
             hits = new_records(self._books[r : r + 1], [int(fresh[r])], [int(self._known[r])])[0]
             events = self._events[r, : counts[r]].tolist()
-            if self._cast.runs["held"][r]:  # what a window saw was entered before what else its step brought
+            if self._batch.runs["held"][r]:  # what a window saw was entered before what else its step brought
                 events.sort(key=lambda event: event[0])
-            told[r] = self._stories[r].tell(events, hits)
+            told[r] = self._logs[r].tell(events, hits)
         return told
 
 

@@ -1,4 +1,4 @@
-"""From settings to records: where everybody is at t = 0, what they are, what they plan, what may go wrong."""
+"""Initial records of a batch: road, actors, paths, manoeuvres and faults, from the settings of every run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,8 @@ from mischance.api.geometry import GOES_ON, Piece, chained, place
 from mischance.errors import RunError
 
 from .kinds import KINDS
-from .settings import (
-    Accelerate,
-    Actor,
-    Brake,
-    ChangeLane,
-    Cross,
-    DartOut,
-    Follow,
-    Manoeuvre,
-    RunRedLight,
-    Settings,
-    Turn,
-    When,
-)
+from .manoeuvres import Accelerate, Brake, ChangeLane, Cross, DartOut, Follow, Manoeuvre, RunRedLight, Turn, When
+from .settings import Actor, Settings
 from .state import (
     ACCELERATE,
     AT_AFTER,
@@ -84,8 +72,8 @@ BEYOND = 2000.0  # of the last straight piece that oncoming traffic may start on
 
 
 @dataclass(slots=True)
-class Cast:
-    """The records of a batch; the leading axis is the run."""
+class Batch:
+    """The records of a batch of runs; the leading axis is the run."""
 
     names: tuple[str, ...]
     ego: int
@@ -102,18 +90,18 @@ class Cast:
     plans: list[list[Manoeuvre]]  # of each run, in the order of the records
 
 
-def cast(draws: Sequence[Draw], settings: Sequence[Settings]) -> Cast:
+def build_batch(draws: Sequence[Draw], settings: Sequence[Settings]) -> Batch:
     """Return the records of every run.
 
     Raises:
-        RunError: two actors overlap at the start, a fault does not fit its target, or the runs differ in who is there.
+        RunError: two actors overlap at the start, a fault does not fit its target, or the runs' actors differ.
     """
     names = tuple(settings[0].actors)
     n, actors = len(draws), len(names)
     plans = [[move for actor in one.actors.values() for move in actor.behaviour] for one in settings]
     own = [draw.of_world().faults for draw in draws]
     most = max(map(len, plans))
-    found = Cast(
+    found = Batch(
         names, names.index("ego"),
         runs=np.zeros(n, RUN),
         cars=np.zeros((n, actors), CAR),
@@ -138,7 +126,7 @@ def cast(draws: Sequence[Draw], settings: Sequence[Settings]) -> Cast:
 
 
 def _alike(draw: Draw, one: Settings, first: Settings) -> None:
-    """Refuse to play runs together that do not have the same actors, clock and road pieces."""
+    """Check that runs that are played together have the same actors, clock and road pieces."""
     same = tuple(one.actors) == tuple(first.actors) and one.rate == first.rate and one.motion == first.motion
     roads = len(one.road.line) == len(first.road.line) and len(one.road.patches) == len(first.road.patches)
     if not (same and roads and one.impact.model == first.impact.model):
@@ -151,7 +139,7 @@ def _alike(draw: Draw, one: Settings, first: Settings) -> None:
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def _run(found: Cast, r: int, settings: Settings) -> None:
+def _run(found: Batch, r: int, settings: Settings) -> None:
     line = main_line(settings)
     _write(found.road[r], line)
     for n, patch in enumerate(settings.road.patches):
@@ -180,9 +168,9 @@ def _run(found: Cast, r: int, settings: Settings) -> None:
 
 
 def _actor(
-    found: Cast, r: int, i: int, name: str, actor: Actor, settings: Settings, line: Line, ego_y: float, number: int
+    found: Batch, r: int, i: int, name: str, actor: Actor, settings: Settings, line: Line, ego_y: float, number: int
 ) -> int:
-    """Place one actor and its manoeuvres; return the number of the next manoeuvre."""
+    """Write the records of one actor and its manoeuvres; return the number of the next manoeuvre."""
     length, width, height, wheelbase, mass = actor.sizes()
     kind = KINDS[actor.body]
     lanes_width = settings.lanes_of(actor)[1]
@@ -201,7 +189,7 @@ def _actor(
     if actor.oncoming:
         heading += pi
         own_line = _reversed(own_line)
-    rear = (1.0 - actor.balance) * wheelbase * (-1.0 if actor.reverse else 1.0)  # the axle that does not steer
+    rear = (1.0 - actor.balance) * wheelbase * (-1.0 if actor.reverse else 1.0)  # from the centre to the unsteered axle
     sign_y = sign * y
     planned = _planned_turn(actor, own_line, rear, sign_y)
     if planned is not None:
@@ -232,7 +220,7 @@ def _actor(
     for move in actor.behaviour:
         values = _move(move, i, sign, lanes_width, road_heading + side * _angle(move), found.names, settings)
         if actor.oncoming and values.get("trigger") == AT_STATION:
-            values["value"] = total - values["value"]  # its path begins at the far end
+            values["value"] = total - values["value"]  # its path starts at the far end
         if planned is not None and isinstance(move, Turn):
             values["planned"], planned = 1, None
         found.moves[r, number] = tuple(map(values.get, MOVE.names or (), repeat(0)))
@@ -241,9 +229,9 @@ def _actor(
 
 
 def _planned_turn(actor: Actor, line: Line, rear: float, y: float) -> Line | None:
-    """Return the way with the turn in it, where it is known from the start: whoever goes there can look round it.
+    """Return the path with the turn, if it is known from the start; so others and agents see it in advance.
 
-    That is so for the first turn of somebody who keeps its lane until a station on a straight piece.
+    This is so for the first turn of an actor that keeps its lane until a station on a straight piece.
     """
     if any(isinstance(move, ChangeLane | Cross | DartOut) for move in actor.behaviour) or actor.oncoming:
         return None
@@ -309,7 +297,7 @@ def _when(when: When, names: tuple[str, ...], settings: Settings) -> dict[str, f
 
 
 def _station(name: str, actor: Actor, settings: Settings, length: float, width: float, turned: float) -> float:
-    """Return where an actor is along its road; the ego is at 0 unless it says otherwise."""
+    """Return the station of an actor along its road [m]; that of the ego is 0 by default."""
     ego = settings.actors["ego"]
     start = ego.station or 0.0
     if name == "ego" or actor.station is not None:
@@ -320,8 +308,8 @@ def _station(name: str, actor: Actor, settings: Settings, length: float, width: 
     return s + (ego.speed + actor.speed if actor.oncoming else ego.speed - actor.speed) * actor.gap_at
 
 
-def _apart(found: Cast, draws: Sequence[Draw]) -> None:
-    """Refuse actors that overlap at the start."""
+def _apart(found: Batch, draws: Sequence[Draw]) -> None:
+    """Check that no actors overlap at the start."""
     from .boxes import separation
 
     cars = found.cars
@@ -380,7 +368,7 @@ def _reversed(line: Line) -> Line:
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 
-def _faults(found: Cast, r: int, draw: Draw, own: Sequence[Fault]) -> None:
+def _faults(found: Batch, r: int, draw: Draw, own: Sequence[Fault]) -> None:
     for n, fault in enumerate(sorted(own, key=lambda fault: (fault.onset, fault.fault_id))):
         actor, _, part = fault.target.rpartition(".")
         kinds = FAULTS.get(part, {})

@@ -1,4 +1,4 @@
-"""What everybody on the road looks like: a few boxes and cylinders each; what they drive on is `_drive_ground`."""
+"""Appearance of the actors: a few boxes and cylinders each. The road itself is drawn by `surface`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TROUSERS: Color = (0.16, 0.18, 0.28)
 WHITE: Color = (0.92, 0.92, 0.90)
 HEDGE: Color = (0.13, 0.27, 0.10)
 CONCRETE: Color = (0.58, 0.57, 0.54)
-PROUD = 0.015  # how far lamps and wheels stand out of the body: two faces in one plane flicker
+PROUD = 0.015  # distance of lamps and wheels from the body: coplanar faces would flicker
 
 
 def scene(settings: Settings) -> Scene:
@@ -38,7 +38,7 @@ def scene(settings: Settings) -> Scene:
 
 
 def _body(name: str, actor: Actor, paint: Color) -> Body:
-    """Return an actor; its frame is the middle of its box, x forward, z up; it stands on z = -height / 2."""
+    """Return an actor; its frame is the centre of its box, x forward, z up; it stands on z = -height / 2."""
     if KINDS[actor.body].way == "wheels":
         return _vehicle(name, actor, paint)
     length, width, height, wheelbase, _ = actor.sizes()
@@ -64,7 +64,7 @@ def _body(name: str, actor: Actor, paint: Color) -> Body:
 
 
 def _hidden_by(length: float, width: float, height: float, paint: Color) -> list[Shape]:
-    """A parked car where it has the size of one, else a hedge or a wall."""
+    """An object that hides others: a parked car if it has the size of one, else a hedge or a wall."""
     if 3.0 <= length <= 6.0 and 1.4 <= width <= 2.3 and 1.2 <= height <= 2.3:
         return _car(length, width, height, paint) + _wheels(width, height, 0.6 * length, min(0.33, 0.25 * height))
     tone = HEDGE if width < 1.6 and height < 3.0 else CONCRETE
@@ -72,7 +72,7 @@ def _hidden_by(length: float, width: float, height: float, paint: Color) -> list
 
 
 def _animal(length: float, width: float, height: float) -> list[Shape]:
-    """A deer: trunk on four legs, neck, head, ears, a pale rump."""
+    """A deer: trunk on four legs, neck, head, ears, rump."""
     low = -0.5 * height
     legs, trunk = 0.48 * height, 0.32 * height
     back = low + legs + 0.5 * trunk
@@ -95,7 +95,7 @@ def _animal(length: float, width: float, height: float) -> list[Shape]:
 
 
 def _load(length: float, width: float, height: float) -> list[Shape]:
-    """A crate that fell off, strapped, with its lid beside it."""
+    """A dropped crate with straps, and its lid beside it."""
     return [
         _box((0.8 * length, width, 0.8 * height), (-0.1 * length, 0.0, -0.1 * height), WOOD),
         _box((0.10 * length, width + 0.01, 0.8 * height + 0.01), (-0.1 * length, 0.0, -0.1 * height), RUBBER),
@@ -114,7 +114,7 @@ def _wheels(width: float, height: float, wheelbase: float, radius: float) -> lis
 
 
 def _person(length: float, width: float, height: float, paint: Color) -> list[Shape]:
-    """Two legs in a step, shoes, a trunk, two arms, a head with hair; it looks along x."""
+    """A person: two legs in a step, shoes, a trunk, two arms, a head with hair; it looks along x."""
     low, head = -0.5 * height, min(0.075 * height, 0.3 * width)
     legs, trunk = 0.47 * height, 0.53 * height - 2.0 * head
     chest = low + legs + 0.5 * trunk
@@ -138,7 +138,7 @@ def _person(length: float, width: float, height: float, paint: Color) -> list[Sh
 
 
 def _cycle(length: float, width: float, height: float, wheelbase: float, paint: Color, *, motor: bool) -> list[Shape]:
-    """Two wheels, a frame, handlebars, and a rider; a motor cycle has a tank and its rider a helmet."""
+    """A bicycle or motorcycle with its rider: two wheels, a frame, handlebars."""
     low = -0.5 * height
     radius = min(0.34, 0.5 * (length - wheelbase))
     wide, axle = (0.14, 0.55 * radius) if motor else (0.05, 0.0)
@@ -204,7 +204,7 @@ def _vehicle(name: str, actor: Actor, paint: Color) -> Body:
 
 
 def _bus(length: float, width: float, height: float, paint: Color) -> list[Shape]:
-    """One box with a row of windows, a windscreen, a rear window, a sill."""
+    """A bus: one box with a row of windows, a windscreen, a rear window, a sill."""
     ground = -0.5 * height
     middle = ground + 0.56 * height
     panes = max(2, round(0.9 * length / 1.6))
@@ -227,7 +227,7 @@ def _bus(length: float, width: float, height: float, paint: Color) -> list[Shape
 
 
 def _car(length: float, width: float, height: float, paint: Color) -> list[Shape]:
-    """A body, a cabin of glass, a roof."""
+    """A car: a body, a cabin of glass, a roof."""
     ground = -0.5 * height
     return [
         _box((length, width, 0.42 * height), (0.0, 0.0, ground + 0.37 * height), paint),
@@ -238,7 +238,7 @@ def _car(length: float, width: float, height: float, paint: Color) -> list[Shape
 
 
 def _truck(length: float, width: float, height: float, paint: Color) -> list[Shape]:
-    """A cab with a window, a box, a chassis."""
+    """A truck: a cab with a window, a box, a chassis."""
     ground = -0.5 * height
     cab = 2.2
     return [

@@ -1,4 +1,4 @@
-"""Geometry of oriented rectangles: how far apart they are, when they meet, where they touch.
+"""Geometry of oriented rectangles: distance, time to collision, contact point.
 
 A rectangle is (x, y, yaw, half length, half width).
 """
@@ -16,7 +16,7 @@ Rectangle = tuple[float, float, float, float, float]
 def axes(
     dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float
 ) -> tuple[float, float, float]:
-    """Return what `separation` does, for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
+    """`separation` for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
     c, s = abs(ca * cb + sa * sb), abs(ca * sb - sa * cb)
     best, nx, ny = -inf, 1.0, 0.0
     for axis in range(4):
@@ -40,9 +40,9 @@ def axes(
 def separation(
     ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
 ) -> tuple[float, float, float]:
-    """Return the widest gap [m] along the four face normals of two rectangles, and that normal from a to b.
+    """Return the largest gap [m] along the four face normals of two rectangles, and that normal from a to b.
 
-    Negative when they overlap (then the shallowest depth); never more than the true distance.
+    Negative when they overlap (the smallest penetration depth); never larger than the true distance.
 
     Source:
         Gottschalk, Lin, Manocha, OBBTree, SIGGRAPH 1996 (separating axes).
@@ -71,7 +71,7 @@ def _corners_to(
 def clearance(
     dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float
 ) -> float:
-    """Return what `distance` does, for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
+    """`distance` for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
     if axes(dx, dy, ca, sa, al, aw, cb, sb, bl, bw)[0] <= 0.0:
         return 0.0
     return min(
@@ -92,7 +92,7 @@ def meeting(
     dx: float, dy: float, ca: float, sa: float, al: float, aw: float, cb: float, sb: float, bl: float, bw: float,
     vx: float, vy: float,
 ) -> float:  # fmt: skip
-    """Return what `time_to_collision` does, for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
+    """`time_to_collision` for a rectangle b at (dx, dy) from a; yaws as cosines and sines."""
     c, s = abs(ca * cb + sa * sb), abs(ca * sb - sa * cb)
     enter, leave = 0.0, inf
     for axis in range(4):
@@ -124,7 +124,7 @@ def time_to_collision(
     bx: float, by: float, bh: float, bl: float, bw: float,
     vx: float, vy: float,
 ) -> float:  # fmt: skip
-    """Return when two rectangles meet if b moves with (vx, vy) [m/s] against a and neither turns [s]; inf if never.
+    """Return the time of contact of two rectangles if b moves at (vx, vy) [m/s] relative to a [s]; inf = never.
 
     Exact: moving convex bodies overlap at a time when their projections on all four face normals do.
     """
@@ -135,9 +135,9 @@ def time_to_collision(
 def _support(
     x: float, y: float, yaw: float, half_l: float, half_w: float, nx: float, ny: float, sign: float
 ) -> tuple[float, float, float, float]:
-    """Return the ends of the part of a box that is farthest out along a direction.
+    """Return the edge or corner of a box that is farthest along a direction.
 
-    As (lower place along the tangent, its depth along the normal, upper place, its depth).
+    As (lower end along the tangent, its depth along the normal, upper end, its depth).
     """
     c, s = cos(yaw), sin(yaw)
     farthest = -inf
@@ -165,12 +165,12 @@ def touching_point(
     bx: float, by: float, bh: float, bl: float, bw: float,
     nx: float, ny: float,
 ) -> tuple[float, float]:  # fmt: skip
-    """Return where two touching rectangles touch: the corner, or the middle of the shared piece of face.
+    """Return the contact point of two touching rectangles: a corner, or the centre of the common part of two faces.
 
-    The normal goes from a to b. Each body's support in that direction is an edge or a corner; the answer is the
-    middle of the overlap of the two along the tangent.
+    The normal goes from a to b. Each body's support in that direction is an edge or a corner; the point is the centre
+    of the overlap of the two along the tangent.
     """
-    # places are taken from a's centre, so that an impact is the same anywhere on the road
+    # positions are relative to a's centre, so that an impact is the same anywhere on the road
     low_a, deep_low_a, high_a, deep_high_a = _support(0.0, 0.0, ah, al, aw, nx, ny, 1.0)
     low_b, deep_low_b, high_b, deep_high_b = _support(bx - ax, by - ay, bh, bl, bw, nx, ny, -1.0)
     along = 0.5 * (max(low_a, low_b) + min(high_a, high_b))

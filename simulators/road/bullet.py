@@ -1,7 +1,7 @@
-"""PyBullet, kept to one job: what two rigid boxes that touch do to each other.
+"""Hands two touching boxes to PyBullet and returns their impulse.
 
-One client is kept for a process, since connecting costs twenty times what a reset does. Every impact
-starts from `resetSimulation` and creates its bodies in the same order, so the same input gives the same bytes.
+One client is kept per process, since connecting costs twenty times as much as a reset. Every impact starts from
+`resetSimulation` and creates its bodies in the same order, so the same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from mischance.errors import RunError
 
 from .boxes import separation
 
-STEP = 1.0 / 1000.0  # at 240 Hz one impact in four is off by more than 2 %
-LONGEST = 50  # steps: an impact that pushes for longer than 0.05 s is a push, which the next impact goes on with
-TAIL = 1e-4  # of the strongest step: what the solver's last digits push on when a pair does not bounce
-PRESSED = 1e-6  # how far the second of two bodies is put into the first [m]
-LOWEST = 1e-12  # a pair's values are products of its bodies' roots; exact zero switches Bullet to other code
+STEP = 1.0 / 1000.0  # at 240 Hz one impact in four has an error above 2 %
+LONGEST = 50  # steps: a contact of more than 0.05 s is a push, which the next impact continues
+TAIL = 1e-4  # share of the strongest step below which a force is the solver's residual, for a pair that does not bounce
+PRESSED = 1e-6  # overlap of the two bodies at the start [m]
+LOWEST = 1e-12  # the values of a pair are products of its bodies' roots; exact zero selects other code in Bullet
 
-_client: tuple[int, int] | None = None  # (process, client): a forked worker must not share its parent's
+_client: tuple[int, int] | None = None  # (process, client): a forked worker must not use its parent's client
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class RigidBox:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What an impact did: velocities [m/s] and yaw rates [rad/s] after it, and the impulse [N s] that b received.
+    """Result of an impact: velocities [m/s] and yaw rates [rad/s] after it, and the impulse [N s] that b received.
 
-    `point` is the mean point of contact, weighted by force [m]; `steps` how many steps of 1 ms it pushed.
+    `point`: mean contact point, weighted by force [m]; `steps`: duration of the contact in steps of 1 ms.
     """
 
     velocity: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -53,7 +53,7 @@ class Exchange:
 
 
 def client() -> tuple[Any, int]:
-    """Return the engine and this process's own client of it."""
+    """Return the engine and this process's client."""
     global _client  # noqa: PLW0603  # connecting costs 33 ms, a reset 1.8 ms
     module = engine()
     if _client is None or _client[0] != os.getpid():
@@ -62,10 +62,10 @@ def client() -> tuple[Any, int]:
 
 
 def collide(a: RigidBox, b: RigidBox, restitution: float, friction: float) -> Exchange:
-    """Return what the first phase of contact does to two boxes that touch and close in.
+    """Return the result of the first phase of contact of two boxes that touch and close in.
 
-    Gravity is off and nothing else touches them, so momentum is theirs alone. The phase lasts from the first
-    step to the first one without force worth the name. `restitution` and `friction` are those of the pair.
+    Gravity is off and there are no other bodies, so their momentum is conserved. The phase lasts from the first step
+    to the first one without a significant force. `restitution` and `friction` are those of the pair.
 
     Raises:
         RunError: PyBullet is not installed, or its numbers diverged.
@@ -105,7 +105,7 @@ def collide(a: RigidBox, b: RigidBox, restitution: float, friction: float) -> Ex
         steps += 1
         pushed += force > 0.0
         for point in points:
-            # fields: 5, 6 places on a and b; 7 normal from b to a; 9 its force; 10-13 two frictions with directions
+            # fields: 5, 6 positions on a and b; 7 normal from b to a; 9 its force; 10-13 two frictions with directions
             weight += point[9]
             for i in range(3):
                 push = point[9] * point[7][i] + point[10] * point[11][i] + point[12] * point[13][i]
@@ -126,10 +126,10 @@ def collide(a: RigidBox, b: RigidBox, restitution: float, friction: float) -> Ex
 
 
 def pressed_on(a: RigidBox, b: RigidBox) -> tuple[float, float, float]:
-    """Return the place of b a micrometre further into a.
+    """Return the position of b a micrometre further into a.
 
-    Of two faces that only just touch, the engine finds those corners that rounding has put inside; the push then
-    comes from one side, and a square hit turns both bodies.
+    Of two faces that just touch, the engine finds only those corners that are inside by rounding; the force would act
+    on one side, and a central impact would rotate both bodies.
     """
     one, two = ((box.position[0], box.position[1], box.yaw, 0.5 * box.size[0], 0.5 * box.size[1]) for box in (a, b))
     _, nx, ny = separation(*one, *two)
@@ -152,7 +152,7 @@ def _body(bullet: Any, c: int, box: RigidBox, origin: Sequence[float], restituti
     bullet.changeDynamics(
         body,
         -1,
-        lateralFriction=sqrt(max(friction, LOWEST)),  # Bullet multiplies the two bodies' values
+        lateralFriction=sqrt(max(friction, LOWEST)),  # Bullet multiplies the values of the two bodies
         restitution=sqrt(max(restitution, 0.0)),
         rollingFriction=0.0,
         spinningFriction=0.0,

@@ -1,9 +1,9 @@
-"""A window in PyBullet in three dimensions: from a run's first contact on, it moves whatever was touched.
+"""Three-dimensional contact phase in PyBullet, from a run's first contact on.
 
-The first push happens at the exact moment of touching and takes no time; then gravity, the ground and every later
-contact are the engine's. Whoever has not been touched yet is led along the way that the road's own models drive it,
-and is the engine's from the moment of its contact on. Boxes are rigid and their wheels locked: no crush, no
-suspension, no claim about injury.
+The first impact happens at the exact time of contact and takes no time; then gravity, the ground and all later
+contacts are computed by PyBullet. Actors without a contact so far are moved by the road's models, and by PyBullet
+from the time of their contact on. Boxes are rigid and their wheels locked: no deformation, no suspension, no
+statement about injury.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from .bullet import LONGEST, LOWEST, STEP, TAIL, RigidBox, pressed_on
 from .state import FIXED, HELD
 
 GRAVITY = 9.81  # [m/s2]
-TOPPLED = 1.2217304763960306  # 70 degrees: no car comes back from there by itself [rad]
-LEAST = 0.01  # change of velocity below which a push is none [m/s]
+TOPPLED = 1.2217304763960306  # 70 degrees: beyond it a car does not return by itself [rad]
+LEAST = 0.01  # smallest change of velocity that counts as a push [m/s]
 
-_clients: list[int] = []  # of this process, not in use
+_clients: list[int] = []  # unused clients of this process
 _owner = 0
 
 
 class Push(NamedTuple):
-    """What a pair did to each other within a step: when it began, normal from a to b, point, impulse that b got."""
+    """Exchange of a pair within a step: time of its start, normal from a to b, point, impulse on b."""
 
     t: float
     a: int
@@ -41,23 +41,23 @@ class Push(NamedTuple):
 
 
 def _client() -> int:
-    """Return a client of the engine; connecting costs 33 ms and 28 MB, so they are used again."""
-    global _clients, _owner  # a forked worker must not share its parent's
+    """Return a client of the engine; clients are reused, since connecting costs 33 ms and 28 MB."""
+    global _clients, _owner  # a forked worker must not use its parent's clients
     if _owner != os.getpid():
         _clients, _owner = [], os.getpid()
     return _clients.pop() if _clients else int(engine().connect(engine().DIRECT))
 
 
 class Window:
-    """One run's bodies in the engine, in the order of its actors; coordinates start at the first contact."""
+    """The bodies of one run in PyBullet, in the order of its actors; coordinates start at the first contact."""
 
     def __init__(self, cars: Any, a: int, b: int, restitution: float, friction: float, grip: float) -> None:
-        """Build the bodies as they are at the moment of touching.
+        """Create the bodies as they are at the time of contact.
 
         Args:
             cars: records of CAR of the run's actors.
-            a, b: who touches.
-            restitution, friction: of sheet metal, of a pair.
+            a, b: indices of the two touching actors.
+            restitution, friction: of a pair of car bodies.
             grip: friction of tyre and road.
         """
         self._bullet, self._c = engine(), _client()
@@ -82,7 +82,7 @@ class Window:
         self._ground()
 
     def close(self) -> None:
-        """Give the client back for another run."""
+        """Return the client for another run."""
         _clients.append(self._c)
 
     # -- bodies -------------------------------------------------------------------------------------------------------
@@ -121,18 +121,18 @@ class Window:
 
     @staticmethod
     def _high(car: Any) -> float:
-        """Return the height of the centre of mass; never above the box."""
+        """Return the height of the centre of mass; at most that of the box."""
         return min(float(car["high"]), 0.95 * float(car["height"]))
 
     def _ground(self) -> None:
-        """Lay the ground; whoever is led along is kept off it, since the road's models have its friction already."""
+        """Create the ground; it has no contact with actors that the road's models move, which include its friction."""
         bullet, c = self._bullet, self._c
         plane = int(
             bullet.createMultiBody(
                 0.0, bullet.createCollisionShape(bullet.GEOM_PLANE, physicsClientId=c), physicsClientId=c
             )
         )
-        # a pair's friction is a product: the ground makes the tyre's out of the sheet metal's
+        # the friction of a pair is a product: the ground's value turns that of the body into that of the tyre
         bullet.changeDynamics(
             plane, -1, lateralFriction=self._grip / sqrt(max(self._friction, LOWEST)), restitution=0.0,
             physicsClientId=c,
@@ -145,9 +145,9 @@ class Window:
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def _first_push(self) -> tuple[float, ...]:
-        """Let the two push each other until they let go; return velocities, impulse and point, as the kernels ask.
+        """Let the two bodies push each other until they separate; return velocities, impulse and point for the kernels.
 
-        As in the plane: places stay as they are, nobody else is touched, gravity is off.
+        As in the plane: positions are unchanged, no other body is touched, gravity is off.
         """
         bullet, c = self._bullet, self._c
         pair = (self._bodies[self._a], self._bodies[self._b])
@@ -192,7 +192,7 @@ class Window:
         )  # fmt: skip
 
     def _let_touch(self, who: Callable[[int, int], bool]) -> None:
-        """Say of each pair whether its contacts count."""
+        """Set for each pair whether its contacts count."""
         for i, body in enumerate(self._bodies):
             for other in self._bodies[i + 1 :]:
                 self._bullet.setCollisionFilterPair(
@@ -200,9 +200,9 @@ class Window:
                 )  # fmt: skip
 
     def step(self, t: float, span: float) -> list[Push]:
-        """Go on from t for `span` [s] and write down where the bodies are; return who pushed whom.
+        """Advance from t by `span` [s] and write the states of the bodies; return the pushes of each pair.
 
-        Whoever was led along and is touched is the engine's from then on.
+        An actor that the road's models moved and that is touched is moved by PyBullet from then on.
         """
         bullet, c, cars = self._bullet, self._c, self._cars
         for car, body in zip(cars, self._bodies, strict=True):
@@ -240,7 +240,7 @@ class Window:
         return pushes
 
     def _hold(self, i: int) -> None:
-        """Take somebody over who was led along."""
+        """Let PyBullet move an actor that the road's models moved so far."""
         car = self._cars[i]
         if car["mode"] in (HELD, FIXED):
             return
@@ -252,7 +252,7 @@ class Window:
     def _note(
         found: dict[tuple[int, int], list[float]], first: int, second: int, point: Sequence[Any], t: float, h: float
     ) -> None:
-        """Add a contact point to what a pair has done since the step began."""
+        """Add a contact point to the push of a pair since the step began."""
         a, b = min(first, second), max(first, second)
         sign = -1.0 if first == a else 1.0  # the engine's normal goes from its second body to its first
         sums = found.setdefault((a, b), [t, *[0.0] * 7])
@@ -265,7 +265,7 @@ class Window:
             sums[k] += value
 
     def _write(self, car: Any, body: int) -> None:
-        """Write a body's state into its record: the centre of the box, not that of mass."""
+        """Write a body's state into its record: the centre of the box, not of mass."""
         bullet, c = self._bullet, self._c
         place, turn = bullet.getBasePositionAndOrientation(body, physicsClientId=c)
         linear, angular = bullet.getBaseVelocity(body, physicsClientId=c)
@@ -290,7 +290,7 @@ class Window:
         car["roll"], car["pitch"] = atan2(m[7], m[8]), asin(min(max(-m[6], -1.0), 1.0))
 
     def tilt(self, i: int) -> float:
-        """Return how far a body leans against upright [rad]."""
+        """Return the tilt of a body against the vertical [rad]."""
         car = self._cars[i]
         if car["mode"] != HELD:
             return 0.0
@@ -299,13 +299,13 @@ class Window:
 
 
 def _box(car: Any) -> RigidBox:
-    """Return an actor as a box in the plane."""
+    """Return an actor as a rectangle in the plane."""
     size = (2.0 * float(car["half_l"]), 2.0 * float(car["half_w"]), float(car["height"]))
     return RigidBox(size, 1.0, (float(car["x"]), float(car["y"]), 0.0), float(car["yaw"]), (0.0, 0.0, 0.0), 0.0)
 
 
 def _pushed(point: Sequence[Any]) -> tuple[float, float]:
-    """Return the force of a contact point along x and y, on its first body."""
+    """Return the force of a contact point in x and y, on its first body."""
     return (
         point[9] * point[7][0] + point[10] * point[11][0] + point[12] * point[13][0],
         point[9] * point[7][1] + point[10] * point[11][1] + point[12] * point[13][1],
@@ -313,7 +313,7 @@ def _pushed(point: Sequence[Any]) -> tuple[float, float]:
 
 
 def energies(cars: Any) -> Any:
-    """Return everybody's kinetic energy as that of a box in the plane [J]."""
+    """Return the kinetic energy of every actor, as that of a box in the plane [J]."""
     moving = cars["inv_mass"] > 0.0
     own = cars["mass"] * (cars["vx"] ** 2 + cars["vy"] ** 2) + cars["inertia"] * cars["rate"] ** 2
     return np.where(moving, 0.5 * own, 0.0)

@@ -1,4 +1,4 @@
-"""What a run is judged by, taken at every step until the ego is touched: how near, how soon, how hard."""
+"""Criticality per step until first contact: gap, TTC, threat numbers, required deceleration (compiled)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .paths import heading_at, project
 
 @kernel
 def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
-    """Take the state at t into account: between the ego and everybody else.
+    """Update the measures between the ego and all others by the state at t.
 
-    Headway and DRAC are those behind somebody in the ego's path (its boxes overlap sideways there). The threat
-    numbers compare what an evasion needs with what grip and brakes can give: braking behind whom the ego is on
-    course to, or steering past it, to either side, within the time to collision.
+    Headway and DRAC refer to an actor ahead in the ego's path (its box overlaps laterally there). The threat numbers
+    compare the acceleration that an evasion requires with the available one: braking behind an actor on collision
+    course, or steering past it on either side, within the time to collision.
 
-    `passed` notes that somebody who had been ahead came into the ego's path behind it: then the ego went first,
-    whatever its brakes did. `max_aside` is how far its agent has steered it off its own path.
+    `passed`: an actor that had been ahead entered the ego's path behind it; the ego passed first, independent of its
+    brakes. `max_aside`: largest lateral deviation from its path by its agent's steering.
 
     Source:
         Archer, Indicators for traffic safety assessment, KTH 2005 (DRAC); Jansson, Collision avoidance theory,
@@ -65,9 +65,9 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
         pace = o.vx * cos(heading) + o.vy * sin(heading)
         closing = e.vlon * cos(own) - e.vlat * sin(own) - pace
         bumper = so - s - e.half_l - reach_s
-        inside = bumper > 1e-6 and abs(do - d) < e.half_w + reach_d  # nearer than that they touch
+        inside = bumper > 1e-6 and abs(do - d) < e.half_w + reach_d  # closer than that they touch
         ttc = inf
-        if dx * vx + dy * vy < reach * hypot(vx, vy):  # else they drift apart
+        if dx * vx + dy * vy < reach * hypot(vx, vy):  # else they diverge
             ttc = meeting(
                 dx, dy, e.cosine, e.sine, e.half_l, e.half_w, o.cosine, o.sine, o.half_l, o.half_w, vx, vy
             )  # fmt: skip
@@ -82,9 +82,9 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
         if so > s:
             o.was_ahead = 1
         elif o.was_ahead == 1 and abs(do - d) < e.half_w + reach_d and drift * (do - d) < -0.05 * abs(do - d):
-            w.passed = 1  # it comes into the ego's path behind it, of its own motion
-        comes = pace < -abs(drift)  # who crosses goes neither way
-        if inside and comes:  # who comes towards the ego counts where it is still in the way when they meet
+            w.passed = 1  # it enters the ego's path behind it, by its own motion
+        comes = pace < -abs(drift)  # an actor that crosses moves in neither direction
+        if inside and comes:  # an oncoming actor counts if it is still in the path at the meeting
             inside = closing > 0.0 and abs(do - d + drift * bumper / closing) < e.half_w + reach_d
         if inside:
             if e.speed > 0.0 and bumper / e.speed < w.min_thw:
@@ -92,10 +92,10 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             if closing > 0.0 and closing * closing / (2.0 * bumper) > w.max_drac:
                 w.max_drac, w.t_drac = closing * closing / (2.0 * bumper), t
         if so > s and (inside or 1e-6 < ttc < inf):
-            # on course to somebody beside the path, the way left is what closes until the boxes meet
+            # for an actor beside the path on collision course, the remaining distance is up to the contact
             free = bumper if inside else ttc * max(closing, 0.0)
             slows = max(-o.a * cos(turned), 0.0) if o.hit == 0 else 0.0
-            # braking takes the ego's own speed only: of who crosses with a little motion against it, nothing
+            # braking changes the ego's own speed only, not the small longitudinal speed of an actor that crosses
             need = _needed(free, e.speed, max(pace, 0.0), slows, closing + min(pace, 0.0), comes=False)
             if comes:
                 need = _needed(free, e.speed, pace, slows, closing, comes=True)
@@ -105,32 +105,32 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
 
 @kernel
 def _needed(free: float, speed: float, pace: float, slows: float, closing: float, comes: bool) -> float:
-    """Return the deceleration that keeps somebody who is that fast off who is ahead, which slows down itself [m/s2]."""
+    """Return the deceleration that avoids an actor ahead, which itself decelerates by `slows` [m/s2]."""
     if free <= 0.0:
         return 0.0
     if slows > 0.0 and pace > 0.1:
         stops = free + pace * pace / (2.0 * slows)
         need = speed * speed / (2.0 * stops)
-        if closing >= 0.0 and need * pace < slows * speed:  # it would still be rolling when the other is down to it
+        if closing >= 0.0 and need * pace < slows * speed:  # it would still move when both speeds are equal
             need = slows + closing * closing / (2.0 * free)
         return need
     if closing <= 0.0:
         return 0.0
-    # behind whom it follows one loses the closing speed; before who comes towards one, one stands short of where they
-    # would meet: that is on a way of free * speed / closing
+    # behind an actor ahead the closing speed has to vanish; before an oncoming one the ego has to stop short of the
+    # meeting point, within a distance of free * speed / closing
     return speed * closing / (2.0 * free) if comes else closing * closing / (2.0 * free)
 
 
 @kernel
 def _threat(w: Any, e: Any, o: Any, need: float, ttc: float, brakes: float, grip: float, t: float) -> bool:
-    """Compare braking and steering that are needed with those that can be had; return whether it is the worst yet."""
+    """Compare the required braking and steering with the available ones; return whether this is the worst so far."""
     worst = False
     if need > w.max_btn * brakes:
         w.max_btn, w.t_btn, worst = need / brakes, t, True
-        if w.t_late != w.t_late and need > brakes:  # NaN: it was not yet too late
+        if w.t_late != w.t_late and need > brakes:  # NaN: not yet too late
             w.t_late, w.late_need, w.late_had, w.late_mu = t, need, brakes, e.mu
     if 1e-6 < ttc < inf:
-        # in the ego's own frame, as the time to collision is: round a bend the path would be another one
+        # in the ego's own frame, like the time to collision: in a bend the path would differ
         across = (o.y - e.y) * e.cosine - (o.x - e.x) * e.sine
         drift = (o.vy - e.vy) * e.cosine - (o.vx - e.vx) * e.sine
         turned = o.yaw - e.yaw

@@ -1,4 +1,4 @@
-"""What actors do of themselves: pedals, steering, car following, and the conditions that set a manoeuvre off."""
+"""Behaviour of actors: pedals, steering, car following, and the start conditions of manoeuvres (compiled)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from .state import (
 )
 
 PATH_STIFFNESS, PATH_DAMPING = 4.0, 4.0  # [1/s2], [1/s]: critically damped at 2 rad/s
-ROLLING = 5.0  # below this speed a lane change goes by the way [m/s]
+ROLLING = 5.0  # below this speed a lane change proceeds with the distance, not with time [m/s]
 SPEED_GAIN = 0.5  # [1/s]
-STEER_LAG = 0.1  # of an agent's steering [s]
-SIDEWAYS = 0.5  # share of the grip from which slip counts: there the tyres stop being linear
-LEAD = 0.25  # steering per yaw rate that is missing while it slips [s]
-CAREFUL = 0.8  # share of the grip that a driver uses sideways when the car slips
+STEER_LAG = 0.1  # time constant of an agent's steering [s]
+SIDEWAYS = 0.5  # share of the grip above which slip counts: the tyres are no longer linear
+LEAD = 0.25  # steering per missing yaw rate while the car slips [s]
+CAREFUL = 0.8  # share of the lateral grip that a driver uses when the car slips
 
 
 # -- pedals and steering -----------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ CAREFUL = 0.8  # share of the grip that a driver uses sideways when the car slip
 
 @kernel
 def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float:
-    """Plan an actor's segment that starts at t and lasts at most h; return when the plan changes by itself [s]."""
+    """Plan an actor's segment from t, at most h long; return the time until the plan changes by itself [s]."""
     c = cars[i]
     grip = c.mu * GRAVITY
     if c.mode in (FIXED, HELD):
@@ -66,7 +66,7 @@ def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float
     square = max(c.speed * c.speed, 1e-9)
     c.bend = tan(c.wheel) / c.wheelbase if c.wheel != 0.0 else 0.0
     demand = square * abs(c.bend)
-    slips = c.turns == 1 and c.model != ONLY_DYNAMIC  # it slipped before
+    slips = c.turns == 1 and c.model != ONLY_DYNAMIC  # it slipped in the last segment
     loose = slips and (demand > 0.1 * grip or abs(c.vlat - c.rate * c.lr) > 0.005 * c.speed)
     if c.way == KINEMATIC and (
         c.model == ONLY_DYNAMIC
@@ -78,7 +78,7 @@ def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float
             c.mode = KINEMATIC
         return cut
     c.mode, c.turns = KINEMATIC, 0
-    if c.model != ONLY_DYNAMIC:  # the friction circle: what braking leaves over may steer
+    if c.model != ONLY_DYNAMIC:  # the friction circle: braking reduces the grip available for steering
         limit = sideways / square
         if abs(c.bend) > limit:
             c.bend = limit if c.bend > 0.0 else -limit
@@ -92,9 +92,9 @@ def plan(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float) -> float
 
 @kernel
 def _pedals(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float, grip: float, drag: float) -> float:
-    """Plan the acceleration; return when it changes by itself."""
+    """Plan the acceleration; return the time until it changes by itself [s]."""
     c = cars[i]
-    if c.cross_stop > 0.0 and c.commanded == 0:  # stand still again where the crossing ends
+    if c.cross_stop > 0.0 and c.commanded == 0:  # stop at the end of the crossing
         left = c.cross_stop - project(paths[i], c.pieces, c.x, c.y)[0]
         if left <= c.speed * c.speed / (2.0 * min(c.brakes, grip)) + c.speed * h:
             c.pedal_move, c.pedal_from, c.pedal_to = max(c.pedal_move, 0), t, 0.0
@@ -115,7 +115,7 @@ def _pedals(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float, grip:
     changes = longitudinal(c, wanted, grip, drag, smooth)
     cut = min(cut, changes)
     if c.commanded == 0 and c.pedal_move >= 0 and t >= c.pedal_from - 1e-12 and c.pedal == 0.0 and c.a != 0.0:
-        # the foot comes off when what is lost (or won) while it does leaves just the speed that was asked for
+        # release the pedal when the speed change during its release leads to the target speed
         rest = c.asked * c.asked / (2.0 * c.jerk) if c.jerk > 0.0 and c.pedal_to > 0.0 else 0.0
         aim = c.pedal_to + rest if c.a < 0.0 else c.pedal_to - rest
         until = (aim - c.speed) / c.a
@@ -126,7 +126,7 @@ def _pedals(i: int, cars: Any, paths: Any, moves: Any, t: float, h: float, grip:
 
 @kernel
 def _pedal(c: Any, wanted: float, t: float) -> tuple[float, float]:
-    """Carry out braking or accelerating; return the acceleration that is wanted and when that changes."""
+    """Carry out braking or accelerating; return the demanded acceleration and the time until it changes."""
     if t < c.pedal_from - 1e-12:
         return wanted, max(c.pedal_from - t, 1e-7)
     rest = c.asked * c.asked / (2.0 * c.jerk) if c.jerk > 0.0 and c.pedal_to > 0.0 else 0.0
@@ -142,7 +142,7 @@ def _pedal(c: Any, wanted: float, t: float) -> tuple[float, float]:
 
 @kernel
 def _follow(i: int, cars: Any, paths: Any, m: Any, h: float) -> float:
-    """Intelligent driver model behind the nearest one ahead in the path, looked at half a segment ahead."""
+    """Intelligent driver model behind the nearest actor ahead in the path, evaluated at half a segment."""
     c = cars[i]
     s, d, _ = project(paths[i], c.pieces, c.x, c.y)
     gap, lead = inf, 0.0
@@ -168,7 +168,7 @@ def _follow(i: int, cars: Any, paths: Any, m: Any, h: float) -> float:
 
 @kernel
 def _turn_wheel(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sideways: float) -> None:
-    """Set the front wheels for the segment: half-way between where they are and where they go."""
+    """Set the front wheels for the segment: half-way between the present and the target angle."""
     if c.stuck == 1.0:
         c.aim = c.wheel = c.steer
         c.lag = 0.0
@@ -182,17 +182,17 @@ def _turn_wheel(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
 
 @kernel
 def steered(c: Any, tau: float) -> float:
-    """Return the steering angle after `tau` seconds: lag, and a limited rate."""
+    """Return the steering angle after `tau` seconds: first-order lag and limited rate."""
     goal = c.aim if c.lag == 0.0 else c.aim + (c.steer - c.aim) * exp(-tau / c.lag)
     most = c.steer_rate * tau
     if c.lag == 0.0:
-        most *= 2.0  # a driver corrects from segment to segment, not half of it
+        most *= 2.0  # a driver corrects at every segment, not half of it
     return float(min(max(goal, c.steer - most), c.steer + most))
 
 
 @kernel
 def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sideways: float) -> float:
-    """Keep the path: feed forward its curvature, pull the rear axle to it; all of it half a segment ahead."""
+    """Path tracking: feed-forward of the curvature and feedback of the rear axle's offset, at half a segment."""
     rear_x, rear_y = c.x - c.lr * c.cosine, c.y - c.lr * c.sine
     s, d, piece = project(path, c.pieces, rear_x, rear_y)
     bend = path[piece].curvature
@@ -202,18 +202,18 @@ def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
     half = 0.5 * h
     y, dy, ddy = reference(c, moves, i, t + half)
     if off == 0.0 and bend == 0.0 and d == y and dy == 0.0 and ddy == 0.0 and c.vlat == 0.0 and c.rate == 0.0:
-        return 0.0  # just where it should be
+        return 0.0  # no deviation
     free = max(1.0 - bend * d, 0.1)
     drift = (c.vlat - c.rate * c.lr) * cos(off)
     rate = c.vlon * sin(off) + drift
     turned = off + (c.rate - bend * c.vlon / free) * half
     most = sideways * (CAREFUL if c.turns == 1 else 1.0)
-    # what is off is made up no faster than the grip can stop it again: else saturation would swing for ever
+    # the correction is limited to what the grip can reverse: else saturation would cause a lasting oscillation
     error = y - d - rate * half
     pull = min(PATH_STIFFNESS / PATH_DAMPING * abs(error), sqrt(2.0 * 0.25 * most * abs(error)))
     pull = pull if error >= 0.0 else -pull
     lateral = ddy + PATH_DAMPING * (dy + pull - c.vlon * sin(turned) - drift)
-    speed = max(c.speed, 2.0)  # below 2 m/s the path law would ask for any steering at all
+    speed = max(c.speed, 2.0)  # below 2 m/s the path law would demand any steering angle
     curvature = bend * cos(off) / free + lateral / (speed * speed * max(cos(turned), 0.5))
     if c.turns == 1:
         limit = most / max(c.speed * c.speed, 1e-9)
@@ -226,20 +226,20 @@ def _lane_steer(c: Any, path: Any, moves: Any, i: int, t: float, h: float, sidew
 
 @kernel
 def pace(c: Any) -> float:
-    """Return how fast a lane change goes on, 1 = by the clock: whoever hardly rolls cannot go sideways."""
+    """Return the rate of a lane change, 1 = by the clock; it is lower for an actor that hardly moves."""
     return float(min(c.speed / ROLLING, 1.0))
 
 
 @kernel
 def reference(c: Any, moves: Any, i: int, t: float) -> tuple[float, float, float]:
-    """Return where the lane (or the change between lanes) is: offset [m], its rate and its acceleration.
+    """Return the reference of the lane or the lane change: offset [m], its rate and its acceleration.
 
     Source:
-        Flash, Hogan, The coordination of arm movements, J. Neurosci. 5 (1985): the quintic of least jerk.
+        Flash, Hogan, The coordination of arm movements, J. Neurosci. 5 (1985): the minimum-jerk quintic.
     """
     y, rate, bend = c.d_home, 0.0, 0.0
     order = 0
-    while True:  # changes in the order in which they began
+    while True:  # changes in the order of their starts
         found = -1
         for m in range(len(moves)):
             mine = moves[m].actor == i and moves[m].kind == CHANGE_LANE and moves[m].started == 1
@@ -282,7 +282,7 @@ def begin(m: Any, number: int, c: Any, path: Any, t: float) -> None:
         set_piece(path[0], c.x, c.y, m.heading, 0.0, 1e9, 0.0)
         c.d_home = 0.0
     elif m.kind == TURN and m.planned == 0:
-        # an arc from the rear axle on, since that is what follows the path
+        # an arc from the rear axle on, which follows the path
         x, y = c.x - c.lr * c.cosine, c.y - c.lr * c.sine
         bend = (1.0 if m.angle >= 0.0 else -1.0) / m.radius
         long = abs(m.angle) * m.radius
@@ -295,7 +295,7 @@ def begin(m: Any, number: int, c: Any, path: Any, t: float) -> None:
 
 @kernel
 def due(m: Any, moves: Any, t: float) -> float:
-    """Return when a manoeuvre that waits starts as far as is known now; inf = its condition does not hold yet."""
+    """Return the start of a waiting manoeuvre as far as it is known now; inf = its condition does not hold yet."""
     if m.trigger == AT_TIME:
         return float(m.at)
     if m.trigger == AT_AFTER:
@@ -306,7 +306,7 @@ def due(m: Any, moves: Any, t: float) -> float:
 
 @kernel
 def margin(m: Any, cars: Any, paths: Any, tau: float) -> float:
-    """Return how far the condition of a manoeuvre is from holding, `tau` seconds into the segment; <= 0 = it holds."""
+    """Return the margin of a manoeuvre's condition `tau` seconds into the segment; <= 0 = it holds."""
     c = cars[m.actor]
     x, y, yaw, vx, vy, _, _ = ahead(c, paths[m.actor], tau)
     if m.trigger == AT_STATION:

@@ -1,4 +1,4 @@
-"""What two rigid bodies in a plane do to each other at one point: the analytic impulse."""
+"""Planar impulse of two rigid bodies at one contact point, analytic."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def planar_impulse(
         restitution: of the normal velocity.
         friction: Coulomb's limit of tangential / normal impulse.
 
-    Sticks where Coulomb's limit allows the tangential velocity to vanish, slides in that direction otherwise.
+    The contact sticks if Coulomb's limit allows the tangential velocity to vanish, and slides otherwise.
 
     Source:
         Brach, Mechanical Impact Dynamics: Rigid Body Collisions, Wiley 1991 (planar impact with friction).
@@ -44,11 +44,11 @@ def planar_impulse(
     if jn <= 0.0 or abs(jt) > friction * jn:
         s = 1.0 if jt >= 0.0 else -1.0
         below = knn + s * friction * knt
-        # with friction so high that it would wedge, Coulomb's limit is taken at the frictionless impulse
+        # for a friction so high that the contact would wedge, Coulomb's limit is taken at the frictionless impulse
         jn = goal / below if below > 1e-3 * knn else goal / knn
         jt = s * friction * jn
-    # Newton's restitution with friction can gain energy where slip reverses (Kane, Levinson 1985): then the impulse
-    # is cut down to what gains none, or, if that would leave the bodies closing in, friction is left out
+    # Newton's restitution with friction can gain energy where slip reverses (Kane, Levinson 1985): the impulse is
+    # then reduced to one without gain, or, if the bodies would still close in, friction is left out
     paid = jn * un + jt * ut
     spread = jn * jn * knn + 2.0 * jn * jt * knt + jt * jt * ktt
     if paid + 0.5 * spread > 0.0:

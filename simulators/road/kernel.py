@@ -1,8 +1,8 @@
-"""Plays many runs at once: a loop over runs, steps and segments of steps, in machine code.
+"""Plays many runs at once (compiled): a loop over runs, steps and segments of steps.
 
-A step is cut into segments wherever something changes: a manoeuvre starts, a pedal has reached what was asked, two
-boxes touch. Within a segment every actor moves along a closed formula, so the answer hardly depends on the step. A
-run's numbers never depend on other runs: each is a scalar computation over its own records.
+A step is cut into segments wherever a plan changes: a manoeuvre starts, a pedal reaches its demand, two boxes touch.
+Within a segment every actor moves by a closed formula, so the result hardly depends on the step. A run's numbers
+never depend on other runs: each is a scalar computation over its own records.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ from .state import (
     STUCK,
 )
 
-LONGEST = 0.01  # of a segment [s]: the drivers look again
-CREEP = 0.1  # closing speed below which two bodies lean on each other without an impact [m/s]
-DEEP = 0.015  # overlap from which leaning is watched more closely [m]
-MANY = 20  # more impacts than that in one step are a pile that leans: let it
-MOST_CUTS = 200  # in one step; never reached but by a plan that changes at once again and again
-HARD = 4.0  # deceleration that is an event [m/s2]
-TREMBLE = 0.02  # speed that counts as rest [m/s] and [rad/s]
-SLACK = 1.0  # more than what accelerations can add to a closing speed within a segment [m/s]
-ROOM = 24  # events and contacts that one step may bring
+LONGEST = 0.01  # maximum duration of a segment [s]: behaviour is evaluated anew
+CREEP = 0.1  # closing speed below which two bodies are in resting contact without an impact [m/s]
+DEEP = 0.015  # overlap above which a resting contact is checked in shorter segments [m]
+MANY = 20  # maximum number of impacts in one step; beyond it the bodies rest against each other
+MOST_CUTS = 200  # maximum number of segments in one step; reached only by a plan that changes at once again and again
+HARD = 4.0  # deceleration that is recorded as an event [m/s2]
+TREMBLE = 0.02  # speed below which a body is at rest [m/s] and [rad/s]
+SLACK = 1.0  # upper limit of the change of a closing speed by accelerations within a segment [m/s]
+ROOM = 24  # maximum number of events and contacts in one step
 
 
-# -- what is written down ----------------------------------------------------------------------------------------------
+# -- records ----------------------------------------------------------------------------------------------------------
 
 
 @kernel
 def _tell(w: Any, events: Any, t: float, kind: int, actor: int, number: int, hit: int) -> Any:
-    """Write an event down and return its record."""
+    """Add an event and return its record."""
     e = events[w.events]
     w.events += 1
     e.t, e.kind, e.actor, e.move, e.hit = t, kind, actor, number, hit
@@ -73,24 +73,24 @@ def _tell(w: Any, events: Any, t: float, kind: int, actor: int, number: int, hit
 
 @kernel
 def lane_of(road: Any, pieces: int, lanes: int, width: float, x: float, y: float) -> int:
-    """Return the lane of a place on the main road; 0 or one more than there are = off it."""
+    """Return the lane of a position on the main road; 0 or one more than the number of lanes = off it."""
     _, d, _ = project(road, pieces, x, y)
     return int(min(max(d // width + 1.0, 0.0), lanes + 1.0))
 
 
 @kernel
 def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
-    """Write one row of `actors` for everybody."""
+    """Add one row of `actors` for every actor."""
     for i in range(len(cars)):
         c, row = cars[i], rows[w.table_rows, i]
         _, d, _ = project(road, pieces, c.x, c.y)
         row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(c.face * c.sine, c.face * c.cosine), c.face * c.speed
         row.acceleration, row.steer, row.roll, row.pitch = c.a, c.steer, c.roll, c.pitch
-        # over one row; that a car which has come to rest stops slowing down is no jerk, and who was hit is not driven
+        # over one row; the end of braking at rest is no jerk, and an actor that was hit is not driven
         row.jerk = (c.a - c.before_a) * 20.0 if c.hit == 0 and (c.speed > 0.0 or c.a != 0.0) else 0.0
         c.before_a = c.a
         row.gap, row.ttc = _nearest(cars, i)
-        if c.touched == 1:  # between two rows bodies touch and part again
+        if c.touched == 1:  # between two rows bodies touch and separate
             row.gap = row.ttc = 0.0
             c.touched = 0
         row.vx, row.vy, row.yaw_rate, row.d = c.vx, c.vy, c.rate, d
@@ -101,7 +101,7 @@ def _rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
 
 @kernel
 def _nearest(cars: Any, i: int) -> tuple[float, float]:
-    """Return an actor's smallest distance to anybody [m] and its shortest time to collision [s]; inf = none."""
+    """Return an actor's smallest distance [m] and time to collision [s] to any other; inf = none."""
     a = cars[i]
     gap = ttc = inf
     for k in range(len(cars)):
@@ -120,7 +120,7 @@ def _nearest(cars: Any, i: int) -> tuple[float, float]:
 
 @kernel
 def _pose(cars: Any, poses: Any) -> None:
-    """Write pose and velocity of everybody: xyz, quaternion xyzw, linear and angular velocity."""
+    """Write pose and velocity of every actor: xyz, quaternion xyzw, linear and angular velocity."""
     for i in range(len(cars)):
         c, p = cars[i], poses[i]
         half = 0.5 * c.yaw if c.face > 0 else 0.5 * (c.yaw + pi)
@@ -131,12 +131,12 @@ def _pose(cars: Any, poses: Any) -> None:
             p[9], p[10], p[11] = c.vz, c.wx, c.wy
 
 
-# -- faults, places, commands ------------------------------------------------------------------------------------------
+# -- faults, friction, commands --------------------------------------------------------------------------------------
 
 
 @kernel
 def _grown(f: Any, t: float) -> float:
-    """Return the part of a fault's severity that acts on a step that starts at t, 0-1."""
+    """Return the share of a fault's severity that is active in a step that starts at t, 0-1."""
     if not f.onset <= t < f.end:
         return 0.0
     return 1.0 if f.ramp <= 0.0 else min((t - f.onset) / f.ramp, 1.0)
@@ -168,7 +168,7 @@ def _faults(w: Any, cars: Any, faults: Any, t: float) -> None:
 
 @kernel
 def _ground(w: Any, cars: Any, road: Any, pieces: int, patches: Any, faults: Any, t: float) -> float:
-    """Set everybody's friction for a segment; return when somebody comes to the border of a patch [s]."""
+    """Set the friction of every actor for a segment; return the time until one reaches the border of a patch [s]."""
     cut = inf
     for i in range(len(cars)):
         c = cars[i]
@@ -209,7 +209,7 @@ def command(
             late += max(f.severity, 0.0) * _grown(f, t)
     when = t + late
     while c.queued > 0 and queue[i, c.queued - 1, 0] >= when:
-        c.queued -= 1  # overtaken by a later one
+        c.queued -= 1  # replaced by a later one
     if c.queued == QUEUE:
         for n in range(QUEUE - 1):
             for v in range(4):
@@ -222,7 +222,7 @@ def command(
 
 @kernel
 def _arrived(cars: Any, queue: Any, t: float) -> float:
-    """Hand over the commands that have reached their actuators; return when the next one does [s]."""
+    """Apply the commands that have reached their actuators; return the time until the next one does [s]."""
     cut = inf
     for i in range(len(cars)):
         c = cars[i]
@@ -246,9 +246,9 @@ def _arrived(cars: Any, queue: Any, t: float) -> float:
 
 @kernel
 def _next_due(cars: Any, paths: Any, moves: Any, t: float, span: float) -> float:
-    """Return when in the coming segment a manoeuvre starts or ends by itself; `span` if none does [s].
+    """Return the time in the coming segment at which a manoeuvre starts or ends by itself; `span` if none does [s].
 
-    A condition that comes to hold inside the segment is found by bisection and armed.
+    A condition that becomes true inside the segment is found by bisection and armed.
     """
     for n in range(len(moves)):
         m = moves[n]
@@ -279,7 +279,7 @@ def _next_due(cars: Any, paths: Any, moves: Any, t: float, span: float) -> float
 
 @kernel
 def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pieces: int, ego: int, t: float) -> None:
-    """End what has ended, start what is due at t, and write both down."""
+    """End manoeuvres that are over, start those that are due at t, and record both."""
     for n in range(len(moves)):
         m = moves[n]
         if m.started == 1 and m.ended == 0 and m.kind == CHANGE_LANE and m.t_start + m.takes + m.lost <= t + 1e-9:
@@ -289,7 +289,7 @@ def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pie
                 e = _tell(w, events, t, MOVE_END, m.actor, n, -1)
                 e.v0 = lane_of(road, pieces, w.lanes, w.lane_width, c.x, c.y)
     again = True
-    while again:  # one start may set off another
+    while again:  # one start may trigger another
         again = False
         for n in range(len(moves)):
             m = moves[n]
@@ -325,11 +325,11 @@ def _fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pie
 
 @kernel
 def _touch(a: Any, b: Any, pa: Any, pb: Any, duration: float, fastest: float) -> float:
-    """Return when two actors first touch in (0, duration] [s]; inf if they do not. They are apart at 0.
+    """Return the time of the first contact of two actors in (0, duration] [s]; inf = none. They are apart at 0.
 
-    The search advances by gap / fastest, which cannot jump over a contact, but never by less than ten microseconds
-    (a shallower graze is none); once they overlap it bisects to the last bit, so the answer does not depend on how
-    time was cut into steps.
+    The search advances by gap / fastest, which cannot skip a contact, but by at least ten microseconds (a shorter
+    overlap is ignored); once they overlap it bisects to the last bit, so the result does not depend on the cuts in
+    time.
 
     Source:
         Mirtich, Impulse-based dynamic simulation of rigid body systems, PhD thesis, Berkeley 1996 (conservative
@@ -373,14 +373,14 @@ def _closing(a: Any, b: Any, pa: Any, pb: Any, tau: float) -> tuple[float, float
 
 @kernel
 def _resting(c: Any) -> bool:
-    if c.mode == HELD:  # what lies on the ground in PyBullet trembles
+    if c.mode == HELD:  # bodies at rest in PyBullet have small residual velocities
         return hypot(c.vx, c.vy) < TREMBLE and hypot(c.wx, c.wy) < TREMBLE and abs(c.rate) < TREMBLE
     return c.hit == 1 and hypot(c.vx, c.vy) < 1e-3 and abs(c.rate) < 1e-3
 
 
 @kernel
 def _next_contact(cars: Any, paths: Any, span: float) -> tuple[float, int, int, float, float, float]:
-    """Return the next impact of the segment: when, whose, closing speed and normal; inf if there is none."""
+    """Return the next impact of the segment: time, pair, closing speed and normal; inf if there is none."""
     soonest, found_a, found_b, found_v, found_x, found_y = inf, -1, -1, 0.0, 1.0, 0.0
     n = len(cars)
     for i in range(n):
@@ -402,7 +402,7 @@ def _next_contact(cars: Any, paths: Any, span: float) -> tuple[float, int, int, 
             )[0]
             creep = CREEP
             if gap <= 1e-9:
-                when = 0.0  # still touching from the last impact: only what closes in again is another one
+                when = 0.0  # still touching since the last impact: only a pair that closes in again has another one
                 creep = CREEP if gap > -DEEP else 0.2 * CREEP
             else:
                 when = _touch(a, b, paths[i], paths[k], span, fastest)
@@ -428,7 +428,7 @@ def _restitution(spots: Any, closing: float) -> float:
 
 @kernel
 def _side(c: Any, nx: float, ny: float) -> int:
-    """Return the side by which a direction leaves a body: 0 front, 1 rear, 2 left, 3 right."""
+    """Return the side of a body that a direction points to: 0 front, 1 rear, 2 left, 3 right."""
     along, across = c.face * (nx * c.cosine + ny * c.sine), c.face * (ny * c.cosine - nx * c.sine)
     if abs(along) >= abs(across):
         return 0 if along >= 0.0 else 1
@@ -437,7 +437,7 @@ def _side(c: Any, nx: float, ny: float) -> int:
 
 @kernel
 def energy(c: Any) -> float:
-    """Return kinetic energy in the plane, as that of a box [J]; none for what cannot move."""
+    """Return kinetic energy in the plane, as that of a box [J]; 0 for fixed objects."""
     if c.inv_mass == 0.0:
         return 0.0
     return float(0.5 * (c.mass * (c.vx * c.vx + c.vy * c.vy) + c.rate * c.rate * c.inertia))
@@ -451,7 +451,7 @@ def _bearing(c: Any, x: float, y: float) -> float:
 
 @kernel
 def _impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float, answer: Any) -> None:
-    """Let the two bodies of `w` push each other: by the formula, or as PyBullet has answered.
+    """Apply the impact of the two bodies of `w`: by the analytic formula, or with PyBullet's answer.
 
     `answer`: vx, vy, rate of a and of b afterwards, impulse x and y, point x and y.
     """
@@ -519,7 +519,7 @@ def _segment(
     w: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, patches: Any,
     spots: Any, events: Any, hits: Any, answer: Any, ego: int, rate: float,
 ) -> bool:  # fmt: skip
-    """Go on to whatever comes next inside the step; return whether PyBullet has to be asked first."""
+    """Advance to the next change inside the step; return whether PyBullet has to be asked first."""
     t0, duration = w.k / rate, 1.0 / rate
     w.cuts += 1
     t = t0 + w.gone
@@ -581,7 +581,7 @@ def _end_step(
     w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pieces: int, ego: int, rate: float,
     rows: Any, poses: Any, k_start: int, every: int, motion: bool,
 ) -> None:  # fmt: skip
-    """Close a step: what is due at its end, measures, rows, poses, and whether the run is over."""
+    """Finish a step: manoeuvres due at its end, measures, rows, poses, and whether the run is over."""
     w.k += 1
     if w.state == STEPPED:
         w.state = GOING
@@ -598,7 +598,7 @@ def _end_step(
             c.hard = 0
         elif hard:
             c.hard = 1
-    if e.ground != w.ground and e.hit == 0:  # the ego has come onto a patch, or off it
+    if e.ground != w.ground and e.hit == 0:  # the ego has entered or left a patch
         event = _tell(w, events, now, GROUND, ego, -1, -1)
         event.v0, event.v1 = e.ground, e.speed
         w.ground = e.ground
@@ -630,7 +630,7 @@ def begin_run(
     w: Any, cars: Any, paths: Any, moves: Any, faults: Any, road: Any, pieces: int, patches: Any, events: Any,
     rows: Any, poses: Any, ego: int, motion: bool,
 ) -> None:  # fmt: skip
-    """Look at a run at t = 0: start what is due, take the first row and the first measures."""
+    """Start a run at t = 0: manoeuvres that are due, the first row and the first measures."""
     _faults(w, cars, faults, 0.0)
     w.k_start = 0.0
     _ground(w, cars, road, pieces, patches, faults, 0.0)
@@ -650,7 +650,7 @@ def play_run(
 ) -> bool:  # fmt: skip
     """Play one run up to step k_end; return whether it got there.
 
-    If it did not, PyBullet must answer or bring what it moves to the end of the step, or a book is full.
+    If it did not, PyBullet has to answer or to move its bodies to the end of the step, or a buffer is full.
     """
     duration = 1.0 / rate
     while w.over == 0 and (w.k < k_end or not w.fresh):
@@ -673,7 +673,7 @@ def play_run(
         if w.gone >= duration:
             _end_step(w, cars, paths, moves, events, road, pieces, ego, rate, rows, poses, k_start, every, motion)
     if motion:  # a run that is over keeps its last pose
-        for k in range(max(w.k + 1, k_start), k_end + 1):  # it may have ended before this piece began
+        for k in range(max(w.k + 1, k_start), k_end + 1):  # it may have ended before this chunk began
             _pose(cars, poses[k - k_start])
     return True
 

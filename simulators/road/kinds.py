@@ -1,6 +1,6 @@
-"""What moves on a road, by kind: the sizes, masses and limits that hold where a scenario says nothing.
+"""Kinds of actors: default sizes, masses and limits.
 
-Sizes and masses are round figures of common vehicles and people, [unverified] unless a source stands beside them.
+Sizes and masses are round figures of common vehicles and people, [unverified] unless a source is named.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple
 class Kind(NamedTuple):
     """Defaults of one kind of actor; SI units.
 
-    `way` is how it moves: 'wheels' (four wheels: kinematic or dynamic single-track), 'cycle' (kinematic
-    single-track), 'rails' (goes along its path and turns at once), 'fixed' (never moves, whatever hits it).
+    `way` is the motion model: 'wheels' (four wheels: kinematic or dynamic single-track), 'cycle' (kinematic
+    single-track), 'rails' (follows its path exactly), 'fixed' (never moves, not even by an impact).
     """
 
     length: float

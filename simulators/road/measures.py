@@ -1,4 +1,4 @@
-"""What a run is judged by, as columns, and the verdict in words."""
+"""Measures, verdict and reason of every run, and labels of faults and collisions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from mischance.api.labels import label_row, table_of_rows
 from mischance.api.tables import LABELS, AnyArray, BoolArray, Column, FloatArray, Schema, Table
 
-from .story import SIDES, H, Row, Story, motion
+from .events import SIDES, EventLog, H, Row, motion
 
 if TYPE_CHECKING:
-    from .actors import Cast, Records
+    from .actors import Batch, Records
 
 WAYS_OUT = ("braking", "steering", "passing ahead", "rule", "none")
-STEERED = 0.5  # off its path [m]
+STEERED = 0.5  # lateral deviation from the path that counts as steering [m]
 
 MEASURES: Schema = {
     "ego.contacts": Column("int64", about="how many times the ego touched somebody"),
@@ -77,18 +77,18 @@ OUTCOME: Schema = {
 }
 
 
-def outcome(cast: Cast, stories: Sequence[Story], ends: FloatArray) -> Table:
-    """Return one row a run: measures, whether the ego was touched, margin, verdict and reason."""
-    runs, n = cast.runs, len(cast.runs)
-    first = [next((hit for hit in story.hits if _mine(hit, cast.ego)), None) for story in stories]
+def outcome(batch: Batch, logs: Sequence[EventLog], ends: FloatArray) -> Table:
+    """Return one row per run: measures, event (the ego was touched), margin, verdict and reason."""
+    runs, n = batch.runs, len(batch.runs)
+    first = [next((hit for hit in log.hits if _mine(hit, batch.ego)), None) for log in logs]
     hit = np.array([one is not None for one in first])
     closing = np.array([0.0 if one is None else one[H["closing"]] for one in first])
-    mine = np.array([_numbers(one, cast.ego) for one in first]).reshape(n, 6)
+    mine = np.array([_numbers(one, batch.ego) for one in first]).reshape(n, 6)
     gap = np.where(hit, -closing, runs["min_gap"])
     time = np.array([np.nan if one is None else one[H["t"]] for one in first])
     columns: dict[str, Any] = {
         "ego.contacts": np.array(
-            [sum(not one[H["again"]] for one in story.hits if _mine(one, cast.ego)) for story in stories], np.int64
+            [sum(not one[H["again"]] for one in log.hits if _mine(one, batch.ego)) for log in logs], np.int64
         ),
         "ego.max_brake": runs["max_brake"],
         "ego.max_jerk": runs["max_jerk"],
@@ -118,8 +118,8 @@ def outcome(cast: Cast, stories: Sequence[Story], ends: FloatArray) -> Table:
         "verdict": np.array(["contact" if one else "no contact" for one in hit], object),
         "reason": np.array(
             [
-                _reason(cast, runs[i], story, first[i], float(ends[i]))
-                for i, story in enumerate(stories)
+                _reason(batch, runs[i], log, first[i], float(ends[i]))
+                for i, log in enumerate(logs)
             ],
             object,
         ),
@@ -129,9 +129,9 @@ def outcome(cast: Cast, stories: Sequence[Story], ends: FloatArray) -> Table:
 
 
 def _way_out(runs: Records, hit: BoolArray) -> AnyArray:
-    """Return the code of what kept each ego out of a contact; (runs,).
+    """Return for each ego the code of how it avoided a contact; (runs,).
 
-    Passing ahead comes first: who brakes and yet goes first has not been saved by its brakes.
+    Passing ahead has priority: an ego that brakes and yet passes first was not saved by its brakes.
     """
     ways = [hit, runs["passed"] == 1, runs["max_brake"] >= 1.0, runs["max_aside"] >= STEERED]
     codes = [WAYS_OUT.index(way) for way in ("none", "passing ahead", "braking", "steering")]
@@ -154,20 +154,20 @@ def _numbers(hit: Row | None, ego: int) -> tuple[float, ...]:
     return b, a, *common, hit[H["force_b"]], float(hit[H["side_b"]])
 
 
-def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> str:
-    """Return the verdict in words: what brought it about, what the ego did, how it ended."""
-    ego = cast.names[cast.ego]
-    # what counts is what had begun by the first contact of anybody, or when it was worst
+def _reason(batch: Batch, run: Any, log: EventLog, hit: Row | None, end: float) -> str:
+    """Return the reason as text: cause, response of the ego, and result."""
+    ego = batch.names[batch.ego]
+    # causes are those before the first contact, or before the most critical time
     worst = [float(run[name]) for name in ("t_btn", "t_stn") if not isnan(run[name])]
-    when = story.hits[0][H["t"]] if story.hits else max(worst, default=float(run["t_gap"]))
-    came = story.came(hit)
+    when = log.hits[0][H["t"]] if log.hits else max(worst, default=float(run["t_gap"]))
+    came = log.came(hit)
     if hit is None and run["worst"] >= 0 and (run["max_brake"] >= 1.0 or run["max_btn"] >= 0.5):
         velocity = float(run["worst_vx"]), float(run["worst_vy"])
-        came = motion(cast.names[run["worst"]], velocity, float(run["worst_yaw"]))
+        came = motion(batch.names[run["worst"]], velocity, float(run["worst_yaw"]))
     astray = _astray(run, ego, when)
     if astray and (run["max_off"] > STEERED or not came):
         came = astray
-    why = story.why(hit, min(when, end), came)
+    why = log.why(hit, min(when, end), came)
     if astray and astray not in why:
         why += f"; {astray}"
     if run["max_brake"] < 1.0 or isnan(run["t_brake"]):
@@ -180,27 +180,27 @@ def _reason(cast: Cast, run: Any, story: Story, hit: Row | None, end: float) -> 
         what = f"friction {mu:.2f}" if had >= 9.8 * mu else "its brakes"
         short = f"; brake demand {need:.1f} m/s2 exceeded the {had:.1f} of {what} from {run['t_late']:.2f} s on"
     if hit is not None:
-        swap = hit[H["b"]] == cast.ego
-        other = cast.names[hit[H["a"]] if swap else hit[H["b"]]]
+        swap = hit[H["b"]] == batch.ego
+        other = batch.names[hit[H["a"]] if swap else hit[H["b"]]]
         own, theirs = ("b", "a") if swap else ("a", "b")
         sides = SIDES[hit[H[f"side_{own}"]]], SIDES[hit[H[f"side_{theirs}"]]]
         delta = hypot(hit[H[f"dv{own}x"]], hit[H[f"dv{own}y"]])
         how = f"closing at {hit[H['closing']]:.1f} m/s, delta-v {delta:.1f} m/s"
         where = f"{sides[0]} of {ego} met {sides[1]} of {other} at {hit[H['t']]:.3f} s"
-        rolled = "".join(f"; {cast.names[i]} rolled over" for i in story.rolled)
+        rolled = "".join(f"; {batch.names[i]} rolled over" for i in log.rolled)
         return f"collision: {why}; {braked}; {where}, {how}{short}{rolled}"
     if run["nearest"] < 0:
         return "no contact: nobody else was there"
     ttc = "never on a collision course"
     if run["min_ttc"] < inf:
         ttc = f"shortest time to collision {run['min_ttc']:.2f} s at {run['t_ttc']:.2f} s"
-    nearest = cast.names[run["nearest"]]
+    nearest = batch.names[run["nearest"]]
     closest = f"closest {run['min_gap']:.2f} m to {nearest} at {run['t_gap']:.2f} s"
     return f"no contact: {why}; {braked}; {closest}, {ttc}{short}"
 
 
 def _astray(run: Any, ego: str, when: float) -> str:
-    """Return in words what took the ego off its path by `when` [s]: ice, a bend too fast; '' where nothing did."""
+    """Return why the ego had left its path by `when` [s]: ice, or a bend too fast; '' if there is no cause."""
     left = f" and left its path by {run['max_off']:.1f} m" if run["max_off"] > STEERED else ""
     if run["slick"] < 0.95 * run["friction"] and run["t_slick"] < when:
         return f"{ego} came onto friction {run['slick']:.2f} at {run['t_slick']:.2f} s{left}"
@@ -214,13 +214,13 @@ def _astray(run: Any, ego: str, when: float) -> str:
 # -- labels ------------------------------------------------------------------------------------------------------------
 
 
-def labels(stories: Sequence[Story], names: Sequence[str]) -> Table:
+def labels(logs: Sequence[EventLog], names: Sequence[str]) -> Table:
     """Return a label for each fault of plant and road, and one for each collision."""
     rows: list[list[tuple[Any, ...]]] = []
-    for story in stories:
+    for log in logs:
         found = []
         numbers: dict[str, int] = {}
-        for fault in story.faults:
+        for fault in log.faults:
             number = numbers.setdefault(fault.target, 0)
             numbers[fault.target] += 1
             part = fault.target.rpartition(".")[2]
@@ -228,13 +228,13 @@ def labels(stories: Sequence[Story], names: Sequence[str]) -> Table:
                 f"{fault.target}:{number}", f"fault/{part}/{fault.kind}", fault.target, cause=fault.onset,
                 end=fault.end, severity=fault.severity, causes=[fault.fault_id], role="fault",
             ))  # fmt: skip
-        fresh = [(n, hit) for n, hit in enumerate(story.hits) if not hit[H["again"]]]
+        fresh = [(n, hit) for n, hit in enumerate(log.hits) if not hit[H["again"]]]
         for number, (n, hit) in enumerate(fresh):
-            blame = story.blame(hit)
+            blame = log.cause(hit)
             found.append(label_row(
                 f"contact:{number}", "event/collision", names[int(hit[H["a"]])], cause=hit[0], end=hit[0],
                 severity=hypot(hit[H["dvax"]], hit[H["dvay"]]),
-                causes=[story.contact_ids[n], *([blame[1]] if blame else [])], role="event",
+                causes=[log.contact_ids[n], *([blame[1]] if blame else [])], role="event",
             ))  # fmt: skip
         found.sort(key=lambda row: (row[3], row[0]))
         rows.append(found)

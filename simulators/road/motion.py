@@ -1,8 +1,8 @@
-"""How one actor moves inside a segment of time: closed formulas of time, so contact can be found to the last bit.
+"""Motion of one actor within a segment: closed formulas of time, so that contact times are exact.
 
-On rails and as a kinematic single-track the way is a cubic of time (constant slope of acceleration) along a path
-or an exact arc. A dynamic single-track is integrated over the segment and read off a cubic Hermite polynomial. After
-a contact a body slides on four locked wheels: a parabola.
+On rails and as a kinematic single-track the distance is a cubic of time (acceleration of constant slope) along a path
+or an exact arc. A dynamic single-track is integrated over the segment and evaluated by a cubic Hermite polynomial.
+After a contact a body slides on four locked wheels: a parabola.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .state import DYNAMIC, FIXED, HELD, KINEMATIC, RAILS, SLIDING
 GRAVITY = 9.81  # [m/s2]
 FINEST = 0.005  # step of the dynamic single-track [s]
 SLOW, FAST = 1.0, 2.0  # between these speeds the dynamic single-track is blended into the kinematic one [m/s]
-SETTLING = 0.05  # time in which it then loses its slip [s]
+SETTLING = 0.05  # time in which its slip then vanishes [s]
 
 
 @kernel
 def rolled(c: Any, tau: float) -> tuple[float, float]:
-    """Return the way [m] and the speed [m/s] `tau` seconds into the segment; who stops does not reverse."""
+    """Return distance [m] and speed [m/s] `tau` seconds into the segment; a stopped actor does not reverse."""
     moving = min(tau, c.stop)
     way = moving * (c.speed + moving * (0.5 * c.a + c.j * moving / 6.0))
     speed = 0.0 if tau >= c.stop else max(c.speed + tau * (c.a + 0.5 * c.j * tau), 0.0)
@@ -32,14 +32,14 @@ def rolled(c: Any, tau: float) -> tuple[float, float]:
 
 @kernel
 def arc(c: Any, tau: float) -> tuple[float, float, float, float, float, float, float, float]:
-    """Kinematic single-track: x, y, yaw, vx, vy, rate, speed, way; speed and curvature are the rear axle's."""
+    """Kinematic single-track: x, y, yaw, vx, vy, rate, speed, distance; speed and curvature are the rear axle's."""
     way, speed = rolled(c, tau)
     if c.bend == 0.0:
         x, y = c.x + way * c.cosine, c.y + way * c.sine
         return x, y, c.yaw, speed * c.cosine, speed * c.sine, 0.0, speed, way
     curvature = c.bend
     yaw = c.yaw + curvature * way
-    # the chord of an arc: exact, and smooth where the curvature goes through zero
+    # the chord of an arc: exact, and smooth at zero curvature
     half = 0.5 * curvature * way
     chord = way * (sin(half) / half if abs(half) > 1e-6 else 1.0 - half * half / 6.0)
     cy, sy = cos(yaw), sin(yaw)
@@ -87,12 +87,12 @@ def ahead(c: Any, path: Any, tau: float) -> tuple[float, float, float, float, fl
 
 @kernel
 def longitudinal(c: Any, wanted: float, grip: float, drag: float, smooth: float) -> float:
-    """Plan acceleration and its slope for the segment; return when they change by themselves [s].
+    """Plan acceleration and its slope for the segment; return the time until they change by themselves [s].
 
-    The pedals follow what is wanted with limited jerk, fading takes its share of the brakes, and the tyres give no
-    more than `grip`. All of it is piecewise linear in time, so the segment ends where a piece ends. `drag` (of a
-    blown tyre) slows down on top. `smooth`: what is wanted follows from a law that goes on changing; where the pedals
-    can keep up with it they get there at the end of the segment, after that time; 0 = wanted once and for all.
+    The pedals follow the demand with limited jerk, fading reduces the brakes, and the tyres are limited by `grip`.
+    All of it is piecewise linear in time, and the segment ends at the end of a piece. `drag` (of a blown tyre) is
+    added. `smooth`: the demand varies continuously; pedals that can follow reach it at the end of the segment, after
+    that time [s]; 0 = a constant demand.
     """
     target = min(max(wanted, -c.brakes), c.drive)
     if c.jerk <= 0.0 or abs(target - c.asked) < 1e-9:
@@ -125,12 +125,12 @@ def longitudinal(c: Any, wanted: float, grip: float, drag: float, smooth: float)
     _stop(c)
     if cut == inf:
         return cut
-    return max(cut, 1e-7)  # floating point leaves crumbs of a border just passed
+    return max(cut, 1e-7)  # rounding may leave a tiny piece after a border
 
 
 @kernel
 def _stop(c: Any) -> None:
-    """Find when the speed reaches zero: the first root of speed + a t + j t**2 / 2."""
+    """Compute the time at which the speed reaches zero: the first root of speed + a t + j t**2 / 2."""
     c.stop = inf
     if c.speed <= 0.0:
         if c.a < 0.0 or (c.a == 0.0 and c.j <= 0.0):
@@ -144,7 +144,7 @@ def _stop(c: Any) -> None:
     if inside < 0.0:
         return
     root = sqrt(inside)
-    # the stable form of the smallest positive root
+    # the numerically stable form of the smallest positive root
     q = -(c.a + (root if c.a >= 0.0 else -root))
     for t in (q / c.j, 2.0 * c.speed / q if q != 0.0 else inf):
         if 0.0 < t < c.stop:
@@ -153,7 +153,7 @@ def _stop(c: Any) -> None:
 
 @kernel
 def plan_slide(c: Any, grip: float, h: float) -> float:
-    """Plan a segment on four locked wheels, each with a quarter of the weight; return when it stops by itself [s].
+    """Plan a segment on four locked wheels, each with a quarter of the weight; return the time until it stops [s].
 
     The accelerations are those half-way through the segment (the midpoint rule); a wheel that would stop inside it
     stops at its end instead of reversing.
@@ -163,7 +163,7 @@ def plan_slide(c: Any, grip: float, h: float) -> float:
     if c.inv_mass == 0.0 or (speed < 1e-9 and abs(c.rate) < 1e-9):
         c.vx = c.vy = c.rate = c.fx = c.fy = c.fw = c.a = 0.0
         return inf
-    if abs(c.rate) < 1e-12:  # a plain slide ends exactly
+    if abs(c.rate) < 1e-12:  # a slide without rotation ends exactly
         c.fx, c.fy, c.fw = -grip * c.vx / speed, -grip * c.vy / speed, 0.0
         c.a = -grip
         if speed <= grip * h:
@@ -198,7 +198,7 @@ def _locked(c: Any, vx: float, vy: float, rate: float, yaw: float, grip: float, 
 
 @kernel
 def dugoff(stiffness: float, slip: float, most: float) -> float:
-    """Return a tyre's lateral force [N]: linear up to half of what it can give, then towards that limit.
+    """Return a tyre's lateral force [N]: linear up to half of its limit `most`, then asymptotic to it.
 
     Source:
         Dugoff, Fancher, Segel, An analysis of tire traction properties and their influence on vehicle dynamic
@@ -218,8 +218,8 @@ def _rates(
 ) -> tuple[float, float, float, float, float, float]:
     """Right-hand side of the dynamic single-track: rates of x, y, yaw, vlon, vlat, rate.
 
-    Lateral forces are limited by a friction ellipse: what braking or driving takes is missing sideways. Load moves
-    with the longitudinal acceleration. Below FAST it is blended into the kinematic model, whose slip is zero.
+    Lateral forces are limited by a friction ellipse with braking and driving forces. Load transfer follows the
+    longitudinal acceleration. Below FAST it is blended into the kinematic model, whose slip is zero.
     """
     mu = c.mu
     base = c.lf + c.lr
@@ -231,7 +231,7 @@ def _rates(
     pace = max(vlon, 0.5)
     slip_f = wheel - atan2(vlat + c.lf * rate, pace)
     slip_r = -atan2(vlat - c.lr * rate, pace)
-    weak = 1.0 - 0.35 * c.blown  # one of two front tyres gives little; [unverified]
+    weak = 1.0 - 0.35 * c.blown  # one of two front tyres has little force; [unverified]
     force_f = dugoff(c.cornering * mu * load_f * weak, slip_f, mu * load_f * share * weak)
     force_r = dugoff(c.cornering * mu * load_r, slip_r, mu * load_r * share)
     pull = c.blown * blown_drag(c) * c.mass * 0.8 * c.half_w  # the blown tyre is the left front one
@@ -250,13 +250,13 @@ def _rates(
 
 @kernel
 def blown_drag(c: Any) -> float:
-    """Return what a blown tyre slows down [m/s2]: rolling resistance 0.3 (unverified) on its wheel."""
+    """Return the deceleration by a blown tyre [m/s2]: rolling resistance 0.3 (unverified) on its wheel."""
     return 0.3 * 0.25 * GRAVITY
 
 
 @kernel
 def integrate(c: Any, span: float) -> None:
-    """Integrate the dynamic single-track over a segment (Runge-Kutta, 4th order) and keep where it leads."""
+    """Integrate the dynamic single-track over a segment (Runge-Kutta, 4th order) and store its end state."""
     n = int(max(span / FINEST - 1e-9, 0.0)) + 1
     h = span / n
     x, y, yaw, vlon, vlat, rate = c.x, c.y, c.yaw, c.vlon, c.vlat, c.rate
@@ -266,7 +266,7 @@ def integrate(c: Any, span: float) -> None:
         a0 = c.a + c.j * t
         a1 = a0 + 0.5 * c.j * h
         a2 = a0 + c.j * h
-        if vlon + a2 * h <= 0.0 and a0 < 0.0:  # it stands before the step ends
+        if vlon + a2 * h <= 0.0 and a0 < 0.0:  # it stops before the step ends
             stop = min(vlon / -a0, h)
             x += 0.5 * stop * (vlon * cos(yaw) - vlat * sin(yaw))
             y += 0.5 * stop * (vlon * sin(yaw) + vlat * cos(yaw))
@@ -291,7 +291,7 @@ def integrate(c: Any, span: float) -> None:
 
 @kernel
 def move(c: Any, path: Any, tau: float, t: float) -> None:
-    """Go `tau` seconds along the segment that began at t."""
+    """Move an actor by `tau` seconds along the segment that began at t."""
     if c.mode in (FIXED, HELD):
         return
     x, y, yaw, vx, vy, rate, speed = ahead(c, path, tau)

@@ -33,7 +33,7 @@ from .surface import EDGE_WIDTH, LINE_WIDTH
 if TYPE_CHECKING:
     from mischance.api.tables import AnyArray, FloatArray
 
-    from .actors import Cast, Line
+    from .actors import Batch, Line
     from .settings import Settings
 
 Row = tuple[float, ...]
@@ -95,20 +95,20 @@ def _one_road(line: Line, group: int, first: int, lanes: int, width: float, ends
     return rows
 
 
-def bodies_table(cast: Cast, category: AnyArray) -> Table:
+def bodies_table(batch: Batch, category: AnyArray) -> Table:
     """Return the rows of `bodies`: everybody, the ego being the subject.
 
     Args:
-        cast: the records at t = 0.
+        batch: the records at t = 0.
         category: code of everybody's kind; shape (runs, actors).
     """
-    cars, names = cast.cars, cast.names
+    cars, names = batch.cars, batch.names
     kinds = tuple(KINDS)
     runs, actors = cars.shape
     rows = runs * actors
     fixed = np.array([KINDS[kind].way == "fixed" for kind in kinds])[category]
     role = np.where(fixed, SCENERY, OTHER)
-    role[:, cast.ego] = SUBJECT
+    role[:, batch.ego] = SUBJECT
 
     def column(name: str, factor: float = 1.0) -> FloatArray:
         return (factor * cars[name]).reshape(-1).astype(np.float32)

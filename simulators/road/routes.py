@@ -16,7 +16,7 @@ from .state import CHANGE_LANE, CROSS, FIXED, MOVE_START, TURN
 if TYPE_CHECKING:
     from mischance.api.tables import AnyArray
 
-    from .actors import Cast, Records
+    from .actors import Batch, Records
 
 Piece = tuple[float, ...]  # x, y, heading, way, length, curvature
 PIECE = ("x", "y", "heading", "way", "length", "curvature")
@@ -26,19 +26,19 @@ FIELDS: tuple[str, ...] = ("x", "y", "heading", "s", "length", "curvature")  # w
 class Paths:
     """Keeps everybody's path and writes it down. A change is told from its event alone, whatever came after it."""
 
-    def __init__(self, cast: Cast) -> None:
-        self._schema = paths_schema(cast.names)
-        self._cast = cast
-        self._none = Table.empty(self._schema, len(cast.runs))  # most chunks change no path
+    def __init__(self, batch: Batch) -> None:
+        self._schema = paths_schema(batch.names)
+        self._batch = batch
+        self._none = Table.empty(self._schema, len(batch.runs))  # most chunks change no path
         self._lines: dict[tuple[int, int], list[Piece]] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         # as they are at the start: the kernels change the records
-        self._first = cast.paths[[*FIELDS]].copy()
-        self._pieces = cast.cars["pieces"].copy()
+        self._first = batch.paths[[*FIELDS]].copy()
+        self._pieces = batch.cars["pieces"].copy()
 
     def first(self) -> Table:
         """Return the rows at t = 0: everybody who can move; actors in order, pieces in order."""
-        cars = self._cast.cars
+        cars = self._batch.cars
         shown = (np.arange(self._first.shape[2]) < self._pieces[..., None]) & (cars["mode"] != FIXED)[..., None]
         run, actor, piece = np.nonzero(shown)
         chosen = self._first[run, actor, piece]
@@ -56,7 +56,7 @@ class Paths:
     def table(self, events: Mapping[int, Records]) -> Table:
         """Return the rows that some runs' new events bring."""
         found: list[tuple[float, ...]] = []
-        counts = np.zeros(len(self._cast.runs), np.int64)
+        counts = np.zeros(len(self._batch.runs), np.int64)
         for r, told in events.items():
             for event in told[told["kind"] == MOVE_START]:
                 rows = self._changed(r, event)
@@ -72,9 +72,9 @@ class Paths:
 
     def _changed(self, r: int, event: np.void) -> list[tuple[float, ...]]:
         """Return the rows of a path after a manoeuvre has begun; none where it changes no path."""
-        move = self._cast.moves[r, event["move"]]
+        move = self._batch.moves[r, event["move"]]
         i = int(event["actor"])
-        car = self._cast.cars[r, i]
+        car = self._batch.cars[r, i]
         kind, key = int(move["kind"]), (r, i)
         line = self._lines.get(key) or [tuple(map(float, p)) for p in self._first[r, i, : self._pieces[r, i]].tolist()]
         offset = 0.0

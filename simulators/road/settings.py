@@ -1,31 +1,23 @@
-"""What a scenario may say about the road and everybody on it."""
+"""Settings of the road world: road, actors, impacts."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from math import sin
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from mischance.units import Acceleration, Angle, AngularRate, Frequency, Jerk, Length, Mass, Ratio, Speed, Time
 
 from .kinds import KINDS
-
-Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class _Part(BaseModel):
-    """A part of the settings: exact keys, no changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+from .manoeuvres import ChangeLane, Cross, DartOut, Manoeuvre, Part, Word
 
 # -- the road ----------------------------------------------------------------------------------------------------------
 
 
-class Piece(_Part):
-    """A piece of a road's line: straight, or an arc where it has a radius."""
+class Piece(Part):
+    """A piece of a road's line: straight, or an arc if it has a radius."""
 
     length: Length = Field(gt=0, le=10_000, description="length along the line [m]")
     radius: Length | None = Field(
@@ -39,8 +31,8 @@ class Piece(_Part):
         return self
 
 
-class Patch(_Part):
-    """A stretch of the main road with another friction."""
+class Patch(Part):
+    """A section of the main road with a friction of its own."""
 
     start: Length = Field(description="where it begins along the road [m]")
     end: Length = Field(description="where it ends [m]")
@@ -55,7 +47,7 @@ class Patch(_Part):
         return self
 
 
-class Crossing(_Part):
+class Crossing(Part):
     """Another road that crosses the main one; its lanes are numbered from its own right."""
 
     at: Length = Field(description="where it crosses, along the main road [m]")
@@ -71,7 +63,7 @@ class Crossing(_Part):
         return self
 
 
-class Lanes(_Part):
+class Lanes(Part):
     """The main road. Lanes are numbered from the right, 1 is the rightmost; traffic drives along +x at its start."""
 
     lanes: int = Field(default=3, ge=1, le=8, description="number of lanes")
@@ -91,7 +83,7 @@ class Lanes(_Part):
         for piece in self.line:
             if piece.radius is None:
                 continue
-            # lanes lie to the left of the line: in a bend to the left they are on its inside
+            # lanes lie to the left of the line: in a left bend they are on its inside
             if 0.0 < piece.radius < width + 5.0:
                 raise ValueError(
                     f"{self.lanes} lanes do not fit inside a bend to the left of radius {piece.radius:g} m:"
@@ -102,142 +94,15 @@ class Lanes(_Part):
         return self
 
     def centre(self, lane: int) -> float:
-        """Return y of the middle of a lane [m]; y = 0 is the right edge of the road."""
+        """Return y of the centre of a lane [m]; y = 0 is the right edge of the road."""
         return (lane - 0.5) * self.lane_width
-
-
-# -- what they do ------------------------------------------------------------------------------------------------------
-
-
-class When(_Part):
-    """What sets a manoeuvre off; exactly one of the conditions, and never before the manoeuvre's `at`."""
-
-    distance: Length | None = Field(None, ge=0, description="distance of the two boxes falls below this [m]")
-    ttc: Time | None = Field(
-        None, gt=0, description="gap / closing speed along the road, whatever the lanes, falls below this [s]"
-    )
-    headway: Time | None = Field(
-        None, gt=0, description="gap along the road / speed of the one behind falls below this [s]"
-    )
-    station: Length | None = Field(
-        None, description="its own centre has come to that place of its own road; 0 = start or crossing [m]"
-    )
-    arrive: Ratio | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="leaves in time to be hit at that share of the width of `to`, from its side on",
-    )
-    after: Word | None = Field(None, description="that actor has begun its manoeuvre number `number`")
-    number: int = Field(0, ge=0, description="which manoeuvre of that actor, counted from 0")
-    to: Word = Field("ego", description="the actor that distance, ttc, headway and arrive are measured against")
-    delay: Time = Field(0.0, ge=0, description="time between the condition and the start [s]")
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        given = [
-            name
-            for name in ("distance", "ttc", "headway", "station", "arrive", "after")
-            if getattr(self, name) is not None
-        ]
-        if len(given) != 1:
-            raise ValueError(
-                f"`when` takes exactly one of distance, ttc, headway, station, arrive, after (got {len(given)})"
-            )
-        return self
-
-
-class _Move(_Part):
-    at: Time = Field(0.0, ge=0, description="when it starts, or the earliest moment where `when` is given [s]")
-    when: When | None = Field(None, description="what sets it off; the time alone where not given")
-
-
-class ChangeLane(_Move):
-    """Change to another lane on a path of least jerk."""
-
-    kind: Literal["change_lane"]
-    to: int = Field(ge=1, description="lane to change to")
-    takes: Time = Field(3.0, ge=0.3, le=30, description="duration of the change [s]")
-    offset: Length = Field(0.0, ge=-5, le=5, description="where in that lane it ends, left of the middle [m]")
-
-
-class Brake(_Move):
-    """Brake, and keep the speed that is left."""
-
-    kind: Literal["brake"]
-    deceleration: Acceleration = Field(6.0, gt=0, le=15, description="deceleration asked of the brakes [m/s2]")
-    to: Speed = Field(0.0, ge=0, description="speed to brake down to [m/s]")
-
-
-class Accelerate(_Move):
-    """Accelerate, and keep the speed that was reached."""
-
-    kind: Literal["accelerate"]
-    acceleration: Acceleration = Field(2.0, gt=0, le=15, description="acceleration asked of the drive [m/s2]")
-    to: Speed = Field(ge=0, le=100, description="speed to reach [m/s]")
-
-
-class Follow(_Move):
-    """Follow whoever is ahead in its path, by the intelligent driver model.
-
-    Treiber, Hennecke, Helbing, Congested traffic states in empirical observations, Phys. Rev. E 62 (2000).
-    """
-
-    kind: Literal["follow"]
-    headway: Time = Field(1.5, gt=0, description="time gap that it wants [s]")
-    gap: Length = Field(2.0, gt=0, description="gap at standstill [m]")
-    acceleration: Acceleration = Field(1.5, gt=0, le=10, description="largest acceleration [m/s2]")
-    comfort: Acceleration = Field(2.0, gt=0, le=10, description="comfortable deceleration [m/s2]")
-
-
-class _Cross(_Move):
-    angle: Angle = Field(
-        1.5707963267948966, ge=0, le=3.2, description="against the road's direction, towards the ego's side [rad]"
-    )
-    stop_after: Length | None = Field(None, gt=0, description="stands still again after this distance [m]")
-
-
-class Cross(_Cross):
-    """Go straight from where it stands, across the road."""
-
-    kind: Literal["cross"]
-    speed: Speed = Field(5 / 3.6, gt=0, le=30, description="speed that it reaches [m/s]")
-    acceleration: Acceleration = Field(1.0, gt=0, le=15, description="how it gets there [m/s2]")
-
-
-class DartOut(_Cross):
-    """Run into the road: crossing, fast and at once."""
-
-    kind: Literal["dart_out"]
-    speed: Speed = Field(10 / 3.6, gt=0, le=30, description="speed that it reaches [m/s]")
-    acceleration: Acceleration = Field(3.0, gt=0, le=15, description="how it gets there [m/s2]")
-
-
-class Turn(_Move):
-    """Leave the lane on an arc and go straight on behind it: a turn at a crossing, into a drive, across a path."""
-
-    kind: Literal["turn"]
-    angle: Angle = Field(1.5707963267948966, description="how far it turns; positive = left [rad]")
-    radius: Length = Field(10.0, ge=4, le=500, description="radius of the arc [m]")
-    speed: Speed | None = Field(None, gt=0, le=50, description="speed from then on; unchanged where not given [m/s]")
-
-
-class RunRedLight(_Move):
-    """Drive on although the light is red. It changes no motion: it says who broke the rule, and when."""
-
-    kind: Literal["run_red_light"]
-
-
-Manoeuvre = Annotated[
-    ChangeLane | Brake | Accelerate | Follow | Cross | DartOut | Turn | RunRedLight, Field(discriminator="kind")
-]
 
 
 # -- actors ------------------------------------------------------------------------------------------------------------
 
 
-class Actor(_Part):
-    """Somebody or something on the road. What is left out comes from its `body`."""
+class Actor(Part):
+    """A road user or an object. Omitted keys take the defaults of its `body`."""
 
     body: Literal[
         "car",
@@ -307,8 +172,8 @@ class Actor(_Part):
         )
 
 
-class Impact(_Part):
-    """What bodies do to each other when they touch. Rigid bodies: no crush, and no claim about injury."""
+class Impact(Part):
+    """Contact model. Bodies are rigid: no deformation, no statement about injury."""
 
     model: Literal["analytic", "bullet", "window"] = Field(
         "analytic",
@@ -332,12 +197,12 @@ class Impact(_Part):
         return self
 
     def table(self) -> tuple[tuple[float, float], ...]:
-        """Return restitution over closing speed; linear between rows, constant outside."""
+        """Return (closing speed, restitution) pairs; linear between rows, constant outside."""
         return ((0.0, self.restitution),) if isinstance(self.restitution, int | float) else self.restitution
 
 
-class Settings(_Part):
-    """What a scenario may say about the world `road`."""
+class Settings(Part):
+    """Settings of the road world."""
 
     road: Lanes = Field(default=Lanes(), description="the road")
     friction: Ratio = Field(
@@ -398,6 +263,6 @@ class Settings(_Part):
             raise ValueError(f"{name} is an {actor.body}: it cannot move")
 
     def lanes_of(self, actor: Actor) -> tuple[int, float]:
-        """Return the number and the width of the lanes of the road that an actor is on."""
+        """Return the number and the width of the lanes of an actor's road."""
         road: Lanes | Crossing = self.road if actor.road is None else self.road.crossings[actor.road]
         return road.lanes, road.lane_width

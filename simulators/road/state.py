@@ -1,6 +1,6 @@
-"""The columns that the kernels work on: one record an actor, a manoeuvre, a fault, a run.
+"""Record types of the kernels: one record per actor, manoeuvre, fault and run.
 
-Everything is SI. Arrays of these records have a leading run axis; a kernel never looks at another run's records.
+All values are SI. Arrays of these records have a leading run axis; a kernel never reads another run's records.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 SEGMENTS = 8  # pieces of a path
-QUEUE = 64  # commands on their way to the actuators
+QUEUE = 64  # commands that wait for the dead time of the actuators
 TABLE_RATE = 20  # rows of `actors` a second
-AGAIN = 0.5  # a pair that touches again sooner than this leans: the same contact goes on [s]
+AGAIN = 0.5  # a pair that touches again sooner than this is in one contact [s]
 
-# how an actor moves in the present segment of time
+# motion mode of an actor in the present segment
 RAILS, KINEMATIC, DYNAMIC, SLIDING, FIXED, HELD = 0, 1, 2, 3, 4, 5  # held: PyBullet moves it
 WAYS = {"rails": RAILS, "wheels": KINEMATIC, "cycle": 5, "fixed": FIXED}
-# which model its settings ask for
+# the model that the settings demand
 AUTO, ONLY_KINEMATIC, ONLY_DYNAMIC = 0, 1, 2
 # manoeuvres
 CHANGE_LANE, BRAKE, ACCELERATE, FOLLOW, CROSS, TURN, RED_LIGHT = 0, 1, 2, 3, 4, 5, 6
@@ -25,7 +25,7 @@ AT_TIME, AT_DISTANCE, AT_TTC, AT_HEADWAY, AT_STATION, AT_ARRIVE, AT_AFTER = 0, 1
 FADE, FRICTION, STUCK, OFFSET, BLOW_OUT, DELAY = 0, 1, 2, 3, 4, 5
 # events
 MOVE_START, MOVE_END, HARD_BRAKING, CONTACT, RUN_END, ROLLOVER, GROUND = 0, 1, 2, 3, 4, 5, 6
-# where a run stands; due: whom PyBullet moves has to be brought to the end of the step, stepped: it has been
+# status of a run; due: PyBullet has to move its bodies to the end of the step; stepped: it has done so
 GOING, ASKING, ANSWERED, DUE, STEPPED = 0, 1, 2, 3, 4
 
 
@@ -34,25 +34,25 @@ def _record(floats: str, whole: str = "") -> np.dtype[np.void]:
 
 
 CAR = _record(
-    # now
+    # state
     "x y yaw cosine sine speed vx vy rate vlon vlat "
-    # in the present segment: acceleration along the path, its slope, when it stops; slope of the pedals
+    # in the present segment: acceleration along the path, its slope, time of its stop; slope of the pedals
     "a j stop pedal "
-    # built up by the actuators; wheel: what the front wheels do in this segment; aim: what they turn to
+    # state of the actuators; wheel: angle of the front wheels in this segment; aim: their target angle
     "asked steer wheel bend aim lag "
-    # sliding: accelerations; dynamic: where the segment leads to and how long it is
+    # sliding: accelerations; dynamic: end state and duration of the segment
     "fx fy fw span x1 y1 yaw1 vx1 vy1 rate1 "
-    # what it wants
+    # demands
     "cruise command_a command_steer pedal_from pedal_a pedal_to cross_stop "
-    # effects of faults and place, for the present step or segment
+    # effects of faults and position, for the present step or segment
     "mu brake_left stuck offset blown late "
-    # what it is
+    # properties
     "half_l half_w height wheelbase lf lr mass inv_mass inertia inv_inertia yaw_inertia brakes drive jerk most_steer "
     "steer_rate delay cornering high "
     "d_home before_a "
-    # held: height of the centre, attitude, the velocities that a plane does not have
+    # held: height of the centre, attitude, velocities out of the plane
     "z qx qy qz qw vz wx wy roll pitch "
-    # friction of the place, whatever faults do to it
+    # friction of the position, without faults
     "ground",
     # face: -1 = drives backwards; keeps: steers along its path although it is commanded; was_ahead: of the ego;
     # touched: since the last row
@@ -72,7 +72,7 @@ PATCH = _record("start end right left friction")
 
 RUN = _record(
     "gone k_start friction settle impact_friction first_contact "
-    # an impact that PyBullet is asked about
+    # an impact that PyBullet has to compute
     "nx ny closing "
     # measures
     "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
@@ -83,7 +83,7 @@ RUN = _record(
 
 EVENT = _record("t v0 v1 v2 v3 v4 x y yaw", "kind actor move hit")
 
-HIT = _record(
+IMPACT = _record(
     "t closing nx ny px py jx jy dvax dvay dvbx dvby dwa dwb lost lost_a lost_b speed_a speed_b "
     "bearing_a bearing_b force_a force_b "
     "vax vay vbx vby yaw_a yaw_b",  # before

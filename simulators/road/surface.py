@@ -1,4 +1,4 @@
-"""What the road looks like: asphalt along straight pieces and arcs, crossings, patches, lines, pavements, rails."""
+"""Appearance of the road: asphalt along straight pieces and arcs, crossings, patches, lines, pavements, rails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .settings import Crossing, Settings
 
 Color = tuple[float, float, float]
 Point = tuple[float, float]
-Surface = tuple[float, float, float, float, float]  # a rectangle: middle x, y, heading, half its length and width
+Surface = tuple[float, float, float, float, float]  # a rectangle: centre x, y, heading, half length, half width
 
 WHITE: Color = (0.92, 0.92, 0.90)
 ICE: Color = (0.66, 0.76, 0.84)
@@ -24,16 +24,16 @@ PAVEMENT: Color = (0.52, 0.51, 0.49)
 ASPHALT: Color = (0.25, 0.25, 0.27)
 GRASS: Color = (0.25, 0.40, 0.16)
 STEEL: Color = (0.62, 0.64, 0.66)
-BEHIND = 60.0  # metres of road drawn behind the start
-VERGE = 10.0  # of a patch that is drawn beside a road with bends [m]
-SAG = 0.02  # how far a chord may leave its arc [m]
+BEHIND = 60.0  # length of road drawn behind the start [m]
+VERGE = 10.0  # width of the strip by which a patch is drawn beside a road with bends [m]
+SAG = 0.02  # maximum distance of a chord from its arc [m]
 WALKERS = frozenset({"pedestrian", "child", "cyclist"})
 EDGE_WIDTH, LINE_WIDTH = 0.2, 0.15  # of what is painted [m]
 DASH, PERIOD = 6.0, 18.0  # broken line of a motorway: 6 m painted, 12 m free
 
 
 def road(settings: Settings) -> list[Shape]:
-    """Return ground, asphalt, patches, lines, and what stands beside; the asphalt's top is z = 0.
+    """Return ground, asphalt, patches, lines and roadside objects; the asphalt's top is z = 0.
 
     A road with crossings, or with people on foot or bicycles, has a pavement on both sides; others have guard rails.
     """
@@ -49,7 +49,7 @@ def road(settings: Settings) -> list[Shape]:
         *way.strip(start, end, 0.5 * width, (width + 2.0, 0.1), -0.05, ASPHALT),
     ]
     for patch in lanes.patches:
-        # Boxes around a bend reach over both ends by what they are wide: there a patch is drawn beside the road only.
+        # Boxes around a bend extend beyond both ends by their width: there a patch is drawn beside the road only.
         beside = VERGE if any(piece.radius is not None for piece in lanes.line) else inf
         right, left = max(patch.right, -beside), min(patch.left, width + beside)
         if left > right and patch.end > patch.start:
@@ -87,19 +87,19 @@ class _Way:
         self.length = line[-1].s
 
     def place(self, s: float, left: float) -> tuple[float, float, float]:
-        """Return x, y [m] and heading [rad] at a way along the line and an offset to its left."""
+        """Return x, y [m] and heading [rad] at a station along the line and an offset to its left."""
         return place(self.line, s, left)
 
     def strip(
         self, start: float, end: float, left: float, size: tuple[float, float], z: float, color: Color,
         holes: Sequence[Surface] = (),
     ) -> list[Shape]:  # fmt: skip
-        """Return boxes of a width and height along the line, left out where another road's surface is."""
+        """Return boxes of a width and height along the line, except on another road's surface."""
         width, height = size
         shapes = []
         for low, high in pairwise(ways(self.line, start, end, SAG).tolist()):
             (x0, y0, h0), (x1, y1, h1) = self.place(low, left), self.place(high, left)
-            # the outer corners of two chords would gape: each is longer by what its own turn opens
+            # the outer corners of two chords would leave a gap: each is extended by its own turn
             more = width * abs(tan(0.5 * (h1 - h0)))
             for (xa, ya), (xb, yb) in _outside((x0, y0), (x1, y1), holes):
                 long, heading = hypot(xb - xa, yb - ya), atan2(yb - ya, xb - xa)
@@ -128,7 +128,7 @@ class _Way:
 
 
 class _Other(NamedTuple):
-    """A crossing road, which is straight; way 0 is where the middles of the two roads cross."""
+    """A crossing road, which is straight; station 0 is where the centre lines of the two roads cross."""
 
     way: _Way
     reach: float
@@ -145,12 +145,12 @@ def _cross(line: Sequence[Piece], crossing: Crossing) -> _Other:
 
 
 def _outside(a: Point, b: Point, holes: Sequence[Surface]) -> list[tuple[Point, Point]]:
-    """Return the pieces of the way from a to b that lie on none of the surfaces."""
+    """Return the parts of the line from a to b that lie on none of the surfaces."""
     kept = [(0.0, 1.0)]
     for x, y, heading, half_l, half_w in holes:
         c, s = cos(heading), sin(heading)
         low, high = 0.0, 1.0
-        for u, v, half in ((c, s, half_l), (-s, c, half_w)):  # the slab of each side: where the way is inside it
+        for u, v, half in ((c, s, half_l), (-s, c, half_w)):  # the interval inside each pair of sides
             from_, step = (a[0] - x) * u + (a[1] - y) * v, (b[0] - a[0]) * u + (b[1] - a[1]) * v
             if abs(step) < 1e-9:
                 low, high = (low, high) if abs(from_) < half else (1.0, 0.0)

@@ -10,14 +10,14 @@ import numpy as np
 
 from mischance.api.tables import Column, Table
 
-from .state import HIT
-from .story import SIDES
+from .events import SIDES
+from .state import IMPACT
 
 if TYPE_CHECKING:
     from mischance.api.tables import AnyArray, FloatArray, IntArray, Schema
 
     from .actors import Records
-    from .story import Story
+    from .events import EventLog
 
 
 EMERGENCY = 6.0  # deceleration that sets off an emergency stop signal, UN R48 [m/s2]; unverified
@@ -122,7 +122,7 @@ def actor_rows(
     return Table(schema, ordered, np.concatenate([[0], np.cumsum(counts * actors)]).astype(np.int64))
 
 
-def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArray, stories: Sequence[Story]) -> Table:
+def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArray, logs: Sequence[EventLog]) -> Table:
     """Return the table of the impacts that are new: records `since` to `until` of each run."""
     n = until - since
     if not n.any():
@@ -131,7 +131,7 @@ def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArra
     number = np.arange(len(which)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(since, n)
     hit = books[which, number]
     ids = np.empty(len(which), object)
-    ids[:] = [stories[r].contact_ids[i] for r, i in zip(which.tolist(), number.tolist(), strict=True)]
+    ids[:] = [logs[r].contact_ids[i] for r, i in zip(which.tolist(), number.tolist(), strict=True)]
     values: dict[str, Any] = {
         "t": hit["t"],
         "closing_speed": hit["closing"],
@@ -165,7 +165,7 @@ def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArra
 def entry(
     cars: Records, push: Any, energy: tuple[FloatArray, FloatArray], speeds: FloatArray, turned: FloatArray
 ) -> Any:
-    """Return the record of HIT of a push inside a window, as the kernels write one for an impact.
+    """Return the record of IMPACT of a push inside a window, as the kernels write one for an impact.
 
     Args:
         cars: everybody after the step.
@@ -174,7 +174,7 @@ def entry(
         speeds: everybody's velocity before the step; shape (actors, 2) [m/s].
         turned: by how much their yaw rates changed in it; shape (actors,) [rad/s].
     """
-    record: Any = np.zeros((), HIT)
+    record: Any = np.zeros((), IMPACT)
     nx, ny = push.normal
     jx, jy = push.impulse
     record["t"], record["a"], record["b"], record["nx"], record["ny"] = push.t, push.a, push.b, nx, ny

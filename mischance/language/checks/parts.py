@@ -1,6 +1,6 @@
-"""What a scenario's parts must keep beyond their types: names that exist, expressions that mean something.
+"""Checks of faults, event, constraints, requirements and names of a scenario beyond their types.
 
-Everything here reads the plain tree and passes over what has the wrong type, for the model of the keys has said so.
+The checks read the plain tree and skip values of a wrong type, which the pydantic model has reported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mischance.language.variants import FIXED, change_path, changeable
 OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
 RESERVED = ("and", "or", "not", "true", "false", *WORDS)
 HOW_OFTEN = ("chance", "count", "rate")
-# Of a fault: the dimension of each distribution, and what a constant in its place must keep.
+# Keys of a fault: dimension of each distribution, and the condition on a constant.
 LAWS: dict[str, tuple[str | None, str]] = {
     "at": ("time", "≥ 0"),
     "lasts": ("time", "> 0"),
@@ -36,39 +36,39 @@ LAWS: dict[str, tuple[str | None, str]] = {
 
 
 class Checks:
-    """The checks of one scenario; they note problems at their places and return what is sound."""
+    """The checks of one scenario; they note problems with their positions and return the valid parts."""
 
     def __init__(self, tree: Mapping[str, Any], origin: Origin) -> None:
         self.tree, self.origin = tree, origin
         self.specs: dict[str, distributions.Spec] = {}
-        self.plain: dict[str, float | str] = {}  # a middling value of each drawn value …
+        self.plain: dict[str, float | str] = {}  # a typical value of each drawn value …
         self.middling: dict[str, float | str] = {}  # … and the same with its unit
-        self._drawn: dict[str, str] | None = None  # the dimension of each drawn value, computed ones too
+        self._drawn: dict[str, str] | None = None  # the dimension of each drawn value, also of computed ones
         self.simulator: PlugIn | None = None
         self.agent: PlugIn | None = None
         self.sensors: dict[str, PlugIn] = {}
-        # What world and instruments declare is known even where their settings are wrong.
+        # Declarations of world and sensors are known even if their settings are wrong.
         self.world: Declared | None = None
         self.instruments: dict[str, Declared] = {}
         self.writers: dict[str, PlugIn] = {}
-        self.planned: list[dict[str, Any]] = []  # the faults as the resolved tree has them
+        self.planned: list[dict[str, Any]] = []  # the faults of the resolved tree
         self.rate: distributions.Spec | None = None  # of exposure
         self.grid: dict[str, list[float | str]] = {}
 
-    # -- looking --------------------------------------------------------------------------------------------------
+    # -- access ---------------------------------------------------------------------------------------------------
 
     def mapping(self, key: str) -> Mapping[str, Any]:
-        """Return a mapping of the tree, an empty one where there is none."""
+        """Return a mapping of the tree; empty if there is none."""
         value = self.tree.get(key)
         return value if isinstance(value, dict) else {}
 
     def entries(self, key: str) -> list[Any]:
-        """Return a list of the tree, an empty one where there is none."""
+        """Return a list of the tree; empty if there is none."""
         value = self.tree.get(key)
         return value if isinstance(value, list) else []
 
     def at(self, path: Iterable[str | int]) -> Any:
-        """Return what stands at a path, None where nothing does."""
+        """Return the value at a path; None if there is none."""
         node: Any = self.tree
         for part in path:
             try:
@@ -78,7 +78,7 @@ class Checks:
         return node
 
     def dimension(self, name: str) -> str:
-        """Return the dimension of a drawn value, also of one that only passes another on."""
+        """Return the dimension of a drawn value; an alias has that of its target."""
         for _ in self.specs:
             spec = self.specs.get(name)
             if not isinstance(spec, Expr) or spec.text not in self.specs:
@@ -87,7 +87,7 @@ class Checks:
         return ""
 
     def words(self, name: str) -> bool:
-        """Return whether a drawn value is a word, also one that only passes another on."""
+        """Return whether a drawn value is a word; an alias is one if its target is."""
         for _ in self.specs:
             spec = self.specs.get(name)
             if not isinstance(spec, Expr) or spec.text not in self.specs:
@@ -100,7 +100,7 @@ class Checks:
     def law(
         self, tree: object, path: Path_, dimension: str | None = None, keeps: str = ""
     ) -> distributions.Spec | None:
-        """Parse one distribution; note its problems. `keeps` is what a constant there must be."""
+        """Parse one distribution; note its problems. `keeps`: condition on a constant."""
         try:
             spec = distributions.parse(tree, self.origin.folder(path))
         except distributions.TreeError as error:
@@ -126,7 +126,7 @@ class Checks:
         return spec
 
     def unknown(self, names: Iterable[str], path: Path_) -> bool:
-        """Note names that nobody draws, each where it stands first; return whether there was one."""
+        """Note names that `vary` does not define, at their first occurrence; return whether there was one."""
         if not isinstance(self.tree.get("vary", {}), dict):
             return True  # one problem is enough
         known = list(self.mapping("vary"))
@@ -139,7 +139,7 @@ class Checks:
         return bool(missing)
 
     def expression(self, text: object, path: Path_, names: Iterable[str]) -> Expression | None:
-        """Compile an expression; note what is wrong with it and where in it."""
+        """Compile an expression; note its problem with its column."""
         if not isinstance(text, str) or len(text) > MAX_LENGTH:
             return None
         try:
@@ -152,7 +152,7 @@ class Checks:
     def dimensions(self, signals: Iterable[str] = ()) -> dict[str, str]:
         """Return the dimensions of names in expressions, as far as they are known.
 
-        `signals`: those of the world; where it is a schema, its units count.
+        `signals`: the world's signals; if it is a schema, their dimensions follow from its units.
         """
         found: dict[str, str] = {}
         for schema in (signals, self.world.measures if self.world else None):
@@ -162,7 +162,7 @@ class Checks:
         return {**found, **self.drawn_dimensions()}
 
     def drawn_dimensions(self) -> dict[str, str]:
-        """Return the dimension of every drawn value, '' where it is not known; note computed ones that mix two."""
+        """Return the dimension of every drawn value, '' if unknown; note computed values that mix dimensions."""
         if self._drawn is None:
             self._drawn = {name: self.dimension(name) for name in self.specs}
             for name, spec in self.specs.items():  # in order of dependence
@@ -180,7 +180,7 @@ class Checks:
             return ""
 
     def require(self) -> dict[str, Requirement]:
-        """Compile what the agent promises, over signals, measures and drawn values."""
+        """Compile the requirements, over signals, measures and drawn values."""
         found: dict[str, Requirement] = {}
         signals = self.simulator.declared.signals if self.simulator else None
         names: set[str] | None = None
@@ -209,7 +209,7 @@ class Checks:
             self.origin.add(("vary", name), f"'{name}' {message}", "choose another name", at_key=True)
 
     def variants(self) -> None:
-        """Check what every variant changes, also those that are not played."""
+        """Check the changes of every variant, also of those that are not selected."""
         for variant, changes in self.mapping("variants").items():
             for key, value in changes.items() if isinstance(changes, dict) else ():
                 if not isinstance(self.tree.get("vary", {}), dict):
@@ -228,7 +228,7 @@ class Checks:
     # -- faults ---------------------------------------------------------------------------------------------------
 
     def faults(self) -> tuple[PlannedFault, ...]:
-        """Check the planned faults against what their targets know."""
+        """Check the planned faults against the kinds that their targets declare."""
         planned = []
         for i, entry in enumerate(self.entries("faults")):
             if isinstance(entry, dict):
@@ -262,7 +262,7 @@ class Checks:
         try:
             forced = None if forced is None else units.Unit("ratio").read(forced)
         except UnitError:
-            return None  # the model has said so
+            return None  # reported by the model
         source = entry.get("source") or ""
         self.planned.append({
             "target": target, "kind": kind, **{key: law for key, law in laws.items() if law is not None},
@@ -274,7 +274,7 @@ class Checks:
         )  # fmt: skip
 
     def fault_kind(self, target: str, kind: str, path: Path_) -> Any:
-        """Return the kind of fault that a target knows under that name."""
+        """Return a target's declared kind of fault by name."""
         room, _, name = target.partition(".")
         if room == "sensors":
             if name not in self.instruments:
@@ -315,7 +315,7 @@ class Checks:
         return set(self.world.measures) if self.world else set()
 
     def event(self) -> RareEvent | None:
-        """Compile the rare event; its names can only be judged once the world is known."""
+        """Compile the rare event; its names are checked against the world's measures."""
         entry = self.mapping("event")
         if self.world is None or not entry:
             return None
@@ -364,7 +364,7 @@ class Checks:
 
 
 def _dimension_of(severity: str) -> str | None:
-    """Return the dimension that a kind of fault has declared by name or by a unit; '' for plain numbers."""
+    """Return the declared dimension of a fault's severity, by name or by unit; '' for plain numbers."""
     if severity in units.UNITS:
         return units.UNITS[severity].dimension
     return severity if severity in ("ratio", *units.SI) else ""
@@ -376,7 +376,7 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _mentions(tree: Any, name: str, path: Path_ = ()) -> Iterator[tuple[Path_, int]]:
-    """Yield the place inside a tree, and the 1-based column there, of every text that uses a name."""
+    """Yield path and 1-based column of every text in a tree that uses a name."""
     if isinstance(tree, str):
         found = re.search(rf"(?<![\w.])\$?{re.escape(name)}(?![\w.])", tree)
         if found:

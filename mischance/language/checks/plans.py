@@ -1,4 +1,4 @@
-"""What `correlate` and `plan` must keep, and what they come to: a lower triangle, and the points of a plan."""
+"""Checks of `correlate` and `plan`; they return the Cholesky factor of the correlations and the points of the plan."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from mischance.language.expressions.parsing import Expression
 from mischance.language.origin import Path_
 from mischance.language.scenario import MAX_POINTS, Correlation, Plan
 
-SMALLEST_PIVOT = 1e-9  # of a correlation matrix; below it the last name as good as follows from the others
+SMALLEST_PIVOT = 1e-9  # of a correlation matrix; below it the last value is nearly determined by the others
 Pairs = Mapping[frozenset[str], float]
 
 
 class PlanChecks(Checks):
-    """The checks of `correlate` and `plan`, which need every drawn value to be known."""
+    """The checks of `correlate` and `plan`, after those of all drawn values."""
 
     # -- correlate ------------------------------------------------------------------------------------------------
 
     def correlate(self) -> Correlation | None:
-        """Check the pairs of `correlate` and return the lower triangle of their matrix."""
+        """Check the pairs of `correlate` and return the Cholesky factor of their matrix."""
         given = self.mapping("correlate").get("gaussian")
         listed: list[Any] = given if isinstance(given, list) else []
         before = len(self.origin.problems)
         pairs: dict[frozenset[str], float] = {}
-        order: dict[str, None] = {}  # as they are mentioned: the first keeps its own uniform
+        order: dict[str, None] = {}  # in order of appearance: the first keeps its own uniform
         for i, pair in enumerate(listed):
             path: Path_ = ("correlate", "gaussian", i)
             if not isinstance(pair, list) or len(pair) != 3 or not all(isinstance(name, str) for name in pair[:2]):
@@ -60,7 +60,7 @@ class PlanChecks(Checks):
         return Correlation(names, rows)
 
     def _can_be_correlated(self, name: str, path: Path_) -> None:
-        """Note a value that has no uniform of its own which decides it."""
+        """Note a value that is not determined by one uniform of its own."""
         spec = self.specs.get(name)
         if self.words(name):
             self.origin.add(path, f"'{name}' draws words, which cannot be correlated")
@@ -72,7 +72,7 @@ class PlanChecks(Checks):
             self.origin.add(path, message, "correlate a value of one law")
 
     def _not_positive_definite(self, names: Sequence[str], pairs: Pairs) -> None:
-        """Name the pairs that cannot hold together: those that hang together with the last name."""
+        """Note a matrix that is not positive definite, with all pairs connected to the last name."""
         found = {names[-1]}
         for _ in names:
             found |= {name for pair in pairs if pair & found for name in pair if name in names}
@@ -87,7 +87,7 @@ class PlanChecks(Checks):
     # -- plan -----------------------------------------------------------------------------------------------------
 
     def plan(self, constraints: Sequence[Expression]) -> Plan | None:
-        """Check the plan and return it; a grid without the points that break a constraint by themselves."""
+        """Check the plan and return it; points of a grid that violate a constraint are excluded."""
         given = self.mapping("plan")
         asked = [key for key in ("grid", "lhs", "sobol") if given.get(key) is not None]
         if len(asked) > 1:
@@ -107,7 +107,7 @@ class PlanChecks(Checks):
         return Plan(kind, int(given[kind]))
 
     def _axes(self, grid: Any) -> None:
-        """Check the values of a grid, one name after the other."""
+        """Check the values of a grid."""
         if isinstance(grid, dict) and not grid:
             self.origin.add(("plan", "grid"), "names no value", "such as {gap: [5 m, 10 m]}")
         for name, values in grid.items() if isinstance(grid, dict) else ():
@@ -121,7 +121,7 @@ class PlanChecks(Checks):
     def _axis_value(self, name: str, value: Any, path: Path_) -> None:
         try:
             if isinstance(value, str) and value[:1] in "+-.0123456789":
-                units.parse(value)  # its words are about quantities alone
+                units.parse(value)  # its error messages are about quantities
             spec = distributions.parse({"constant": value})
         except UnitError as error:
             self.origin.add(path, error.message, error.hint)
@@ -144,7 +144,7 @@ class PlanChecks(Checks):
             self.grid.setdefault(name, []).append(spec.value)
 
     def _options(self, name: str) -> tuple[str, ...]:
-        """Return the words that a drawn value can be, also one that only passes another on."""
+        """Return the words that a drawn value can take; an alias has those of its target."""
         spec = self.specs.get(name)
         for _ in self.specs:
             if isinstance(spec, Expr):
@@ -174,7 +174,7 @@ class PlanChecks(Checks):
 
 
 def fixed_by(axes: Mapping[str, Any], vary: Mapping[str, distributions.Spec]) -> set[str]:
-    """Return the names that a point of the grid fixes: its own, constants, and what only follows from these."""
+    """Return the names that a point of the grid determines: its axes, constants, and values computed from these."""
     fixed = set(axes)
     for name, spec in vary.items():  # in order of dependence
         if not spec.uniforms and spec.depends <= fixed:
@@ -183,7 +183,7 @@ def fixed_by(axes: Mapping[str, Any], vary: Mapping[str, distributions.Spec]) ->
 
 
 def _kept(plan: Plan, vary: Mapping[str, distributions.Spec], judges: Sequence[Expression]) -> tuple[int, ...]:
-    """Return the numbers of the points that keep the constraints, worked out in columns as a draw does."""
+    """Return the numbers of the points that satisfy the constraints, computed over arrays as in sampling."""
     import numpy as np
 
     fixed = fixed_by(plan.axes, vary)
@@ -200,11 +200,11 @@ def _kept(plan: Plan, vary: Mapping[str, distributions.Spec], judges: Sequence[E
 def cholesky(names: Sequence[str], pairs: Pairs) -> tuple[tuple[float, ...], ...]:
     """Return the lower triangle L of a correlation matrix L·Lᵀ, row i with i + 1 entries.
 
-    It ends before the first name at which the matrix is no longer positive definite. Plain sums in a fixed
-    order: the triangle is the same on every machine, and names that hang together in no way have exact zeros.
+    It ends before the first name at which the matrix is no longer positive definite. Sums are in a fixed order, so
+    the factor is the same on every machine, and unconnected names have exact zeros.
 
     Args:
-        names: what is correlated, in the order of the rows.
+        names: correlated values, in the order of the rows.
         pairs: correlations; 0 where a pair is not listed.
     """
     rows: list[tuple[float, ...]] = []

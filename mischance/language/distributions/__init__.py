@@ -1,1 +1,1 @@
-"""Distributions as values whose arguments may be distributions."""
+"""Distributions of scenario values; their arguments may be distributions."""

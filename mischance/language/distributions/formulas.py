@@ -1,10 +1,8 @@
-"""Quantiles and log densities of the parametric laws over arrays; the special functions are SciPy's.
+"""Quantiles and log densities of the parametric distributions over arrays, by SciPy's special functions.
 
-Imported only when something is drawn or weighed: reading a scenario does not
-need it. Every function takes arrays of one shape, arguments in the order of
-the law's first form in `_laws.py`, already checked against its rules.
-`scipy.stats` would do the same but costs a second to import and forty times
-as long for a single value.
+Imported only for sampling and weighting; loading a scenario does not need it. Every function takes arrays of one
+shape; arguments are in the order of the first form in `laws.py` and satisfy its rules. `scipy.stats` is not used: it
+takes a second to import and forty times as long for a single value.
 """
 
 from __future__ import annotations
@@ -24,10 +22,9 @@ _BITS = 2.0**40
 def portable(x: FloatArray) -> FloatArray:
     """Round to 40 significant bits (relative error up to 2**-41, 4.5e-13).
 
-    The exponentials and logarithms of two kinds of CPU differ in their last bits (numpy issue 23523), so a
-    drawn value would too. Rounded, the two agree unless a border between two roundings lies between them:
-    for a difference of one unit in the last place about once in 4,096 values, instead of always.
-    Zero, infinities and NaN stay what they are.
+    Exponentials and logarithms differ in their last bits between types of CPU (numpy issue 23523), and so would
+    drawn values. Rounded values agree unless a rounding border lies between them: for a difference of one unit in
+    the last place in about one of 4,096 values. Zero, infinities and NaN are unchanged.
     """
     mantissa, exponent = np.frexp(np.asarray(x, np.float64))
     with np.errstate(over="ignore"):  # within 2**-41 of the largest float, rounding up would overflow
@@ -36,7 +33,7 @@ def portable(x: FloatArray) -> FloatArray:
 
 
 def open_unit(u: FloatArray) -> FloatArray:
-    """Move 0 and 1, where many quantiles are infinite, to the nearest numbers inside."""
+    """Replace 0 and 1, at which many quantiles are infinite, by the nearest numbers between them."""
     return np.clip(np.asarray(u, np.float64), np.finfo(np.float64).tiny, 1.0 - 2.0**-53)
 
 
@@ -62,7 +59,7 @@ def _normal(u: FloatArray, mean: FloatArray, sigma: FloatArray) -> FloatArray:
 
 
 def _truncnormal(u: FloatArray, mean: FloatArray, sigma: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Work in logarithms of the nearer tail, so that an interval thirty sigma out keeps its digits."""
+    """Compute in logarithms of the nearer tail, which is accurate for an interval thirty sigma from the mean."""
     a, b = (low - mean) / sigma, (high - mean) / sigma
     left = np.logaddexp(np.log1p(-u) + special.log_ndtr(a), np.log(u) + special.log_ndtr(b))
     right = np.logaddexp(np.log1p(-u) + special.log_ndtr(-a), np.log(u) + special.log_ndtr(-b))

@@ -1,4 +1,4 @@
-"""The JSON Schema of the language of distributions, made from the laws."""
+"""JSON Schema of distributions, generated from the table of parametric distributions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mischance.language.distributions.laws import ALIASES, LAWS, Arg
 
 
 def schema(ref: str = "#/$defs/Distribution") -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the language; `ref` is where the caller puts it, for what stands inside.
+    """Return the JSON Schema (2020-12) of a distribution; `ref`: its reference, for nested distributions.
 
-    Quantities and expressions are any text; limits between arguments are left to `parse`.
+    Quantities and expressions are any text; relations between arguments are checked by `parse` only.
     """
     inner = {"$ref": ref}
     number: dict[str, Any] = {"type": ["number", "string"]}

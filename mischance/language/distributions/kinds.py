@@ -1,4 +1,4 @@
-"""The kinds of distribution that draw: a law with arguments, a choice, a mixture, figures as observed."""
+"""Random distributions: parametric distributions, choices, mixtures and observed figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parametric(Spec):
-    """A law of `_laws.py`; arguments in the order of the form they were written in."""
+    """A parametric distribution of `laws.py`; arguments in the order of the form in the scenario."""
 
     name: str
     names: tuple[str, ...]
@@ -30,7 +30,7 @@ class Parametric(Spec):
 
     @property
     def kind(self) -> str:
-        """The word that names it in a scenario."""
+        """The key that names it in a scenario."""
         return self.name
 
     @property
@@ -50,16 +50,16 @@ class Parametric(Spec):
 
     @property
     def form(self) -> Form:
-        """How its arguments were written."""
+        """The form of its arguments in the scenario."""
         return self.law.form(self.names)
 
     @property
     def discrete(self) -> bool:
-        """Whether the law counts."""
+        """Whether the distribution is discrete."""
         return self.law.discrete
 
     def typical(self, values: Values | None = None) -> float | str:
-        """Return the law's median (gamma, beta, Poisson: nearly) at typical arguments."""
+        """Return the median at typical arguments (gamma, beta, Poisson: approximately)."""
         args = {name: spec.typical(values) for name, spec in self.args.items()}
         for name, value in args.items():
             if isinstance(value, str):
@@ -81,8 +81,8 @@ class Parametric(Spec):
     def _checked(self, args: Mapping[str, AnyArray]) -> tuple[FloatArray, ...]:
         """Return the arguments as contiguous arrays of one shape (n,), checked, in the first form.
 
-        NumPy may take another path for scalars, strides or zero-dimensional arrays: one layout for all makes
-        a run's bytes the same whatever it is drawn with.
+        NumPy may use other routines for scalars, strided or zero-dimensional arrays: with one layout for all, a
+        run's bytes do not depend on the batch that it is drawn with.
         """
         import numpy as np
 
@@ -111,7 +111,7 @@ class Parametric(Spec):
             drawn = _formulas.QUANTILES[self.name](own, *plain)
         result = drawn if self.law.discrete else _formulas.portable(drawn)
         require(np.isfinite(result), f"{self.name} must give a finite number", result)
-        # Rounding may step over a bound by its last bit.
+        # Rounding may exceed a bound by one bit.
         return np.clip(result, *self.law.support(*plain)).reshape(shape)
 
     def _masses(self, x: AnyArray, values: Values) -> tuple[FloatArray, FloatArray]:
@@ -136,7 +136,7 @@ class Parametric(Spec):
 
 
 def _shares(weights: Sequence[float]) -> list[float]:
-    """Return cumulative shares; the last is 1 but for rounding."""
+    """Return cumulative shares; the last is 1 up to rounding."""
     sums = list(accumulate(weights))
     return [part / sums[-1] for part in sums]
 
@@ -150,7 +150,7 @@ class Choice(Spec):
 
     @property
     def kind(self) -> str:
-        """The word that names it in a scenario."""
+        """The key that names it in a scenario."""
         return "choice"
 
     @property
@@ -164,7 +164,7 @@ class Choice(Spec):
         return isinstance(self.options[0], str)
 
     def ladder(self) -> tuple[list[float | str], list[float]]:
-        """Return options and cumulative shares: numbers rising, words in the order in which they stand."""
+        """Return options and cumulative shares: numbers ascending, words in the order of the scenario."""
         pairs: list[tuple[Any, float]] = list(zip(self.options, self.weights, strict=True))
         if not self.words:
             pairs.sort()
@@ -206,7 +206,7 @@ class Mixture(Spec):
 
     @property
     def kind(self) -> str:
-        """The word that names it in a scenario."""
+        """The key that names it in a scenario."""
         return "mixture"
 
     @property
@@ -221,7 +221,7 @@ class Mixture(Spec):
 
     @property
     def uniforms(self) -> tuple[str, ...]:
-        """One to pick a component, one that all share, and those of the components' arguments."""
+        """One to choose a component, one that all components share, and those of the components' arguments."""
         nested = [f".{i}{suffix}" for i, part in enumerate(self.components) for suffix in part.uniforms if suffix]
         shared = any("" in part.uniforms for part in self.components)
         return (*([""] if shared else []), ".pick", *nested)
@@ -265,10 +265,10 @@ class Mixture(Spec):
 
 @dataclass(frozen=True, slots=True)
 class Empirical(Spec):
-    """Figures as they were observed: `samples`, or a column of a file.
+    """Observed figures: `samples`, or a column of a file.
 
-    `how` is 'linear' (between neighbouring figures, as NumPy's quantile does: n - 1 equally likely gaps) or
-    'steps' (one of the figures, each equally likely). `scale` and `shift` turn the file's unit into SI.
+    `how` is 'linear' (interpolation between neighbouring figures as in NumPy's quantile: n - 1 equally likely gaps)
+    or 'steps' (one of the figures, each equally likely). `scale` and `shift` convert the file's unit to SI.
     """
 
     samples: tuple[float, ...] = ()
@@ -283,12 +283,12 @@ class Empirical(Spec):
 
     @property
     def kind(self) -> str:
-        """The word that names it in a scenario."""
+        """The key that names it in a scenario."""
         return "empirical"
 
     @property
     def args(self) -> Mapping[str, Any]:
-        """What was written, with defaults."""
+        """Its arguments, with defaults."""
         if self.file:
             unit = {"unit": self.unit} if self.unit else {}
             return {"file": self.file, "column": self.column, **unit, "how": self.how, "sha256": self.sha256}
@@ -304,10 +304,10 @@ class Empirical(Spec):
         return {self.file: self.path} if self.path else {}
 
     def figures(self) -> tuple[float, ...] | array[float]:
-        """Return the figures, rising, in the unit they were given in.
+        """Return the figures, ascending, in their own unit.
 
         Raises:
-            RunError: the file is gone, has changed, or has no such column of numbers.
+            RunError: the file is missing, has changed, or has no such column of numbers.
         """
         if self.path is None:
             return tuple(sorted(self.samples))

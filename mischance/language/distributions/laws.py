@@ -1,8 +1,8 @@
-"""The parametric laws as a scenario names them: arguments, their limits, their other spellings, a median.
+"""Table of the parametric distributions: arguments, rules, aliases, support and median.
 
-Plain Python, so that reading a scenario imports neither NumPy nor SciPy; the
-formulas over arrays stand in `_formulas.py` under the same names. The nouns are named tuples, which take a third of
-the time of dataclasses to define: every command that reads a scenario waits for them.
+Plain Python, so that loading a scenario imports neither NumPy nor SciPy; the formulas over arrays are in
+`formulas.py` under the same names. The records are named tuples, because they take a third of the time of
+dataclasses to define, and every command that loads a scenario needs them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _INF = math.inf
 class Arg(NamedTuple):
     """One argument.
 
-    `measure`: 'value' (in the unit of what is drawn), 'spread' (a difference of two such values, which
-    matters for temperatures), 'pure' (a number without a unit) or 'per' (how often: 1 / time).
+    `measure`: 'value' (in the unit of the drawn value), 'spread' (a difference of two such values, which differs for
+    temperatures), 'pure' (a number without a unit) or 'per' (a rate, 1 / time).
     """
 
     name: str
@@ -52,7 +52,7 @@ class Rule(NamedTuple):
 
 
 class Form(NamedTuple):
-    """One way to write a law. `convert(m, *args)`, m = math or numpy, turns it into the law's first form."""
+    """A parameterisation. `convert(m, *args)`, m = math or numpy, converts it to the first form."""
 
     args: tuple[Arg, ...]
     rules: tuple[Rule, ...]
@@ -70,7 +70,7 @@ class Form(NamedTuple):
 
 
 class Law(NamedTuple):
-    """A law: its forms (the first is the positional one), its support and its median for the first form's arguments."""
+    """A parametric distribution: forms (the first is positional), support, and median by the first form's arguments."""
 
     name: str
     about: str
@@ -126,11 +126,11 @@ def _gamma_of_moments(m: Any, mean: Any, sd: Any) -> Sequence[Any]:
 
 
 def _median_truncnormal(mean: float, sigma: float, low: float, high: float) -> float:
-    from statistics import NormalDist  # fractions and decimals come with it
+    from statistics import NormalDist  # imported late: it imports fractions and decimal
 
     normal = NormalDist(mean, sigma)
     middle = 0.5 * (normal.cdf(low) + normal.cdf(high))
-    # Deep in a tail the two probabilities are both 0 or both 1: there nearly all mass lies at the border near the mean.
+    # Far in a tail both probabilities are 0 or 1: nearly all mass lies at the bound nearer to the mean.
     x = normal.inv_cdf(middle) if 0.0 < middle < 1.0 else mean
     return min(max(x, low), high)
 

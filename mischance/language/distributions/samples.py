@@ -1,4 +1,4 @@
-"""A column of the user's own figures, read from a CSV or Parquet file inside the scenario's folder."""
+"""Reads a column of figures from a CSV or Parquet file in the scenario's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from mischance.errors import MischanceError, suggest
 
 MOST_BYTES = 64 * 2**20
-MOST_ROWS = 10_000_000  # of a Parquet file, which a few bytes can make very long
+MAX_ROWS = 10_000_000  # of a Parquet file: a small file can declare a huge number of rows
 KINDS = (".csv", ".parquet")
 
 
@@ -21,7 +21,7 @@ def locate(file: str, base: Path | None) -> Path:
     """Return the real path of a file named in a scenario.
 
     Raises:
-        MischanceError: it is absolute, leaves `base` (also by a symbolic link), is missing, too big or of another kind.
+        MischanceError: it is absolute, outside `base` (also by a symbolic link), missing, too large or of another type.
     """
     if PurePosixPath(file).is_absolute() or PureWindowsPath(file).anchor or "\0" in file:
         raise MischanceError(f"a file is named relative to the scenario's folder (got {file[:60]!r})")
@@ -57,8 +57,8 @@ def column(path: Path, name: str, sha256: str) -> array[float]:
     """Return the finite numbers of one column, sorted; empty cells, nulls and NaN are left out.
 
     Raises:
-        MischanceError: the column is missing, empty or not made of finite numbers, or the file is not
-            the one that was checked (`sha256`).
+        MischanceError: the column is missing, empty or has values that are not finite numbers, or the file
+            has changed since it was checked (`sha256`).
     """
     try:
         data = path.read_bytes()
@@ -100,8 +100,8 @@ def _parquet(path: Path, name: str, data: bytes) -> list[float]:
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         _place(path, name, list(file.schema_arrow.names))
-        if file.metadata.num_rows > MOST_ROWS:
-            raise MischanceError(f"{path.name!r} has more than {MOST_ROWS:,} rows")
+        if file.metadata.num_rows > MAX_ROWS:
+            raise MischanceError(f"{path.name!r} has more than {MAX_ROWS:,} rows")
         numbers = file.read(columns=[name]).column(name).cast(pa.float64()).drop_null().to_pylist()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:120]

@@ -1,6 +1,6 @@
-"""What every distribution can do, and the two kinds that draw nothing: constants and expressions.
+"""Base class of distributions, and the two deterministic kinds: constants and expressions.
 
-A spec is a value: frozen, comparable, and its arguments may be specs themselves.
+A spec is an immutable value; its arguments may be specs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 @lru_cache(maxsize=1024)
 def compiled(text: str) -> Expression:
-    """Return the expression of a text; specs hold the text, so that they can be compared and sent to a process."""
+    """Return the compiled expression of a text; specs store the text, so that they can be compared and pickled."""
     return compile_expression(text)
 
 
@@ -39,8 +39,8 @@ def compiled(text: str) -> Expression:
 class Spec(ABC):
     """One distribution of a scenario.
 
-    `source` says where its figures come from. `dimension` is that of its quantities, '' where none was
-    written; like `Empirical.path` it is not part of equality: a bare number means the same as one with its SI unit.
+    `source`: origin of its figures. `dimension`: that of its quantities, '' if none has a unit; like
+    `Empirical.path` it is not compared: a bare number equals one with its SI unit.
     """
 
     source: str = ""
@@ -49,7 +49,7 @@ class Spec(ABC):
     @property
     @abstractmethod
     def kind(self) -> str:
-        """The word that names it in a scenario."""
+        """The key that names it in a scenario."""
 
     @property
     @abstractmethod
@@ -58,29 +58,28 @@ class Spec(ABC):
 
     @property
     def parts(self) -> Mapping[str, Spec]:
-        """The distributions inside it; the key is what their uniforms' suffixes begin with."""
+        """Nested distributions; the key is the prefix of their uniforms' suffixes."""
         return {}
 
     @property
     def depends(self) -> frozenset[str]:
-        """The names that expressions anywhere inside it use."""
+        """The names that its expressions use."""
         return frozenset().union(*(part.depends for part in self.parts.values()))
 
     @property
     def uniforms(self) -> tuple[str, ...]:
-        """Suffixes of the uniforms that one value takes, always all of them.
+        """Suffixes of the uniforms that one value uses; their number is fixed.
 
-        "" is its own; that of an argument drawn from a distribution is "." and the argument's name, and so
-        on inwards. A constant or an expression takes none. A mixture takes ".pick" to choose a component, ""
-        that all components share (only one of them is looked at), and what their arguments take, under the
-        component's number: ".0.mean".
+        "" is its own; that of a random argument is "." and the argument's name, and so on for nested ones. A
+        constant or an expression uses none. A mixture uses ".pick" to choose a component, "" that all components
+        share (one of them is evaluated), and those of their arguments, under the component's number: ".0.mean".
         """
         nested = (f"{key}{suffix}" for key, part in self.parts.items() for suffix in part.uniforms)
         return ("", *nested)
 
     @property
     def has_quantile(self) -> bool:
-        """Whether a value does not fall when its only uniform grows (words: in the order in which they stand)."""
+        """Whether a value is a non-decreasing function of a single uniform (words: in the order of the scenario)."""
         return self.uniforms in ((), ("",))
 
     @property
@@ -94,25 +93,25 @@ class Spec(ABC):
         return False
 
     def files(self) -> dict[str, Path]:
-        """Return the files that it or a part of it reads: name as given -> path."""
+        """Return the data files of it and its parts: name as written -> path."""
         found: dict[str, Path] = {}
         for part in self.parts.values():
             found.update(part.files())
         return found
 
     def quantile(self, u: Mapping[str, ArrayLike], values: Values | None = None, size: int | None = None) -> AnyArray:
-        """Return one value for each run; computed ones are rounded by `portable`.
+        """Return one value per run; computed values are rounded by `portable`.
 
         Args:
-            u: a uniform in [0, 1] for each suffix in `uniforms`; shape (n,).
-            values: what was drawn before, by name; shape (n,), float64 or words.
-            size: n, for a constant that has neither.
+            u: uniforms in [0, 1] by suffix, as in `uniforms`; shape (n,).
+            values: values of the names in `depends`; shape (n,), float64 or words.
+            size: n, for a spec without uniforms and names.
 
         Returns:
-            float64, or object with words; shape (n,), or () where nothing given has a shape.
+            float64, or object for words; shape (n,), or () if no input has a shape.
 
         Raises:
-            RunError: an argument is out of its range in some run, or a name or uniform is missing.
+            RunError: an argument is out of range in some run, or a name or uniform is missing.
         """
         import numpy as np
 
@@ -133,10 +132,10 @@ class Spec(ABC):
     def log_density(self, x: ArrayLike, values: Values | None = None) -> FloatArray:
         """Return the log of the density, or of the probability where `discrete`; -inf outside the support.
 
-        A mixture of single values and densities is measured at its single values by their probability.
+        For a mixture of discrete and continuous parts, it is the probability at the discrete values.
 
         Raises:
-            RunError: an argument is itself drawn, so that no closed form exists; or it is out of its range.
+            RunError: an argument is random, so that there is no closed form, or it is out of range.
         """
         import numpy as np
 
@@ -147,14 +146,14 @@ class Spec(ABC):
 
     @abstractmethod
     def typical(self, values: Values | None = None) -> float | str:
-        """Return a middling value inside the support, near the median, in plain Python.
+        """Return a typical value inside the support, near the median, in plain Python.
 
         Args:
             values: one float or word for each name in `depends`.
         """
 
     def dump(self) -> Any:
-        """Return it as a plain tree in SI units, every default written out; `parse` reads it back equal."""
+        """Return it as a plain tree in SI units with all defaults; `parse` turns it back into an equal spec."""
         return {self.kind: self._dump(), **({"source": self.source} if self.source else {})}
 
     @abstractmethod
@@ -165,7 +164,7 @@ class Spec(ABC):
 
     @abstractmethod
     def _masses(self, x: AnyArray, values: Values) -> tuple[FloatArray, FloatArray]:
-        """Return log probabilities of single values and log densities; -inf where there are none."""
+        """Return log probabilities of discrete values, and log densities; -inf where there are none."""
 
 
 def _checked_uniform(u: ArrayLike) -> FloatArray:
@@ -180,12 +179,12 @@ def _checked_uniform(u: ArrayLike) -> FloatArray:
 
 
 def inner(u: Mapping[str, FloatArray], key: str, part: Spec) -> dict[str, FloatArray]:
-    """Return the uniforms of a part under the suffixes that it knows itself."""
+    """Return the uniforms of a part, under the part's own suffixes."""
     return {suffix: u[f"{key}{suffix}"] for suffix in part.uniforms}
 
 
 def nowhere(x: AnyArray) -> FloatArray:
-    """Return the logarithm of nothing at every point."""
+    """Return -inf, the logarithm of 0, at every point."""
     import numpy as np
 
     return np.full(x.shape, -np.inf)
@@ -198,7 +197,7 @@ def _where_equal(x: AnyArray, value: AnyArray) -> FloatArray:
 
 
 def require(good: AnyArray, message: str, *found: AnyArray) -> None:
-    """Raise RunError with the first run that is not good."""
+    """Raise RunError with the number of the first run for which `good` is False."""
     import numpy as np
 
     if not np.all(good):
@@ -211,13 +210,13 @@ def require(good: AnyArray, message: str, *found: AnyArray) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Constant(Spec):
-    """Always the same number or word."""
+    """A constant number or word."""
 
     value: float | str
 
     @property
     def kind(self) -> str:
-        """The word that names it in a scenario."""
+        """The key that names it in a scenario."""
         return "constant"
 
     @property
@@ -240,7 +239,7 @@ class Constant(Spec):
         return self.value
 
     def dump(self) -> Any:
-        """Return the number alone, with its SI unit, where that says everything."""
+        """Return only the number with its SI unit, if there is nothing else to write."""
         bare = not self.source and not isinstance(self.value, str)
         return self._dump() if bare else Spec.dump(self)
 
@@ -259,13 +258,13 @@ class Constant(Spec):
 
 @dataclass(frozen=True, slots=True)
 class Expr(Spec):
-    """Follows from other drawn values; a single name passes them on as they are, words too."""
+    """An expression over other drawn values; a single name is an alias of a value, which may be a word."""
 
     text: str
 
     @property
     def kind(self) -> str:
-        """The word that names it in a scenario."""
+        """The key that names it in a scenario."""
         return "expr"
 
     @property
@@ -284,7 +283,7 @@ class Expr(Spec):
         return frozenset(compiled(self.text).names)
 
     def typical(self, values: Values | None = None) -> float | str:
-        """Return what the text gives for these values."""
+        """Return the value of the expression."""
         known = self._known(values or {})
         if _NAME.fullmatch(self.text):
             value = known[self.text]
@@ -316,7 +315,7 @@ class Expr(Spec):
         for name, column in columns.items():
             if column.dtype.kind in "OU":
                 raise RunError(f"'{self.text}' cannot calculate with {name}, which is a word")
-        # An expression works out scalars with `math`, whose last bits may differ from NumPy's: give it columns only.
+        # Expressions compute scalars with `math`, whose last bits may differ from NumPy's: pass arrays only.
         shape = np.broadcast_shapes(*(column.shape for column in columns.values()))
         full = {name: np.array(np.broadcast_to(column, shape or (1,))) for name, column in columns.items()}
         result = np.asarray(compiled(self.text)(full), np.float64).reshape(shape)

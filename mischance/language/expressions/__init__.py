@@ -1,1 +1,1 @@
-"""Arithmetic expressions over floats and columns; never `eval`."""
+"""Arithmetic expressions over floats and arrays, without `eval`."""

@@ -1,7 +1,7 @@
-"""IEEE 754 arithmetic that works alike on floats and on columns: floats by `math`, columns by NumPy.
+"""IEEE 754 arithmetic on floats (by `math`) and on arrays (by NumPy), and dimensions of results.
 
-Nothing here raises: `1 / 0` is inf, `sqrt(-1)` is nan, `exp(1000)` is inf, in a float as in a column.
-NumPy is imported when the first column comes. `Dimensions` says of what dimension a result is, as far as it is known.
+No operation raises: `1 / 0` is inf, `sqrt(-1)` is nan, `exp(1000)` is inf, for floats as for arrays. NumPy is
+imported at the first array.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-BARE = "number"  # the dimension of a number that is written without a unit
+BARE = "number"  # dimension of a number without a unit
 
 
 def _numeric(x: Any) -> Any:
-    """Return a boolean as a number: NumPy would join booleans where Python adds them."""
+    """Return a boolean as a number: Python adds booleans, NumPy would combine them by `or`."""
     if isinstance(x, float):
         return x
     return float(x) if isinstance(x, bool) else x.astype("f8", copy=False)
@@ -174,12 +174,12 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """Finds the dimension of a tree, '' where it is not known, and refuses what joins two known ones that differ.
+    """Finds the dimension of a tree, '' if unknown, and refuses sums and comparisons of two different dimensions.
 
-    A bare number is SI and fits every dimension, and so does what is not known: products and quotients of two
-    quantities, powers, roots. A bare number or a ratio as a factor keeps the dimension of the other.
+    A bare number is SI and fits every dimension, and so do unknown dimensions: products and quotients of two
+    quantities, powers, roots. A bare number or a ratio as a factor keeps the dimension of the other operand.
 
-    `known`: name in the tree -> dimension. `clash`: makes the error from what is done (compare, add, subtract or a
+    `known`: name in the tree -> dimension. `clash`: creates the error from the operation (compare, add, subtract or a
     function's name), both operands and their dimensions.
     """
 
@@ -187,7 +187,7 @@ class Dimensions:
     clash: Callable[[str, tuple[ast.expr, ast.expr], tuple[str, str]], Exception]
 
     def of(self, node: ast.expr) -> str:
-        """Return the dimension of a node, after a look at everything inside it."""
+        """Return the dimension of a node; all nodes inside it are checked."""
         match node:
             case ast.Name(id=name):
                 return self.known.get(name, "")
@@ -228,7 +228,7 @@ class Dimensions:
 
 
 def _joined(a: str, b: str) -> str | None:
-    """Return the dimension that two have together: '' is unknown and fits, like BARE; None where they differ."""
+    """Return the common dimension of two: '' (unknown) and BARE fit any; None if they differ."""
     if a in ("", BARE):
         return b if b != BARE else a
     return a if b in ("", BARE, a) else None

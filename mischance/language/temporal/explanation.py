@@ -1,4 +1,4 @@
-"""Why a run broke a requirement, and when: `ego.gap fell to -0.1 m at 2.05 s, worst -0.3 m at 2.1 s`."""
+"""Explanation of a violation: `ego.gap fell to -0.1 m at 2.05 s, worst -0.3 m at 2.1 s`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from mischance import units
 from mischance.api.tables import BoolArray
-from mischance.language.temporal.grammar import OPPOSITE, Both, Either, Hold, Implies, Leaf, Node, Not, Until, Window
 from mischance.language.temporal.robustness import Trace, margin, robustness, truth, values
+from mischance.language.temporal.tree import OPPOSITE, Both, Either, Hold, Implies, Leaf, Node, Not, Until, Window
 
-_MOST = 3  # reasons in one line
+_MAX_REASONS = 3  # in one line
 
 
 class Reasons:
-    """Finds what decided that a formula does not hold; of one run.
+    """Finds time and reason of a formula's violation in one run.
 
-    The time is the first at which it could be known: when a condition broke that had to hold, when a deadline passed,
-    or when the run ended.
+    The time is the first at which the violation is certain: a required condition fails, a deadline passes, or the run
+    ends.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -27,13 +27,13 @@ class Reasons:
         self._known: dict[int, BoolArray] = {}
 
     def holds(self, node: Node) -> BoolArray:
-        """Return where a formula holds, shape (rows,)."""
+        """Return whether a formula holds at each sample, shape (rows,)."""
         if id(node) not in self._known:
             self._known[id(node)] = robustness(node, self.trace, truth) > 0.0
         return self._known[id(node)]
 
     def why_not(self, node: Node, at: int) -> tuple[float, str]:
-        """Return when and why a formula that does not hold at a sample was broken."""
+        """Return time and reason of the violation of a formula that does not hold at a sample."""
         match node:
             case Leaf():
                 return self._leaf(node, at)
@@ -41,8 +41,8 @@ class Reasons:
                 return min((self.why_not(part, at) for part in parts if not self.holds(part)[at]), key=lambda w: w[0])
             case Either(parts=parts):
                 found = [self.why_not(part, at) for part in parts]
-                rest = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
-                return max(when for when, _ in found), " and ".join(text for _, text in found[:_MOST]) + rest
+                rest = f" and {len(found) - _MAX_REASONS} more" if len(found) > _MAX_REASONS else ""
+                return max(when for when, _ in found), " and ".join(text for _, text in found[:_MAX_REASONS]) + rest
             case Not(body=body):
                 return float(self.t[at]), f"{body.text} held from {_time(self.t[at])} on"
             case Implies(when=when, then=then):
@@ -88,7 +88,7 @@ class Reasons:
         return time, f"{text}, before {node.goal.text}"
 
     def _never(self, node: Node, goal: Node, low: float, high: float, at: int) -> tuple[float, str]:
-        """Say that a goal was never reached in its window."""
+        """Return the reason for a goal that was never reached in its window."""
         first, last = self._window(low, high, at)
         end = float(self.t[-1])
         if first >= last:
@@ -124,7 +124,7 @@ class Reasons:
         return time, f"{leaf.left.text} {verb} {self._value(leaf, at)} at {_time(time)}"
 
     def _value(self, leaf: Leaf, at: int) -> str:
-        """Return the left side as people read it: in the unit that the limit was written in."""
+        """Format the left side of a comparison, in the unit of its limit."""
         value = float(values(leaf.left, self.trace)[at])
         scale = units.UNITS.get(leaf.unit or "")
         if scale is None or scale.decibel:

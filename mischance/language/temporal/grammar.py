@@ -1,8 +1,8 @@
-"""The grammar of `require`: from a text to a tree of temporal operators over comparisons.
+"""Parser of `require`: a text becomes a tree of temporal operators over comparisons.
 
-Loosest first: `implies`, `until`, `or`, `and`, `not`. The prefix operators always, eventually and for reach as far
-right as they can. Comparisons and what they compare are left to `expressions`; this file only finds where they begin
-and end. Positions are kept, so that every error has its column in the text as it was written.
+Precedence, loosest first: `implies`, `until`, `or`, `and`, `not`. The prefix operators always, eventually and for
+extend as far right as possible. Comparisons are compiled by `expressions`; this parser finds their limits. Positions
+are kept, so that every error has its column in the written text.
 """
 
 from __future__ import annotations
@@ -10,18 +10,28 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from mischance import units
 from mischance.errors import ExpressionError, UnitError, shorten, suggest
-from mischance.language.expressions.parsing import MAX_DEPTH, MAX_LENGTH, Expression, compile_expression
+from mischance.language.expressions.parsing import MAX_LENGTH, Expression, compile_expression
+from mischance.language.expressions.scanning import MAX_DEPTH
+from mischance.language.temporal.tree import (
+    Both,
+    Either,
+    Hold,
+    Implies,
+    Leaf,
+    Node,
+    Until,
+    Window,
+    negate,
+)
 
 PREFIX = ("always", "eventually", "for")
 JOINS = ("and", "or", "until", "implies")
 BOUNDS = ("within", "after")
 WORDS = (*PREFIX, *JOINS, *BOUNDS, "not")
-OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 
 _MIRRORED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
 _TOKEN = re.compile(
@@ -29,115 +39,6 @@ _TOKEN = re.compile(
     r"|(?P<compare>[<>]=|[=!]=|<|>)|(?P<open>\()|(?P<close>\))|(?P<other>\S))"
 )
 _QUANTITY = re.compile(rf"-?\s*{units.NUMBER}\s*(.*)", re.DOTALL)
-
-
-# -- the tree ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A comparison of two expressions, or, where `right` is None, a name that is true or false.
-
-    `unit`: that of the right side if it is a plain quantity ('' for a bare number), else None.
-    """
-
-    text: str
-    left: Expression
-    sign: str = ""
-    right: Expression | None = None
-    unit: str | None = None
-    negated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """All parts hold."""
-
-    text: str
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """At least one part holds."""
-
-    text: str
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The body does not hold; negated leaves, joins and windows are written without it."""
-
-    text: str
-    body: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Implies:
-    """Where `when` holds, `then` holds."""
-
-    text: str
-    when: Node
-    then: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The body holds at every (`every`) or at some sample from `low` to `high` seconds from here."""
-
-    text: str
-    every: bool
-    body: Node
-    low: float = 0.0
-    high: float = math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """The body holds from here on for that many seconds, and the run lasts that long."""
-
-    text: str
-    duration: float
-    body: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """`goal` holds at some sample from `low` to `high` seconds from here, and `first` at every one before it."""
-
-    text: str
-    first: Node
-    goal: Node
-    low: float = 0.0
-    high: float = math.inf
-
-
-Node: TypeAlias = Leaf | Both | Either | Not | Implies | Window | Hold | Until
-
-
-def negate(node: Node) -> Node:
-    """Return the negation, carried inwards as far as it goes: margins only change sign, so nothing is lost."""
-    text = node.text.removeprefix("not ") if isinstance(node, Leaf) and node.negated else f"not {_grouped(node.text)}"
-    match node:
-        case Leaf():
-            return replace(node, text=text, negated=not node.negated)
-        case Both(parts=parts):
-            return Either(text, tuple(negate(part) for part in parts))
-        case Either(parts=parts):
-            return Both(text, tuple(negate(part) for part in parts))
-        case Implies(when=when, then=then):
-            return Both(text, (when, negate(then)))
-        case Window():
-            return replace(node, text=text, every=not node.every, body=negate(node.body))
-        case Not(body=body):
-            return body
-        case _:
-            return Not(text, node)
-
-
-def _grouped(text: str) -> str:
-    return text if re.fullmatch(r"[\w.]+", text) else f"({text})"
 
 
 # -- the parser -------------------------------------------------------------------------------------------------------
@@ -157,7 +58,7 @@ def parse(
     """Return the tree of a requirement and the names in it, in order of appearance.
 
     Raises:
-        ExpressionError: what cannot be read, is not declared or is of another dimension, with its column.
+        ExpressionError: an element that cannot be parsed, is not declared or has another dimension, with its column.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters", "write two requirements", MAX_LENGTH + 1)
@@ -168,7 +69,7 @@ def parse(
 
 
 class _Parser:
-    """Recursive descent over the tokens; `inside` says that an operator without parentheses reaches to here."""
+    """Recursive descent over the tokens; `inside`: an operator without parentheses extends to here."""
 
     def __init__(self, text: str, names: Collection[str] | None, dimensions: Mapping[str, str] | None) -> None:
         self.text, self.names, self.dimensions = text, names, dimensions
@@ -220,7 +121,7 @@ class _Parser:
             odd = not odd
         token = self._peek()
         if token is not None and token.kind == "name" and token.text in PREFIX:
-            if ambiguous:  # `always a and eventually b`: half of the readers mean one thing, half the other
+            if ambiguous:  # `always a and eventually b` is read in two ways: parentheses are required
                 raise self._error(
                     f"it is not clear whether '{token.text}' belongs to the operator before it",
                     "put parentheses around the first or the second",
@@ -289,7 +190,7 @@ class _Parser:
         return value
 
     def _unit(self, start: int) -> int:
-        """Return how many characters of a unit, with the space before it, follow a number that ends at `start`."""
+        """Return the number of characters of a unit, with the space before it, after a number that ends at `start`."""
         rest = self.text[start:]
         name = rest.lstrip()
         for size in range(min(units.LONGEST_NAME, len(name)), 0, -1):
@@ -316,7 +217,7 @@ class _Parser:
         first, last = self._tokens[start], self._tokens[self._at - 1]
         whole = self._compile(first.start, last.end)
         self.found += whole.names
-        if len(compared) != 1:  # of several, the first compilation has complained
+        if len(compared) != 1:  # several: reported by the first compilation
             if last is not first or first.kind != "name":
                 raise self._error("a comparison is missing here", "write a comparison such as ego.gap > 3 m", start)
             return Leaf(whole.text, whole)
@@ -329,7 +230,7 @@ class _Parser:
         return Leaf(whole.text, left, sign.text, right, unit)
 
     def _skip(self) -> int:
-        """Return the token after the parentheses that open here, which belong to arithmetic."""
+        """Return the token after the arithmetic parentheses that open here."""
         close = self._partner[self._at]
         for i in range(self._at, close):
             if self._tokens[i].text in WORDS and self._tokens[i].text not in ("and", "or", "not"):
@@ -345,7 +246,7 @@ class _Parser:
             raise ExpressionError(error.message, self._misspelt(start, column) or error.hint, column) from None
 
     def _misspelt(self, start: int, column: int) -> str:
-        """Return which word may be meant at, or right before, a place where an expression could not be read."""
+        """Return a hint for a misspelt word at, or right before, the position of a syntax error."""
         near = [token for token in self._tokens if start <= token.start < column][-2:]
         words = [token.text for token in near if token.kind == "name" and token.text not in (self.names or ())]
         return next((hint for word in words if (hint := suggest(word, WORDS, 0.75))), "")
@@ -353,7 +254,7 @@ class _Parser:
     # -- tokens ---------------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """Refuse whatever is left."""
+        """Raise an error if there are tokens left."""
         if self._at < len(self._tokens):
             raise self._stray()
 
@@ -408,10 +309,10 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def _partners(tokens: list[_Token]) -> dict[int, int]:
-    """Return where each opening parenthesis closes.
+    """Return the index of the closing parenthesis of each opening one.
 
     Raises:
-        ExpressionError: one has no partner.
+        ExpressionError: a parenthesis is unmatched.
     """
     partner: dict[int, int] = {}
     opened: list[int] = []
@@ -428,6 +329,6 @@ def _partners(tokens: list[_Token]) -> dict[int, int]:
 
 
 def _unit_of(side: Expression) -> str | None:
-    """Return the unit of a side that is a plain quantity; '' for a bare number, None for anything else."""
+    """Return the unit of a side that is a quantity; '' for a bare number, None for any other expression."""
     found = _QUANTITY.fullmatch(side.text)
     return found[1] if found and found[1] in ("", *units.UNITS) else None

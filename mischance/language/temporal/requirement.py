@@ -1,7 +1,7 @@
-"""Requirements such as `always ego.gap > 0 m`: a small signal temporal logic, with a margin for an answer.
+"""Requirements such as `always ego.gap > 0 m`: a small signal temporal logic with robustness.
 
-    always A                    at every sample from here to the run's end
-    eventually A                at some sample from here to the run's end
+    always A                    at every sample from now to the run's end
+    eventually A                at some sample from now to the run's end
     always within 3 s A         at every sample of the next 3 s      (also: eventually within 3 s A)
     always after 1 s A          at every sample from 1 s on          (also: after 1 s within 3 s)
     for 2 s A                   at every sample of the next 2 s, and the run lasts that long
@@ -9,19 +9,19 @@
     A implies B, A and B, A or B, not A, (A)
 
 A is a comparison of expressions (`abs(ego.jerk) < 15 m/s3`), a name that is true or false, or a formula. `always`,
-`eventually` and `for` reach as far right as they can: `always A or B` is `always (A or B)`. `not` binds tightest,
-then `and`, `or`, `until`, `implies`. A requirement is judged at a run's first sample.
+`eventually` and `for` extend as far right as possible: `always A or B` is `always (A or B)`. `not` binds tightest,
+then `and`, `or`, `until`, `implies`. A requirement is evaluated at a run's first sample.
 
-**Robustness** is by how much it holds: `a > b` gives a - b, `and` and `always` the least, `or` and `eventually` the
-greatest, `not` the opposite. What is only true or false gives +inf or -inf. Margins are SI numbers without their
-units: one requirement a quantity keeps them readable. Above zero it holds, below zero it does not; at zero `a >= b`
-holds and `a > b` does not, which is why `satisfied` is worked out by itself.
+**Robustness** is the margin by which it holds: `a > b` gives a - b, `and` and `always` the minimum, `or` and
+`eventually` the maximum, `not` the negative. Booleans give +inf or -inf. Margins are SI numbers without units: write
+one requirement per quantity. Above zero it holds, below zero it does not; at zero `a >= b` holds and `a > b` does
+not, so `satisfied` is computed separately.
 
-**Samples.** A formula speaks of samples and says nothing about what lies between them. A window's edges belong to it,
-a nanosecond counts as nothing, and where it reaches beyond the run's end it stops there: `always` asks what there is,
-`eventually` must have come true by then, and a window without any sample satisfies `always` alone. `for` is stricter:
-`for T A` is `(always within T A) and eventually after T true`, so that the last sample of a run cannot pass for two
-seconds of it. What has no value (NaN) makes every comparison false except `!=`.
+**Samples.** A formula is about samples only, not about the time between them. A window includes its edges, with a
+tolerance of a nanosecond, and ends at the run's end: `always` applies to the existing samples, `eventually` must be
+true at one of them, and a window without samples satisfies `always` only. `for` is stricter: `for T A` is
+`(always within T A) and eventually after T true`, so that the last sample of a run does not count as two seconds. A
+missing value (NaN) makes every comparison false except `!=`.
 
 Source:
     A. Donzé, O. Maler, Robust satisfaction of temporal logic over real-valued signals, FORMATS 2010.
@@ -35,7 +35,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mischance.errors import TruthError
-from mischance.language.temporal.grammar import WORDS, Node, parse
+from mischance.language.temporal.grammar import WORDS, parse
+from mischance.language.temporal.tree import Node
 
 if TYPE_CHECKING:
     from mischance.api.tables import BoolArray, FloatArray, IntArray, Schema, Table
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How one run stands to one requirement; `t_violation` [s] is NaN and `reason` empty where it is satisfied."""
+    """Result of one requirement in one run; `t_violation` [s] is NaN and `reason` empty if it is satisfied."""
 
     satisfied: bool
     robustness: float
@@ -55,10 +56,10 @@ class Verdict:
 class Requirement:
     """A compiled requirement.
 
-    `signals` of its methods: name -> one value a sample, shape (n,), numbers or booleans; a single number counts for
-    every sample. `t`: times of the samples, finite and increasing, not necessarily even, shape (n,) [s].
+    `signals` of its methods: name -> one value per sample, shape (n,), numbers or booleans; a single number applies to
+    every sample. `t`: times of the samples, finite and increasing, any spacing, shape (n,) [s].
 
-    Its methods raise TruthError where there is no sample or shapes and times do not fit, and ExpressionError where a
+    Its methods raise TruthError if there are no samples or shapes and times do not fit, and ExpressionError if a
     name has no value.
     """
 
@@ -79,7 +80,7 @@ class Requirement:
         return Verdict(False, margin, *reasons.why_not(self._tree, 0))
 
     def robustness(self, signals: Mapping[str, Any], t: FloatArray) -> float:
-        """Return by how much one run satisfies it (> 0) or breaks it (< 0); SI, or ±inf."""
+        """Return the margin by which one run satisfies (> 0) or violates (< 0) it; SI, or ±inf."""
         return float(self.robustness_of(signals, t)[0])
 
     def satisfied(self, signals: Mapping[str, Any], t: FloatArray) -> bool:
@@ -87,16 +88,16 @@ class Requirement:
         return bool(self.satisfied_of(signals, t)[0])
 
     def first_violation(self, signals: Mapping[str, Any], t: FloatArray) -> float:
-        """Return when one run first broke it [s]: a condition failed, a deadline passed, the run ended; else NaN."""
+        """Return when one run first violated it [s]: a condition fails, a deadline passes, the run ends; or NaN."""
         return self.judge(signals, t).t_violation
 
     def robustness_of(self, signals: Mapping[str, Any], t: FloatArray, offsets: IntArray | None = None) -> FloatArray:
         """Return the robustness of many runs, shape (runs,).
 
         Args:
-            signals: name -> the columns of all runs, one after the other, shape (rows,).
+            signals: name -> concatenated values of all runs, shape (rows,).
             t: times, increasing within each run, shape (rows,) [s].
-            offsets: rows of run i are offsets[i]:offsets[i + 1], shape (runs + 1,); one run where not given.
+            offsets: rows of run i are offsets[i]:offsets[i + 1], shape (runs + 1,); one run by default.
         """
         from mischance.language.temporal.robustness import robustness, trace
 
@@ -112,22 +113,22 @@ class Requirement:
         return holds
 
     def __reduce__(self) -> tuple[Callable[[str], Requirement], tuple[str]]:
-        return compile_requirement, (self.text,)  # text travels between processes, trees need not
+        return compile_requirement, (self.text,)  # pickled as text
 
 
 def compile_requirement(
     text: str, names: Collection[str] | None = None, dimensions: Mapping[str, str] | None = None
 ) -> Requirement:
-    """Return the requirement that a text means.
+    """Return the compiled requirement of a text.
 
     Args:
-        text: what the scenario says.
-        names: the declared names, dotted ones included; None takes any name.
-        dimensions: those of names, as far as they are known; None checks no dimension.
+        text: the requirement.
+        names: the declared names, dotted ones included; None allows any name.
+        dimensions: dimensions of names, as far as known; None = no check of dimensions.
 
     Raises:
-        ExpressionError: what cannot be read, is not declared, has two readings or compares a length with a time,
-            with its column in `text`.
+        ExpressionError: an element that cannot be parsed, is not declared, is ambiguous or has another
+            dimension, with its column in `text`.
     """
     tree, found = parse(text, names, dimensions)
     return Requirement(text, found, tree)
@@ -137,7 +138,7 @@ def compile_requirement(
 
 
 def signal_names(schema: Schema, by: str = "actor") -> tuple[str, ...]:
-    """Return the names under which `signals_of` finds the columns of a table with that schema."""
+    """Return the signal names that `signals_of` derives from the columns of a table."""
     columns = [name for name, column in schema.items() if name != "t" and column.dtype not in ("category", "text")]
     if by not in schema:
         return tuple(columns)
@@ -150,13 +151,13 @@ def signals_of(
     """Return the times and signals of one run of a table: column `speed` of the rows of `ego` is `ego.speed`.
 
     The times are those of all rows. A row holds until the next one of the same subject; before its first row, a
-    subject has no value (NaN). Of two rows at one time the later counts.
+    subject has no value (NaN). Of two rows at one time the later one counts.
 
     Args:
-        table: numeric columns, times `t`, and perhaps a category column that says whose row it is.
-        run: which of the table's runs.
-        by: that category column; without it, columns keep their names.
-        names: the signals wanted; all where not given.
+        table: numeric columns, times `t`, and optionally a category column with the subject of each row.
+        run: index of the run in the table.
+        by: the category column; without it, columns keep their names.
+        names: the signals to return; all by default.
 
     Raises:
         TruthError: the table has no such run, or no times.

@@ -1,8 +1,8 @@
 """Robustness of signal temporal logic over sampled runs: minima and maxima over windows of samples.
 
-Rows of several runs stand one after the other, as in a table; a window never leaves its run. Every operator takes
-O(n log w) element-wise steps for n rows and windows of w samples: NumPy's doubling beats a loop over a deque, and
-minimum and maximum do not round, so that neither the order nor the neighbours matter.
+Rows of several runs are concatenated, as in a table; a window never extends beyond its run. Every operator takes
+O(n log w) element-wise steps for n rows and windows of w samples, which is faster than a loop over a deque. Minimum
+and maximum do not round, so results do not depend on order or neighbours.
 
 Source:
     A. Donzé, O. Maler, Robust satisfaction of temporal logic over real-valued signals, FORMATS 2010 (the semantics);
@@ -24,23 +24,23 @@ import numpy as np
 from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray
 from mischance.errors import ExpressionError, TruthError
 from mischance.language.expressions.parsing import Expression
-from mischance.language.temporal.grammar import Both, Either, Hold, Implies, Leaf, Node, Not, Until, Window
+from mischance.language.temporal.tree import Both, Either, Hold, Implies, Leaf, Node, Not, Until, Window
 
-_EDGE = 1e-9  # a sample this near to the edge of a window lies in it: k / rate + 0.1 s is seldom exact [s]
+_EDGE = 1e-9  # tolerance at the edges of windows: k / rate + 0.1 s is not exact [s]
 
 
 @dataclass(slots=True)
 class Trace:
-    """The samples that a requirement is judged by: times, columns and where each run's rows begin."""
+    """The samples of a requirement: times, columns and the limits of each run's rows."""
 
     t: FloatArray
     signals: Mapping[str, AnyArray]
     offsets: IntArray
-    ends: IntArray  # for each row, where its run ends
+    ends: IntArray  # for each row, the end of its run
     _windows: dict[tuple[float, float], tuple[IntArray, IntArray]] = field(default_factory=dict)
 
     def window(self, low: float, high: float) -> tuple[IntArray, IntArray]:
-        """Return for each row the rows [first, last) whose times lie in [t + low, t + high]."""
+        """Return for each row the range [first, last) of rows with times in [t + low, t + high]."""
         if (low, high) not in self._windows:
             first = np.arange(len(self.t))
             last = self.ends.copy()
@@ -56,11 +56,11 @@ class Trace:
 
 
 def trace(signals: Mapping[str, Any], names: tuple[str, ...], t: FloatArray, offsets: IntArray | None = None) -> Trace:
-    """Check samples and return them as a trace; a single number counts for all of them.
+    """Check samples and return them as a trace; a single number applies to all of them.
 
     Raises:
         TruthError: a run without samples, times that do not increase, or a column of another length.
-        ExpressionError: a name has no value, or none that is a number.
+        ExpressionError: a name has no value, or a value that is not a number.
     """
     t = np.asarray(t, np.float64)
     offsets = np.array([0, len(t)]) if offsets is None else np.asarray(offsets, np.int64)
@@ -71,7 +71,7 @@ def trace(signals: Mapping[str, Any], names: tuple[str, ...], t: FloatArray, off
         run = int(np.argmin(sizes > 0))
         raise TruthError(f"a requirement needs at least one sample (run {run} of {len(sizes)} has none)")
     steps = np.diff(t)
-    steps[offsets[1:-1] - 1] = 1.0  # from the last sample of one run to the first of the next
+    steps[offsets[1:-1] - 1] = 1.0  # between the last sample of a run and the first of the next
     if not (np.isfinite(t).all() and (steps > 0.0).all()):
         raise TruthError("the times of a requirement's samples must be finite and increase")
     columns: dict[str, AnyArray] = {}
@@ -109,7 +109,7 @@ def values(side: Expression, trace: Trace) -> FloatArray:
 def truth(leaf: Leaf, trace: Trace) -> FloatArray:
     """Return +inf where a leaf holds and -inf where it does not, shape (rows,).
 
-    What has no value (NaN) is neither true nor equal, above or below anything; only `!=` holds for it.
+    For a missing value (NaN) only `!=` holds.
     """
     left = values(leaf.left, trace)
     if leaf.right is None:
@@ -120,12 +120,12 @@ def truth(leaf: Leaf, trace: Trace) -> FloatArray:
 
 
 def margin(leaf: Leaf, trace: Trace) -> FloatArray:
-    """Return by how much a leaf holds, or fails to, in SI, shape (rows,); what is only true or false gives ±inf."""
+    """Return the signed margin of a leaf in SI, shape (rows,); ±inf for booleans."""
     if leaf.right is None:
         return truth(leaf, trace)
     left, right = values(leaf.left, trace), values(leaf.right, trace)
     with np.errstate(all="ignore"):
-        distance = np.where(left == right, 0.0, left - right)  # inf - inf is no distance, inf == inf is
+        distance = np.where(left == right, 0.0, left - right)  # inf - inf is NaN, but inf == inf
     if leaf.sign in ("<", "<="):
         distance = -distance
     elif leaf.sign in ("==", "!="):
@@ -192,8 +192,8 @@ def _extreme(x: FloatArray, first: IntArray, last: IntArray, every: bool) -> Flo
 def _until(p: FloatArray, q: FloatArray, trace: Trace, low: float, high: float) -> FloatArray:
     """Return max over j in the window of min(q[j], p[i], …, p[j - 1]) for each row i.
 
-    Without bounds u[i] = max(q[i], min(p[i], u[i + 1])). Such clamps compose into clamps, so that the recursion is
-    halved again and again. Bounds: p must hold up to the window's first sample, and q come true inside the window.
+    Without bounds u[i] = max(q[i], min(p[i], u[i + 1])). Such clamps compose into clamps, so the recursion takes
+    log2(n) steps. Bounds: p must hold up to the window's first sample, and q be true at a sample inside the window.
     """
     a, b, shift = q, p, 1  # u[i] = max(a[i], min(b[i], u[i + shift])), and u beyond the run's end is -inf
     rows = np.arange(len(q))

@@ -1,1 +1,1 @@
-"""Reads and writes YAML with the place of every value."""
+"""Reads and writes YAML with the position of every value."""

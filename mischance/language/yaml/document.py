@@ -1,8 +1,8 @@
-"""YAML in and out: bytes become a plain tree with the place of every value, or one clear line about what is wrong.
+"""Reads YAML: a text becomes a plain tree with the position of every value, or a list of problems.
 
-The parser's events are read one by one and nothing is ever constructed, so limits bite at the event that
-passes them. Scalars are typed by YAML 1.2's core schema: `no`, `1:30`, `1_000` and dates are text, quoted is
-always text. Anchors, aliases, tags, merge keys and further documents are refused; `extends` stands in for them.
+The parser's events are read one by one and no YAML object is constructed, so limits take effect at the event that
+exceeds them. Scalars are typed by YAML 1.2's core schema: `no`, `1:30`, `1_000` and dates are text, quoted scalars
+are always text. Anchors, aliases, tags, merge keys and further documents are refused; use `extends` instead.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _FORBIDDEN = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufff
 
 
 class Mark(NamedTuple):
-    """Where a value and its key stand, 1-based; the root and entries of lists have the value's place as key's.
+    """Positions of a value and its key, 1-based; for the root and for entries of lists both are the value's.
 
-    `quote` is how many characters stand before the first one of a text that is written in one line just as it
-    reads: 0, or 1 for a quote; -1 for every other value.
+    `quote`: number of characters before the first one of a text that is written verbatim in one line (0, or 1 for a
+    quote); -1 for every other value.
     """
 
     line: int
@@ -52,32 +52,32 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's plain tree (dict, list, str, int, float, bool, None) and the place of everything in it."""
+    """A file's plain tree (dict, list, str, int, float, bool, None) and the positions of all its values."""
 
     file: str
     tree: dict[str, Any]
     marks: Mapping[Path, Mark]
 
     def value_mark(self, path: Sequence[str | int]) -> tuple[int, int]:
-        """Return line and column of a value, or of its nearest parent that exists."""
+        """Return line and column of a value, or of its nearest existing parent."""
         mark = self._nearest(tuple(path))
         return mark.line, mark.column
 
     def key_mark(self, path: Sequence[str | int]) -> tuple[int, int]:
-        """Return line and column of a key, or of its nearest parent that exists."""
+        """Return line and column of a key, or of its nearest existing parent."""
         mark = self._nearest(tuple(path))
         return mark.key_line, mark.key_column
 
     def character(self, path: Sequence[str | int], column: int) -> tuple[int, int] | None:
-        """Return line and column of a text's character (1-based); None where the text is not written as it reads."""
+        """Return line and column of a text's character (1-based); None if the text is not written verbatim."""
         mark = self.marks.get(tuple(path))
         return None if mark is None or mark.quote < 0 else (mark.line, mark.column + mark.quote + column - 1)
 
     def key_value(self, path: Sequence[str | int]) -> str | int | float | bool | None:
-        """Return the last key of a path as YAML types it: 0.8 for `0.8: …`, '0.8' for `'0.8': …`.
+        """Return the last key of a path with its YAML type: 0.8 for `0.8: …`, '0.8' for `'0.8': …`.
 
         Raises:
-            ScenarioError: it looks like a number and is none that we take.
+            ScenarioError: it looks like a number, but is not a supported one.
         """
         path = tuple(path)
         key = path[-1]
@@ -94,7 +94,7 @@ class Document:
         return Problem(self.file, line, column, show_path(path), message, hint)
 
     def problems(self, findings: Iterable[Finding], prefix: Path = ()) -> list[Problem]:
-        """Return findings below a prefix with their places, sorted."""
+        """Return findings below a prefix with their positions, sorted."""
         return sorted(self.problem((*prefix, *f.path), f.message, f.hint, f.at_key) for f in findings)
 
     def _nearest(self, path: Path) -> Mark:
@@ -106,7 +106,7 @@ class Document:
 
 
 def show_path(path: Sequence[str | int]) -> str:
-    """Write a path as people do: `actors[1].kind`; keys that are long or odd are cut or quoted."""
+    """Format a path: `actors[1].kind`; long keys are cut, unusual ones quoted."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -118,27 +118,27 @@ def show_path(path: Sequence[str | int]) -> str:
 
 
 def read(source: bytes | str, file: str) -> Document:
-    """Return the document that a text holds.
+    """Return the document of a text.
 
     Args:
-        source: the whole text, UTF-8 where it is bytes.
-        file: what errors call it.
+        source: the whole text; bytes are UTF-8.
+        file: name in error messages.
 
     Raises:
-        ScenarioError: every problem of its YAML, each with its place.
+        ScenarioError: every problem of its YAML, each with its position.
     """
     return _Reader(_text(source, file), file).read()
 
 
 def read_value(source: str, file: str) -> Document:
-    """Return a document whose only key, `value`, holds what a text says; places count from the text's beginning.
+    """Return a document whose only key, `value`, has the value of a text; positions count from the text's start.
 
     Args:
         source: the text of one value, such as `12 m` or `{uniform: [1, 2]}`; nothing is null.
-        file: what errors call it.
+        file: name in error messages.
 
     Raises:
-        ScenarioError: every problem of its YAML, each with its place.
+        ScenarioError: every problem of its YAML, each with its position.
     """
     if not source.strip():
         return Document(file, {"value": None}, {(): Mark(1, 1, 1, 1)})
@@ -149,7 +149,7 @@ def read_value(source: str, file: str) -> Document:
 
 
 def _text(source: bytes | str, file: str) -> str:
-    """Return the text, or raise at the first character that may not be there."""
+    """Return the text, or raise at the first character that is not allowed."""
     if len(source) > MAX_BYTES or (isinstance(source, str) and len(source.encode("utf-8", "replace")) > MAX_BYTES):
         _stop(file, 1, 1, f"the file is larger than {MAX_BYTES // 1024} KiB", "split it with `extends`")
     if isinstance(source, bytes):
@@ -182,7 +182,7 @@ def _stop(file: str, line: int, column: int, message: str, hint: str = "") -> No
 
 
 class _Level:
-    """One mapping or list that is being read."""
+    """A mapping or list during reading."""
 
     __slots__ = ("key", "key_mark", "node", "path")
 
@@ -194,7 +194,7 @@ class _Level:
 
 
 class _Reader:
-    """Builds the tree from events; problems that leave the structure whole are gathered, others end the reading."""
+    """Builds the tree from events; problems within the structure are collected, syntax errors end the reading."""
 
     def __init__(self, text: str, file: str) -> None:
         self.text = text
@@ -297,7 +297,7 @@ class _Reader:
         return (*level.path, level.key or "")
 
     def _add(self, event: Any, value: Any) -> Path:
-        """Put a value where it belongs and return its path."""
+        """Add a value to the present mapping or list and return its path."""
         line, column = _at(event)
         self.values += 1
         if self.values > MAX_VALUES:
@@ -332,7 +332,7 @@ class _Reader:
 
 
 def _quote(event: Any, value: object) -> int:
-    """Return how many quotes stand before a text that is written in one line just as it reads, else -1."""
+    """Return the number of quotes before a text that is written verbatim in one line, else -1."""
     if not isinstance(value, str):
         return -1
     start, end = event.start_mark, event.end_mark

@@ -1,7 +1,7 @@
-"""What pydantic found wrong with a tree, in words for the person who wrote the file.
+"""Converts pydantic's validation errors to messages about the file.
 
-pydantic's locations hold tags of unions beside keys; parts that the tree does not have are dropped. The model,
-where it is given, adds the keys and units that would have been right.
+pydantic's locations contain tags of unions besides keys; parts that the tree does not have are removed. With the
+model, messages name the keys and units that would be valid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class Finding(NamedTuple):
-    """One thing wrong at a path of a tree, at its key or at its value."""
+    """One problem at a path of a tree, at its key or at its value."""
 
     path: Path
     message: str
@@ -54,12 +54,12 @@ _BOUNDS = {
 
 
 def problems_of(error: ValidationError, tree: object, model: type[BaseModel] | None = None) -> list[Finding]:
-    """Return what is wrong with a tree, one finding a place, in the order of the model's fields.
+    """Return the problems of a tree, one per path, in the order of the model's fields.
 
     Args:
-        error: what pydantic raised. A custom error may carry a `hint` in its context.
+        error: pydantic's error. A custom error may have a `hint` in its context.
         tree: the plain tree that was validated, or the text's own tree of the same keys.
-        model: the model that refused it.
+        model: the model that raised it.
     """
     raw = error.errors(include_url=False)
     kept: dict[Path, list[tuple[bool, bool, Finding]]] = {}
@@ -76,13 +76,13 @@ def problems_of(error: ValidationError, tree: object, model: type[BaseModel] | N
 
 
 def _one(entries: Sequence[tuple[bool, bool, Finding]]) -> Finding:
-    """Return one finding for a place that every member of a union has refused: the one that says most."""
+    """Return one finding for a path that every member of a union refused: the most specific one."""
     by_words = [finding for _, mistyped, finding in entries if not mistyped]
     return (by_words or [finding for _, _, finding in entries])[0]
 
 
 def _outdone(path: Path, entries: Sequence[tuple[bool, bool, Finding]], others: Iterable[Path]) -> bool:
-    """Whether a union's "must be a …" stands above something more exact that another member has said."""
+    """Return whether a union's "must be a …" is less specific than another member's error below it."""
     if not all(tagged and mistyped for tagged, mistyped, _ in entries):
         return False
     return any(len(other) > len(path) and other[: len(path)] == path for other in others)
@@ -141,7 +141,7 @@ def _other(kind: str, context: Mapping[str, Any], text: str, path: Path, got: st
 
 
 def _form(pattern: object) -> str:
-    """Return what a pattern asks for, in words where it is one of the usual ones."""
+    """Return a description of a pattern; in words if it is a common one."""
     words = {
         r"^[A-Za-z_][A-Za-z0-9_]*$": "a name is letters, digits and _, and does not begin with a digit",
         r"^[a-z][a-z0-9_]*$": "a name is small letters, digits and _, and begins with a letter",
@@ -160,7 +160,7 @@ def _choice(path: Path, known: Sequence[str], value: object) -> Finding:
 
 
 def _words(listed: str) -> list[str]:
-    """Return the words of pydantic's "'a', 'b' or 'c'"."""
+    """Return the names in pydantic's "'a', 'b' or 'c'"."""
     return [quoted or bare for quoted, bare in re.findall(r"'([^']*)'|(?<![\w'])([-+\w.]+)(?=,| or |$)", listed)]
 
 
@@ -168,16 +168,16 @@ def _number(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-# -- places -----------------------------------------------------------------------------------------------------------
+# -- paths ------------------------------------------------------------------------------------------------------------
 
 
 def _path(loc: Sequence[str | int], tree: object, kind: str) -> Path:
-    """Return a location without the tags that pydantic has put into it."""
+    """Return a location without pydantic's tags."""
     leaf = loc[-1:] if kind == "missing" else ()
     body = tuple(loc[: len(loc) - len(leaf)])
     path = _walk(body, tree)
     if body and path[-1:] != body[-1:]:
-        # A tag may be called like a key beside it (kind: road, road: {…}): try the location without each part.
+        # A tag may equal a sibling key (kind: road, road: {…}): try the location without each part.
         for skipped in range(len(body) - 1):
             other = _walk(body[:skipped] + body[skipped + 1 :], tree)
             if other[-1:] == body[-1:]:
@@ -197,7 +197,7 @@ def _walk(loc: Iterable[str | int], tree: object) -> Path:
 
 
 def _value(path: Iterable[str | int], tree: object) -> tuple[bool, object]:
-    """Return whether a tree has a path, and what stands there."""
+    """Return whether a tree has a path, and its value."""
     for part in path:
         if isinstance(tree, Mapping):
             known = part in tree
@@ -209,11 +209,11 @@ def _value(path: Iterable[str | int], tree: object) -> tuple[bool, object]:
     return True, tree
 
 
-# -- what the model would have taken ----------------------------------------------------------------------------------
+# -- types of the model -----------------------------------------------------------------------------------------------
 
 
 class _Shape:
-    """The types that a model allows at a location, with the keys of the mapping around it."""
+    """The types that a model allows at a location, with the keys of the enclosing mapping."""
 
     def __init__(self, types_: Sequence[Any], parent_keys: Sequence[str] = ()) -> None:
         self.types = list(types_)
@@ -221,17 +221,17 @@ class _Shape:
 
     @classmethod
     def of(cls, model: type[BaseModel] | None) -> _Shape:
-        """Return the shape of a whole model; an empty one of none."""
+        """Return the shape of a whole model; empty without a model."""
         return cls([] if model is None else [model])
 
     @property
     def unit(self) -> str:
-        """The SI unit of a quantity that may stand here, or ''."""
+        """The SI unit of a quantity that is allowed here, or ''."""
         marks = [mark for type_ in self.types for mark in _metadata(type_) if isinstance(mark, Unit)]
         return SI.get(marks[0].dimension, "") if marks else ""
 
     def at(self, loc: Iterable[str | int]) -> _Shape:
-        """Return the shape at a location; parts that are tags choose among the models of a union."""
+        """Return the shape at a location; tags select among the models of a union."""
         shape = self
         for part in loc:
             leaves = [leaf for type_ in shape.types for leaf in _leaves(type_) if leaf is not type(None)]
@@ -245,7 +245,7 @@ class _Shape:
 
 def _leaves(annotation: Any) -> Iterator[Any]:
     """Yield the members of a union without their annotations."""
-    inner = getattr(annotation, "annotation", annotation)  # a FieldInfo holds its own
+    inner = getattr(annotation, "annotation", annotation)  # a FieldInfo has its own
     if get_origin(inner) is Annotated:
         yield from _leaves(get_args(inner)[0])
     elif get_origin(inner) in (Union, types.UnionType):
@@ -267,7 +267,7 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 
 
 def _fields(annotation: Any) -> dict[str, Any]:
-    """Return the fields of the models in an annotation, by the names that a file may use."""
+    """Return the fields of the models in an annotation, by name and alias."""
     models = [leaf for leaf in _leaves(annotation) if hasattr(leaf, "model_fields")]
     return {field.alias or name: field for model in models for name, field in model.model_fields.items()}
 
@@ -288,7 +288,7 @@ def _step(annotation: Any, part: str | int) -> Iterator[Any]:
 
 
 def _tagged(leaves: Iterable[Any], tag: str | int) -> list[Any]:
-    """Return the models of a union that a tag stands for: by name, or by a literal field."""
+    """Return the models of a union that a tag selects: by name, or by a literal field."""
     models = [leaf for leaf in leaves if hasattr(leaf, "model_fields")]
     return [m for m in models if m.__name__ == tag or any(tag in _literals(f) for f in m.model_fields.values())]
 

@@ -1,4 +1,4 @@
-"""Scalars of YAML 1.2's core schema: what an unquoted word means."""
+"""Scalars of YAML 1.2's core schema: types of unquoted words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMERIC = re.compile(
 
 
 class ScalarError(Exception):
-    """A number that we do not take; the reader adds its place."""
+    """A number that is not supported; the reader adds its position."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -29,10 +29,10 @@ class ScalarError(Exception):
 
 
 def scalar(text: str) -> str | int | float | bool | None:
-    """Return what a plain (unquoted) scalar means in YAML 1.2's core schema.
+    """Return the value of a plain (unquoted) scalar by YAML 1.2's core schema.
 
     Source:
-        YAML 1.2.2, section 10.3.2; numbers with leading zeros and those that no float holds are refused.
+        YAML 1.2.2, section 10.3.2; numbers with leading zeros and numbers beyond the range of floats are refused.
     """
     if text in _NULL:
         return None
@@ -68,5 +68,5 @@ def scalar(text: str) -> str | int | float | bool | None:
 
 
 def is_sound(text: str) -> bool:
-    """Return whether a text can be a file's name and be written as UTF-8: no NUL, no half of a surrogate pair."""
+    """Return whether a text can be a file name and be encoded as UTF-8: no NUL, no lone surrogate."""
     return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))

@@ -1,4 +1,4 @@
-"""A plain tree as YAML text that reads back equal."""
+"""Writes a plain tree as YAML text that reads back as an equal tree."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def dump(tree: Mapping[str, Any], header: str = "") -> str:
 
     Args:
         tree: str keys; str, int, float, bool, None, list and dict values; no NUL, no surrogates.
-        header: lines to stand above it as comments.
+        header: comment lines above it.
 
     Raises:
-        ValueError: a value that no scenario can hold (not finite, too long a number, another type).
+        ValueError: a value that is not allowed in a scenario (not finite, too long a number, another type).
     """
     lines = [line if line.startswith("#") or not line else f"# {line}" for line in header.splitlines()]
     return "\n".join([*lines, *_mapping(tree)]) + "\n"
@@ -38,7 +38,7 @@ def _mapping(tree: Mapping[str, Any]) -> Iterator[str]:
             raise ValueError(f"a key must be text (got {shorten(key)})")
         name = _quoted(key) if key != key.strip() or not _is_plain(key, key=True) else key
         start = f"{name}:"
-        if len(name) > 1000:  # the parser looks for the `:` of a simple key no further than 1024 characters
+        if len(name) > 1000:  # the parser searches for the `:` of a simple key within 1024 characters only
             yield f"? {name}"
             start = ":"
         inline = _inline(value)
@@ -61,7 +61,7 @@ def _block(value: Any) -> Iterator[str]:
 
 
 def _inline(value: Any) -> str | None:
-    """Return a value on one line: a leaf, an empty one, or a short list of leaves; None for the rest."""
+    """Return a value on one line: a leaf, an empty container, or a short list of leaves; None for other values."""
     if isinstance(value, Mapping):
         return None if value else "{}"
     if isinstance(value, list | tuple):
@@ -89,7 +89,7 @@ def _leaf(value: Any) -> str:
 
 
 def _is_plain(text: str, *, key: bool = False) -> bool:
-    """Whether a text can do without quotes and still be read as that text."""
+    """Return whether a text without quotes is read as the same text."""
     if not _PLAIN.fullmatch(text) or text[-1] == " " or text.startswith(("..", "-.", ". ")):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What happens in one run, told as events with parents, labels, and a reason in words."""
+"""Events of one run with their parents, labels' causes, and the cause of the outcome as text."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from math import cos, hypot, inf, sin
 from typing import TYPE_CHECKING, Any
 
-from .settings import Accelerate, Brake, ChangeLane, Cross, DartOut, Follow, Manoeuvre, RunRedLight, Turn
-from .state import CONTACT, EVENT, GROUND, HARD_BRAKING, HIT, MOVE_END, MOVE_START, ROLLOVER
+from .manoeuvres import Accelerate, Brake, ChangeLane, Cross, DartOut, Follow, Manoeuvre, RunRedLight, Turn
+from .state import CONTACT, EVENT, GROUND, HARD_BRAKING, IMPACT, MOVE_END, MOVE_START, ROLLOVER
 
 if TYPE_CHECKING:
     from mischance.api.runs import Fault
 
-LINGERS = 3.0  # what a car takes to come to rest or back into its lane after a fault is over [s]
+LINGERS = 3.0  # time after its end for which a fault may be a cause: until a car rests or is back in its lane [s]
 SIDES = ("front", "rear", "left side", "right side")
 NAMES = {
     ChangeLane: "lane_change_start", Brake: "brake_start", Accelerate: "accelerate_start", Follow: "follow_start",
     Turn: "turn_start", Cross: "cross_start", DartOut: "dart_out", RunRedLight: "red_light_run",
 }  # fmt: skip
 E = {name: i for i, name in enumerate(EVENT.names or ())}
-H = {name: i for i, name in enumerate(HIT.names or ())}
+H = {name: i for i, name in enumerate(IMPACT.names or ())}
 Row = tuple[Any, ...]
 
 
-class Story:
-    """One run's events, in the order in which they happened.
+class EventLog:
+    """The events of one run, in order of time.
 
-    `causes` holds everybody's manoeuvres: (t, event id, what it was in words). `hits` are the contacts as tuples
-    of HIT, `contact_ids` the event that each belongs to.
+    `causes`: the manoeuvres of each actor, as (t, event id, text). `hits`: the contacts as tuples of IMPACT;
+    `contact_ids`: the event of each.
     """
 
     def __init__(self, names: Sequence[str], ego: int, plans: Sequence[Manoeuvre], faults: Sequence[Fault]) -> None:
@@ -43,7 +43,7 @@ class Story:
         self._by_hit: dict[int, str] = {}
 
     def tell(self, events: Sequence[Row], hits: Sequence[Row]) -> list[Row]:
-        """Return rows of EVENTS for what the kernel wrote down since the last time."""
+        """Return rows of EVENTS for the records of the kernels since the last call."""
         self.hits += hits
         rows = []
         for event in events:
@@ -58,7 +58,7 @@ class Story:
                 cause = self._last(actor, t) if move >= 0 else max(others, default=None)
                 details = {"acceleration": values[0], "speed": values[1]}
                 row = self._row(t, "hard_braking", actor, cause[1] if cause else "", details)
-                if move < 0 and actor != self.ego:  # it follows somebody: its own manoeuvres say nothing of this
+                if move < 0 and actor != self.ego:  # car following: not caused by a manoeuvre of its own
                     said = f"{self.names[actor]} braked hard at {t:.2f} s"
                     self.causes.setdefault(actor, []).append((t, row[1], said))
             elif kind == CONTACT:
@@ -81,7 +81,7 @@ class Story:
         return (t, event_id, parent, kind, self.names[actor], json.dumps(details, allow_nan=False))
 
     def _begun(self, t: float, actor: int, number: int, values: Sequence[float]) -> Row:
-        """Write a manoeuvre down, and how near the ego it begins."""
+        """Return the event of a manoeuvre's start, with the gap and closing speed to the ego."""
         move = self.plans[number]
         gap, pace, own, lane, ego_lane = values
         details: dict[str, Any] = {}
@@ -121,7 +121,7 @@ class Story:
             did = "ran a red light"
         row = self._row(t, NAMES[type(move)], actor, "", details)
         self._starts[number] = row[1]
-        # nobody is run into because it began to follow, or because it went faster after what it had done before
+        # car following, and acceleration after another manoeuvre, cause no contact
         later = isinstance(move, Accelerate) and actor in self.causes
         if not isinstance(move, Follow) and not later:
             self.causes.setdefault(actor, []).append((t, row[1], f"{name} {did} {when}{words}"))
@@ -130,7 +130,7 @@ class Story:
     def _contact(self, t: float, number: int) -> Row:
         hit = self.hits[number]
         a, b = hit[H["a"]], hit[H["b"]]
-        blame = self.blame(hit)
+        blame = self.cause(hit)
         first = self.contact_ids[0] if self.contact_ids else next(iter(self._by_hit.values()), "")
         details = {
             "with": self.names[b],
@@ -148,23 +148,23 @@ class Story:
         self._by_hit[number] = row[1]
         return row
 
-    # -- who began it -------------------------------------------------------------------------------------------------
+    # -- causes -------------------------------------------------------------------------------------------------------
 
     def acting(self, t: float) -> list[Fault]:
-        """Return the faults that have made a difference by t, or did until shortly before."""
+        """Return the faults that are active at t, or were until shortly before."""
         return [fault for fault in self.faults if fault.onset < t < fault.end + LINGERS]
 
-    def blame(self, hit: Row | None, when: float = inf) -> tuple[float, str, str] | None:
-        """Return what began it: the other one's last manoeuvre, a third one's, a fault that acted, the ego's manoeuvre.
+    def cause(self, hit: Row | None, when: float = inf) -> tuple[float, str, str] | None:
+        """Return the cause: a manoeuvre of the other actor, of a third one, a fault, or a manoeuvre of the ego.
 
-        As (t, id, words). A first answer from the order of events; what a fault really did is its twin's to say.
+        As (t, id, text). It follows from the order of events alone; the effect of a fault is measured by its twin.
         """
         who: Sequence[int] = range(len(self.names)) if hit is None else (hit[H["a"]], hit[H["b"]])
         t = when if hit is None else hit[H["t"]]
-        if hit is not None and self._from_behind(hit):  # who runs into the ego has not begun it by braking
+        if hit is not None and self._from_behind(hit):  # braking is no cause of running into the ego
             who = ()
         found = [cause for i in who if i != self.ego and (cause := self._last(i, t))]
-        if not found:  # it stood or followed: who left it in the way, or braked before it
+        if not found:  # it stood or followed: an actor that cleared the view, or braked ahead of it
             behind = set() if hit is None or not self._from_behind(hit) else {hit[H["a"]], hit[H["b"]]}
             found = [c for i in self.causes if i != self.ego and i not in behind and (c := self._last(i, t))]
         if not found:
@@ -172,18 +172,18 @@ class Story:
         return max(found, default=self._last(self.ego, t))
 
     def _from_behind(self, hit: Row) -> bool:
-        """Return whether the ego was hit in its rear by somebody's front."""
+        """Return whether the ego was hit in its rear by another actor's front."""
         own, other = ("a", "b") if hit[H["a"]] == self.ego else ("b", "a")
         if hit[H[own]] != self.ego:
             return False
         return SIDES[hit[H[f"side_{own}"]]] == "rear" and SIDES[hit[H[f"side_{other}"]]] == "front"
 
     def _last(self, actor: int, t: float) -> tuple[float, str, str] | None:
-        """Return somebody's last manoeuvre up to t."""
+        """Return an actor's last manoeuvre up to t."""
         return next((cause for cause in reversed(self.causes.get(actor, ())) if cause[0] <= t), None)
 
     def came(self, hit: Row | None) -> str:
-        """Return in words how the other one of a contact came there, where it made no manoeuvre."""
+        """Return the motion of the other actor of a contact as text, for one without a manoeuvre."""
         if hit is None or self.ego not in (hit[H["a"]], hit[H["b"]]):
             return ""
         own, other = ("a", "b") if hit[H["a"]] == self.ego else ("b", "a")
@@ -193,11 +193,11 @@ class Story:
         return motion(self.names[int(hit[H[other]])], velocity, hit[H[f"yaw_{own}"]])
 
     def why(self, hit: Row | None, when: float, came: str) -> str:
-        """Return in words what brought the run about: the manoeuvre to blame, and the faults that acted.
+        """Return the cause of the outcome as text: the causing manoeuvre, and the active faults.
 
-        `came` is said where nobody is to blame.
+        `came`: the text if there is no cause.
         """
-        blame = self.blame(hit, when)
+        blame = self.cause(hit, when)
         text = blame[2] if blame is not None else came or "nobody did anything out of the ordinary"
         active = [words(fault, when) for fault in self.acting(when)]
         if active and text not in active:
@@ -206,7 +206,7 @@ class Story:
 
 
 def motion(name: str, velocity: tuple[float, float], yaw: float) -> str:
-    """Return in words how somebody moves against a body of that yaw [m/s], [rad]."""
+    """Return the motion of an actor relative to a body of the given yaw as text [m/s], [rad]."""
     vx, vy = velocity
     along, across = vx * cos(yaw) + vy * sin(yaw), vy * cos(yaw) - vx * sin(yaw)
     if hypot(vx, vy) < 0.1:
@@ -217,6 +217,6 @@ def motion(name: str, velocity: tuple[float, float], yaw: float) -> str:
 
 
 def words(fault: Fault, t: float) -> str:
-    """Return what a fault is called in a reason, at t [s]."""
+    """Return the description of a fault in a reason at t [s]."""
     over = f" until {fault.end:.2f} s" if fault.end < t else ""
     return f"{fault.kind} of {fault.target}{over}"
