@@ -1,1 +1,1 @@
-"""Renderers: how a scene becomes images."""
+"""Renderers: images of scenes, and ray casting."""

@@ -1,4 +1,4 @@
-"""Scenes inside PyBullet: one DIRECT client a scene, kept for the process, drawn by its TinyRenderer."""
+"""Scenes in PyBullet: one DIRECT client per scene, kept for the process, drawn by TinyRenderer."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _stages: OrderedDict[object, Stage] = OrderedDict()
 
 
 def stage_for(scene: Scene) -> Stage:
-    """Return the scene inside the engine: kept from an earlier call, or built."""
+    """Return the scene in the engine: cached, or built."""
     shapes = tuple(
         tuple((s.kind, tuple(s.size), tuple(s.pose), s.surface, s.mesh) for s in b.shapes) for b in scene.bodies
     )
-    key = os.getpid(), shapes  # a forked worker must not share its parent's clients
+    key = os.getpid(), shapes  # a forked worker must not use its parent's clients
     stage = _stages.pop(key, None) or Stage(scene)
     _stages[key] = stage
     while len(_stages) > KEPT:
@@ -47,7 +47,7 @@ def forget() -> None:
 
 
 class Stage:
-    """One scene in one client. Every pose is set before each image, so that no image depends on another."""
+    """One scene in one client. Every pose is set before each image, so no image depends on another."""
 
     def __init__(self, scene: Scene, inside_out: bool = False) -> None:
         self._scene = scene
@@ -56,7 +56,7 @@ class Stage:
         if self._client < 0:
             raise RunError("PyBullet gave no client")
         self._parts: list[tuple[int, int, Shape | None]] = []
-        # Each part costs the engine some 0.3 ms an image: shapes of one colour become one mesh.
+        # Each shape costs the engine about 0.3 ms per image: shapes of one colour are merged into one mesh.
         parts: dict[tuple[int, object], list[Shape]] = {}
         for i, body in enumerate(scene.bodies):
             for shape in body.shapes:
@@ -89,11 +89,11 @@ class Stage:
         return int(pybullet.createMultiBody(0.0, -1, visual, physicsClientId=self._client))
 
     def place(self, pose: FloatArray, eye: FloatArray) -> None:
-        """Put every body where it is, seen from the camera: near the origin single precision is finest.
+        """Set the pose of every body relative to the camera: single precision is most accurate near the origin.
 
         Args:
             pose: world poses of the scene's bodies; (bodies, 7).
-            eye: world pose of the camera; (7,). Planes are endless: their square is kept under the camera.
+            eye: world pose of the camera; (7,). Planes are infinite: their square is kept under the camera.
         """
         for unique, body, plane in self._parts:
             at, turn = (pose[body, :3] - eye[:3]).tolist(), pose[body, 3:].tolist()
@@ -105,7 +105,7 @@ class Stage:
 
     @property
     def far_sides(self) -> Stage:
-        """The same scene with every closed shape seen through, onto the inner side of its far wall; nothing flat."""
+        """The same scene with the inner far sides of closed shapes visible, not their near sides; no flat shapes."""
         if self._far_sides is None:
             self._far_sides = Stage(self._scene, inside_out=True)
         return self._far_sides
@@ -125,10 +125,10 @@ class Stage:
         *,
         sun: FloatArray,
     ) -> tuple[AnyArray, AnyArray, AnyArray]:
-        """Return the same from any place near the camera; `turn` (3, 3) has the axes forward, left, up as columns."""
+        """Return the same from a position near the camera; `turn` (3, 3) has the axes forward, left, up as columns."""
         width, height = size
         near, far = reach
-        axes = np.stack([-turn[:, 1], turn[:, 2], -turn[:, 0]])  # OpenGL looks along -z, x to the right, y up
+        axes = np.stack([-turn[:, 1], turn[:, 2], -turn[:, 0]])  # OpenGL: view along -z, x to the right, y up
         view = np.eye(4)
         view[:3, :3] = axes
         view[:3, 3] = -np.sum(axes * position, axis=1)
@@ -138,7 +138,7 @@ class Stage:
         lens[2, 2] = -(far + near) / (far - near)
         lens[2, 3] = -2.0 * far * near / (far - near)
         lens[3, 2] = -1.0
-        # TinyRenderer samples a pixel at its lower left corner: half a pixel of shift brings the sample to the centre.
+        # TinyRenderer samples a pixel at its lower left corner: a shift of half a pixel moves the sample to the centre.
         lens[0, 2], lens[1, 2] = 1.0 / width, 1.0 / height
         _, _, colour, buffer, unique = pybullet.getCameraImage(
             width,
@@ -161,14 +161,14 @@ class Stage:
         return np.asarray(colour, np.uint8).reshape(height, width, 4)[..., :3], depth, instance
 
     def close(self) -> None:
-        """Give the client back."""
+        """Disconnect the client."""
         if self._far_sides is not None:
             self._far_sides.close()
         pybullet.disconnect(physicsClientId=self._client)
 
 
 def _casts(shape: Shape) -> bool:
-    """Return whether a shape casts a shadow: flat ones on the ground would only speckle themselves."""
+    """Return whether a shape casts a shadow: flat shapes on the ground would only shadow themselves."""
     return shape.kind != "plane" and (shape.kind != "box" or min(shape.size) >= 0.15)
 
 

@@ -1,4 +1,4 @@
-"""Light after the fact: sky, haze and the sun's shadows, from the depth of the image."""
+"""Lighting as post-processing: sky, haze and the sun's shadows, computed from the image's depth."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _ZENITH = np.array([0.36, 0.58, 0.86], np.float32)
 _REACH = 32.0  # half-side of the square of ground that has shadows [m]
 _TEXELS = 768
 _SUN_DISTANCE = 250.0
-_DARK = 0.42  # what a shadow takes away
-_BIAS = 0.25  # what lies less than this below a thing's far side is in the sun [m]
+_DARK = 0.42  # share of light removed by a shadow
+_BIAS = 0.25  # depth bias: points closer than this behind an object's far side are lit [m]
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The sun's place, the haze, and whether there are shadows."""
+    """Direction of the sun, haze, and shadows on or off."""
 
     azimuth: float
     elevation: float
@@ -48,7 +48,7 @@ def paint(stage: Stage, eye: FloatArray, camera: Camera, light: Light, image: tu
     near = np.where(solid, depth, np.float32(0))
     if light.shadow:
         lit *= _shadows(stage, eye, light, rays, near)[..., None]
-    # Koschmieder: contrast fades as e^(-3 z / visibility), to 5 % at the visibility. The series is for NumPy's exp,
+    # Koschmieder: contrast falls as e^(-3 z / visibility), to 5 % at the visibility. A series replaces NumPy's exp,
     # whose last bits, and so a few pixels, differ between machines.
     x = near * np.float32(3.0 / light.visibility)
     clear = (1 / (1 + x * (1 + x * (np.float32(1 / 2) + x * (np.float32(1 / 6) + x * np.float32(1 / 24))))))[..., None]
@@ -86,7 +86,7 @@ def _axes(q: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def _sky(rays: AnyArray) -> AnyArray:
-    """Return the colour of a clear sky: pale at the horizon, bluer with the sine of elevation."""
+    """Return the colour of a clear sky: pale at the horizon, and bluer with the sine of elevation."""
     x, y, z = rays[..., 0], rays[..., 1], rays[..., 2]
     blue = np.sqrt(np.clip(z / np.sqrt(x * x + y * y + z * z), 0, 1))[..., None]
     sky: AnyArray = _HORIZON + (_ZENITH - _HORIZON) * blue
@@ -94,14 +94,14 @@ def _sky(rays: AnyArray) -> AnyArray:
 
 
 def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth: AnyArray) -> AnyArray:
-    """Return how much of its light each pixel keeps, 0.58 to 1, from an image that the sun takes; (h, w).
+    """Return the share of light of each pixel, 0.58 to 1, from a depth image in the sun's direction; (h, w).
 
-    The sun sees the far sides of things: then a lit face never shadows itself, whatever the slope.
+    The depth image contains the far sides of objects: so a lit face never shadows itself, whatever its slope.
     """
     ahead = _axes(eye[3:])[0] * np.array([1.0, 1.0, 0.0])
     middle = ahead * (_REACH * 0.75)
     down = -light.towards
-    # Straight down, any direction may be left.
+    # Straight down: any horizontal direction may be `left`.
     left = np.array([-down[1], down[0], 0.0]) if abs(down[2]) < 0.9999 else np.array([0.0, 1.0, 0.0])
     left = left / np.sqrt(np.sum(left * left))
     up = np.asarray(np.cross(down, left), np.float64)
@@ -123,7 +123,7 @@ def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth:
     u, v = np.where(inside, u, np.float32(1)), np.where(inside, v, np.float32(1))
     column, row = u.astype(np.int32), v.astype(np.int32)
     right, below = u - column, v - row
-    # The answer of the four nearest texels, each by its share, makes soft edges (percentage-closer filtering).
+    # Percentage-closer filtering: the four nearest texels, weighted, give soft edges.
     flat, first, limit = seen.ravel(), row * _TEXELS + column, along - np.float32(_BIAS)
     over = (flat[first] < limit) * (1 - right) + (flat[first + 1] < limit) * right
     under = (flat[first + _TEXELS] < limit) * (1 - right) + (flat[first + _TEXELS + 1] < limit) * right

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """What a scenario may say about the renderer."""
+    """Settings of the renderer."""
 
     shadow: bool = Field(True, description="whether the sun casts shadows (about half as much time again)")
     sun_azimuth: Angle = Field(105.0 * pi / 180.0, description="where the sun stands, from +x towards +y [rad]")
@@ -31,9 +31,9 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 class Tiny:
     """Draws boxes, spheres, cylinders and planes in colour, depth and instance ids.
 
-    A sample is taken at each pixel's centre. Depth is right to about 1e-4 of itself (median error 0.05 mm
-    on a road scene); what is nearer than `near` or farther than `far` is not drawn, and the sky is +inf.
-    Shapes are seen from outside only. The same call returns the same bytes, whatever was drawn before.
+    Pixels are sampled at their centres. Depth has a relative error of about 1e-4 (median error 0.05 mm on a road
+    scene); surfaces nearer than `near` or farther than `far` are not drawn, and the sky is +inf. Shapes are visible
+    from outside only. The same call returns the same bytes, whatever was drawn before.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("pybullet",)
@@ -42,13 +42,13 @@ class Tiny:
         self.settings = settings
 
     def draw(self, scene: Scene, t: FloatArray, pose: FloatArray, camera: Camera) -> Frames:
-        """Return the passes that the camera asks for.
+        """Return the passes that the camera requests.
 
         Args:
-            scene: what there is; a body's id in the image is its place + 1.
+            scene: bodies; a body's id in the image is its index + 1.
             t: times of the images [s]; (n,).
             pose: world poses of all bodies of the scene; (n, bodies, 7).
-            camera: where it stands in each image, and how it sees.
+            camera: its pose in each image, and its optics.
 
         Raises:
             RunError: PyBullet is not installed, or a shape or pass is not known.
@@ -91,10 +91,10 @@ class Tiny:
         return Frames(t, passes)
 
     def cast(self, scene: Scene, t: FloatArray, pose: FloatArray, rays: Rays) -> Hits:
-        """Return what rays meet first; Embree finds it, without PyBullet.
+        """Return the first hit of each ray, by Embree; PyBullet is not needed.
 
         Args:
-            scene: what there is; a body's id in the hits is its place + 1.
+            scene: bodies; a body's id in the hits is its index + 1.
             t: times of the rays [s]; (n,).
             pose: world poses of all bodies of the scene; (n, bodies, 7).
             rays: origins and directions of length 1; (n, m, 3).
@@ -107,7 +107,7 @@ class Tiny:
         return cast(scene, pose, rays)
 
     def close(self) -> None:
-        """Give back every PyBullet client of this process that draws."""
+        """Disconnect all PyBullet clients of this process that draw."""
         import sys
 
         engine = sys.modules.get(f"{__package__}._bullet")

@@ -1,1 +1,1 @@
-"""Sensors: how instruments report the truth, and how they fail."""
+"""Sensors: readings of the truth, with instrument errors and faults."""

@@ -1,4 +1,4 @@
-"""What all instruments share: planned faults as labels, a noise chain, range and resolution."""
+"""Shared by all sensors: planned faults and their labels, Gauss-Markov noise, range and resolution."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def own_faults(name: str, draws: Sequence[Draw]) -> list[tuple[Fault, ...]]:
 
 
 def fault_labels(name: str, faults: Sequence[Sequence[Fault]], seen: FloatArray) -> Table:
-    """Return one label for every fault that began while its run went on.
+    """Return one label for every fault that began during its run.
 
     Args:
         name: the sensor's name.
         faults: the faults of each run, in order of onset.
-        seen: the time up to which each run was read [s]; shape (runs,). A fault planned for later never was.
+        seen: the time up to which each run was read [s]; shape (runs,). Later faults get no label.
     """
     rows = []
     for planned, end in zip(faults, seen.tolist(), strict=True):
@@ -53,12 +53,12 @@ def fault_labels(name: str, faults: Sequence[Sequence[Fault]], seen: FloatArray)
 
 
 def gauss_markov(state: FloatArray, kicks: FloatArray, keep: FloatArray) -> FloatArray:
-    """Carry a first-order Gauss-Markov process through n samples; `state` is moved in place.
+    """Return n samples of a first-order Gauss-Markov process; `state` is updated in place.
 
     Args:
         state: the process before the first sample; (runs, axes).
-        kicks: its driving noise, already scaled; (runs, n, axes).
-        keep: e^(-dt / tau) of each axis; (axes,).
+        kicks: its scaled driving noise; (runs, n, axes).
+        keep: e^(-dt / tau) for each axis; (axes,).
 
     Source:
         P. D. Groves, Principles of GNSS, Inertial, and Multisensor Integrated Navigation Systems, 2nd ed., ch. 14.
@@ -72,7 +72,7 @@ def gauss_markov(state: FloatArray, kicks: FloatArray, keep: FloatArray) -> Floa
 
 
 def digitise(values: FloatArray, limit: float | None, resolution: float | None) -> FloatArray:
-    """Return values clipped to +-limit and rounded to whole steps of the resolution; None leaves them as they are."""
+    """Return values clipped to +-limit and rounded to multiples of the resolution; None = unchanged."""
     if limit is not None:
         values = np.clip(values, -limit, limit)
     if resolution is not None:

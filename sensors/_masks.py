@@ -1,4 +1,4 @@
-"""What an instance image says of one object: its pixels, its tight box, its run-length code."""
+"""Masks of single objects in an instance image: pixels, tight box, run-length code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The pixels of one object: how many, their tight box (x, y, w, h), and COCO's compressed counts."""
+    """The pixels of one object: number, tight box (x, y, w, h), and COCO's compressed counts."""
 
     pixels: int
     box: tuple[int, int, int, int]
@@ -21,7 +21,7 @@ class Region:
 
 
 def region(instance: AnyArray, identity: int) -> Region | None:
-    """Return the region of one instance id in an image (h, w), or None where it has no pixel."""
+    """Return the region of one instance id in an image (h, w), or None if it has no pixels."""
     mask = instance == identity
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
@@ -36,7 +36,7 @@ def region(instance: AnyArray, identity: int) -> Region | None:
 
 
 def run_lengths(places: IntArray, size: int) -> IntArray:
-    """Return lengths of runs of 0, 1, 0, 1 … from the sorted places of the ones in `size` pixels."""
+    """Return lengths of runs of 0, 1, 0, 1 … from the sorted indices of the ones in `size` pixels."""
     if not len(places):
         return np.array([size], np.int64)
     breaks = np.flatnonzero(np.diff(places) != 1)
@@ -48,15 +48,17 @@ def run_lengths(places: IntArray, size: int) -> IntArray:
 
 
 def compress(lengths: IntArray) -> str:
-    """Write run lengths as COCO does: from the fourth on as the difference to the last but one, in
-    little-endian groups of five bits, the sixth saying that more follow, each as a character from '0' on.
+    """Return run lengths in COCO's format.
+
+    From the fourth on as the difference to the last but one, in little-endian groups of five bits; the sixth bit says
+    that more follow, and each group is a character from '0' on.
 
     Source:
         T.-Y. Lin et al., Microsoft COCO, 2014; the format is described in cocoapi, common/maskApi.c.
     """
     values = np.asarray(lengths, np.int64).copy()
     values[3:] -= lengths[1:-2]
-    # A signed number takes the fewest groups whose top bit is its sign.
+    # A signed number uses the smallest number of groups whose top bit is its sign.
     shifts = 5 * np.arange(8)
     groups = 1 + np.sum((values[:, None] < -(16 << shifts)) | (values[:, None] >= (16 << shifts)), axis=1)
     digits = (values[:, None] >> shifts) & 31

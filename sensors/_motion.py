@@ -1,9 +1,8 @@
-"""Where a mounted sensor is: poses between the samples of a motion, and frames carried by bodies.
+"""Poses of mounted sensors: interpolation between the samples of a motion, and frames of bodies.
 
-A time t belongs to the physics step (t_i, t_i+1] that contains it, so a sample never reaches back
-over a step that began before a change. All functions are element-wise over runs and times: a run's
-bytes depend neither on its neighbours nor on where time was cut. Quaternions are xyzw, poses are
-position xyz [m] and quaternion.
+A time t belongs to the physics step (t_i, t_i+1] that contains it, so a sample never depends on a step before a
+change. All functions are element-wise over runs and times: a run's bytes depend neither on its neighbours nor on
+the cuts in time. Quaternions are xyzw, poses are position xyz [m] and quaternion.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ IDENTITY = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The physics step of each time: samples `before` and `after`, and the way gone between them in (0, 1]; (n,)."""
+    """The physics step of each time: samples `before` and `after`, and the fraction between them in (0, 1]; (n,)."""
 
     before: IntArray
     after: IntArray
@@ -34,7 +33,7 @@ class Steps:
 
 
 def steps(motion: Motion, t: FloatArray) -> Steps:
-    """Return the step (t_i, t_i+1] around each time; the sample itself where a motion has no step before it."""
+    """Return the step (t_i, t_i+1] around each time; the first sample itself if there is no step before it."""
     after = np.minimum(np.searchsorted(motion.t, t, side="left"), len(motion.t) - 1).astype(np.int64)
     before = np.maximum(after - 1, 0)
     seconds = motion.t[after] - motion.t[before]
@@ -46,7 +45,7 @@ def steps(motion: Motion, t: FloatArray) -> Steps:
 def poses_at(pose: FloatArray, at: Steps) -> FloatArray:
     """Return poses inside their steps: (runs, samples, ..., 7) -> (runs, n, ..., 7).
 
-    Position and quaternion go straight from one sample to the next.
+    Positions are interpolated linearly, quaternions by `nlerp`.
     """
     first, last = pose[:, at.before], pose[:, at.after]
     weight = at.weight.reshape(-1, *[1] * (pose.ndim - 2))
@@ -55,11 +54,10 @@ def poses_at(pose: FloatArray, at: Steps) -> FloatArray:
 
 
 def nlerp(a: FloatArray, b: FloatArray, weight: FloatArray | float) -> FloatArray:
-    """Return the rotation `weight` of the way from a to b, by the shorter way; (..., 4).
+    """Return the normalised linear interpolation of two rotations, along the shorter arc; (..., 4).
 
-    The straight line between the quaternions, normalised: right at both ends and half-way, and within
-    4e-9 rad of the even turn for a step of 0.01 rad. It takes a root and no sine, so that it is the same
-    to the last bit on every machine.
+    Exact at both ends and half-way, and within 4e-9 rad of a uniform rotation for a step of 0.01 rad. It uses a
+    square root but no sine, so it gives the same bits on every machine.
     """
     q = a * (1.0 - weight) + np.where(_dot(a, b) < 0, -b, b) * weight
     return np.asarray(q / np.sqrt(_dot(q, q)), np.float64)
@@ -81,19 +79,19 @@ def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def rotate(q: FloatArray, v: FloatArray) -> FloatArray:
-    """Return v turned by q: from the body's frame to the world's; (..., 4), (..., 3) -> (..., 3)."""
+    """Return v rotated by q: from the body's frame to the world's; (..., 4), (..., 3) -> (..., 3)."""
     u, w = q[..., :3], q[..., 3:]
     s = 2.0 * cross(u, v)
     return v + w * s + cross(u, s)
 
 
 def unrotate(q: FloatArray, v: FloatArray) -> FloatArray:
-    """Return v turned back by q: from the world's frame to the body's."""
+    """Return v rotated by the inverse of q: from the world's frame to the body's."""
     return rotate(q * np.array([-1.0, -1.0, -1.0, 1.0]), v)
 
 
 def compose(outer: FloatArray, inner: FloatArray) -> FloatArray:
-    """Return in the world the pose that `inner` is in the frame of `outer`; (..., 7)."""
+    """Return the world pose of `inner`, given in the frame of `outer`; (..., 7)."""
     position = outer[..., :3] + rotate(outer[..., 3:], inner[..., :3])
     return np.concatenate([position, multiply(outer[..., 3:], inner[..., 3:])], axis=-1)
 
@@ -115,7 +113,7 @@ def motion_of(chunk: Chunk, sensor: str) -> Motion:
     """Return the chunk's motion.
 
     Raises:
-        RunError: the world has no bodies, was told not to show their motion, or shows no scene to mount a sensor in.
+        RunError: the world has no bodies, or its settings turn off motion or scene.
     """
     if chunk.motion is not None and chunk.scenes:
         return chunk.motion
@@ -131,15 +129,15 @@ def motion_of(chunk: Chunk, sensor: str) -> Motion:
 
 
 def scene_of(chunk: Chunk, run: int) -> Scene:
-    """Return the scene of one run of the batch; a chunk may bring one scene for all."""
+    """Return the scene of one run of the batch; a chunk may have one scene for all runs."""
     return chunk.scenes[run if len(chunk.scenes) == chunk.runs else 0]
 
 
 def find_mount(scene: Scene, mount: str, sensor: str) -> tuple[int, FloatArray]:
-    """Return the body that carries a sensor, and the mount's pose in its frame; `ego.windscreen` or `ego`.
+    """Return the body that carries a sensor, and the mount's pose in its frame; `mount` is `ego.windscreen` or `ego`.
 
     Raises:
-        RunError: the scene has no such body, or the body no such mount; it lists what there is.
+        RunError: the scene has no such body, or the body no such mount; the message lists the existing ones.
     """
     names = [body.name for body in scene.bodies]
     body, _, place = (mount, "", "") if mount in names else mount.rpartition(".")

@@ -1,4 +1,4 @@
-"""Columns of a list of objects: everybody's state at a frame, false objects, and lists that are under way."""
+"""Columns of object lists: states of all actors at a frame, false objects, and lists that are not yet available."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray, Table
 
 STATE = ("t", "x", "y", "vx", "vy", "yaw", "acceleration", "length", "width", "category")
-MOST = 8  # false objects that may appear in one frame
+MAX_GHOSTS = 8  # limit of false objects that appear in one frame
 Rows = dict[str, "AnyArray"]
 
 
 class LastRows:
-    """The last row of `actors` of everybody, at any time: goes on from chunk to chunk. Shapes (runs, actors)."""
+    """The last row of `actors` of each actor, kept from chunk to chunk. Shapes (runs, actors)."""
 
     def __init__(self, runs: int) -> None:
         self._runs = runs
@@ -24,7 +24,7 @@ class LastRows:
         self._known: BoolArray = np.zeros((runs, 0), np.bool_)
 
     def at(self, table: Table, t: FloatArray, bodies: tuple[str, ...]) -> tuple[dict[str, FloatArray], BoolArray]:
-        """Return everybody's last row at or before each time, and whether there is one; (runs, n, actors)."""
+        """Return each actor's last row at or before each time, and whether there is one; (runs, n, actors)."""
         given = table.columns
         actors = len(table.schema["actor"].names)
         if not self._last:
@@ -51,7 +51,7 @@ class LastRows:
     def _pick(
         self, rows: Mapping[str, FloatArray], order: IntArray, found: IntArray, mine: BoolArray
     ) -> tuple[dict[str, FloatArray], BoolArray]:
-        """Return the rows that were found, else those of an earlier chunk."""
+        """Return the rows that were found, otherwise those of an earlier chunk."""
         before = {name: np.broadcast_to(values[:, None], mine.shape) for name, values in self._last.items()}
         known = mine | self._known[:, None]
         if not len(order):
@@ -60,7 +60,7 @@ class LastRows:
 
 
 def _complete(table: Table, bodies: tuple[str, ...]) -> Rows:
-    """Return the columns of STATE; what a world does not say is worked out, or the last of the bodies."""
+    """Return the columns of STATE; missing ones are computed, a missing body is the last one."""
     given, n = table.columns, len(table)
     rows = {name: given[name] for name in STATE if name in given and name != "category"}
     if "vx" not in given:
@@ -74,17 +74,17 @@ def _complete(table: Table, bodies: tuple[str, ...]) -> Rows:
 
 
 def appear(luck: FloatArray, rate: FloatArray, seconds: float) -> IntArray:
-    """Return how many false objects appear in each frame: the Poisson quantile of one uniform each; (n,).
+    """Return the number of false objects that appear in each frame: Poisson quantiles of uniforms; (n,).
 
     Args:
         luck: uniforms; (n,).
-        rate: how many appear per second; (n,) [1/s].
+        rate: mean number per second; (n,) [1/s].
         seconds: time between frames [s].
     """
     mean = rate * seconds
     term = np.exp(-mean)
     below, count = term.copy(), np.zeros(len(luck), np.int64)
-    for k in range(1, MOST + 1):
+    for k in range(1, MAX_GHOSTS + 1):
         count += luck >= below
         term = term * mean / k
         below += term
@@ -92,10 +92,10 @@ def appear(luck: FloatArray, rate: FloatArray, seconds: float) -> IntArray:
 
 
 def joined(parts: list[Rows]) -> Rows:
-    """Return rows one after the other."""
+    """Return concatenated rows."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def chosen(rows: Rows, keep: AnyArray) -> Rows:
-    """Return some of the rows."""
+    """Return the selected rows."""
     return {name: values[keep] for name, values in rows.items()}

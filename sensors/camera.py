@@ -62,7 +62,7 @@ OBJECTS: Schema = {
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """What a scenario may say about a camera."""
+    """Settings of a camera."""
 
     mount: str = Field("ego.windscreen", description="body and mount that carry it, as body.mount; looks along +x")
     size: tuple[Pixels, Pixels] = Field((640, 480), description="width and height [px]")
@@ -88,7 +88,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Shots:
-    """Images that were taken, and the labels that belong to their pixels; one entry each along axis 0."""
+    """Images, and the labels of their pixels; one entry per image along axis 0."""
 
     t: FloatArray
     passes: Mapping[str, AnyArray]
@@ -102,7 +102,7 @@ class _Shots:
 
 
 class Camera:
-    """Takes an image at every tick of its clock, and labels what the image shows."""
+    """Takes an image at every tick of its clock, and labels the objects in it."""
 
     renderer: ClassVar[str] = "renderer"
     batch: ClassVar[int] = 4  # a second of four cameras can be 100 MB
@@ -114,7 +114,7 @@ class Camera:
         self.settings = settings
 
     def start(self, name: str, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
-        """Forget the last runs. A camera draws no random numbers."""
+        """Reset for a new batch of runs. A camera uses no random numbers."""
         self._name = name
         self._faults: list[tuple[Fault, ...]] = own_faults(name, draws)
         self._held: list[_Shots | None] = [None] * len(draws)
@@ -124,9 +124,9 @@ class Camera:
         """Return the images of every run in (chunk.start, chunk.end] and, with 'instance', their labels.
 
         Frames: rgb (n, h, w, 3) uint8, depth (n, h, w) float32 along the view axis [m], instance (n, h, w)
-        uint16, an actor's id being its place in the scene + 1. While frozen, the image, its labels and
-        `t_shown` are those of the last one taken before; only `t` goes on. A camera frozen from its very
-        first tick holds that first image.
+        uint16; an actor's id is its index in the scene + 1. While frozen, the image, its labels and
+        `t_shown` are those of the last image before; only `t` advances. A camera that is frozen from its
+        first tick on shows that first image.
 
         Raises:
             RunError: there is no renderer, the world has no bodies, or the mount does not exist.
@@ -155,11 +155,11 @@ class Camera:
         return Reading({"": Table.of(_TICK, shown)}, seen, labels, tuple(truth))
 
     def labels(self) -> Table:
-        """Return one label for each freeze that began while its run went on."""
+        """Return one label for each freeze that began during its run."""
         return fault_labels(self._name, self._faults, self._seen)
 
     def _show(self, chunk: Chunk, run: int, t: FloatArray, renderer: Renderer) -> _Shots:
-        """Return what the camera gives out at `t`: new images, and held ones while it is frozen."""
+        """Return the camera's output at `t`: new images, and the last image while it is frozen."""
         faults = self._faults[run]
         frozen = np.zeros(len(t), np.bool_)
         for fault in faults:
@@ -178,7 +178,7 @@ class Camera:
         return taken.take(last) if frozen.any() or held is not None else taken
 
     def _take(self, chunk: Chunk, run: int, t: FloatArray, renderer: Renderer) -> _Shots:
-        """Draw the images of the moments `t` and measure what they show."""
+        """Draw the images at the times `t` and compute their labels."""
         settings = self.settings
         scene = scene_of(chunk, run)
         carrier, mount = find_mount(scene, settings.mount, self._name)
@@ -205,7 +205,7 @@ class Camera:
     ) -> list[list[dict[str, object]]]:
         """Return the labels of each image, objects in the order of the scene.
 
-        Amodal pixels come from a second look at the object alone, through the same renderer.
+        Amodal pixels are counted in a second image of the object alone, by the same renderer.
         """
         rows: list[list[dict[str, object]]] = [[] for _ in t]
         width, height = view.size
@@ -248,7 +248,7 @@ class Camera:
 
 
 def _only(scene: Scene, kept: Sequence[int]) -> Scene:
-    """Return the scene with the shapes of other bodies taken away; every body keeps its id."""
+    """Return the scene without the shapes of other bodies; every body keeps its id."""
     bodies = tuple(
         body if i in kept else Body(body.name, body.category, (), body.mounts, body.moving)
         for i, body in enumerate(scene.bodies)
@@ -268,7 +268,7 @@ def _no_images(view: View) -> dict[str, AnyArray]:
 
 
 def _centre(body: Body) -> FloatArray:
-    """Return the middle of the box around a body's shapes, in the body's frame; (3,)."""
+    """Return the centre of the bounding box of a body's shapes, in the body's frame; (3,)."""
     corners = []
     for shape in body.shapes:
         a, b, c = shape.size
@@ -286,7 +286,7 @@ def _centre(body: Body) -> FloatArray:
 def _project(
     centre: FloatArray, pose: FloatArray, view: View, images: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return where a point of a body falls (u right, v down, pixel centres at + 0.5), and its distance; (n,) each."""
+    """Return the pixel position (u right, v down, centres at + 0.5) and distance of a point of a body; (n,) each."""
     eye = view.pose[images]
     point = compose(pose, np.concatenate([np.broadcast_to(centre, (len(pose), 3)), pose[:, 3:]], axis=1))[:, :3]
     seen = unrotate(eye[:, 3:], point - eye[:, :3])

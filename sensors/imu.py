@@ -1,4 +1,4 @@
-"""An inertial measurement unit: specific force and angular rate, with noise and a wandering bias."""
+"""An inertial measurement unit: specific force and angular rate, with white noise and a Gauss-Markov bias."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TABLE: Schema = {
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """What a scenario may say about an IMU; the defaults are an InvenSense MPU-6000."""
+    """Settings of an IMU; the defaults are those of an InvenSense MPU-6000."""
 
     mount: str = Field("ego.imu", description="body and mount that carry it, as body.mount")
     rate: Frequency = Field(100.0, gt=0, description="samples per second [Hz]")
@@ -50,7 +50,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
 
 class Imu:
-    """Reports what a strapdown IMU at a mount feels: at rest on level ground +9.81 m/s2 along its z axis."""
+    """Reports the measurements of a strapdown IMU at a mount: at rest on level ground +9.81 m/s2 along its z axis."""
 
     faults: ClassVar[Mapping[str, FaultKind]] = {
         "bias": FaultKind("the accelerometer adds a constant along its x axis", severity="m/s2", default=0.5),
@@ -60,7 +60,7 @@ class Imu:
         self.settings = settings
 
     def start(self, name: str, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
-        """Forget the last runs; take a stream for white noise and one for the bias, a run each."""
+        """Reset for a new batch; take a stream for white noise and one for the bias for each run."""
         self._name = name
         self._faults: list[tuple[Fault, ...]] = own_faults(name, draws)
         self._white = [stream(name, "white") for stream in streams]
@@ -69,12 +69,11 @@ class Imu:
         self._seen = np.full(len(draws), -np.inf)
 
     def read(self, chunk: Chunk, renderer: Renderer | None = None) -> Reading:
-        """Return every sample in (chunk.start, chunk.end]; each takes twelve draws, whatever the settings.
+        """Return every sample in (chunk.start, chunk.end]; each uses twelve random numbers, whatever the settings.
 
-        Specific force is what the sensor would average over the physics step (t_i, t_i+1] that holds the
-        sample: the slope of velocity, with the lever arm of the mount, in the orientation half-way. Angular
-        rate is the linear interpolation at the sample's own time. The sample at t = 0 has no step before
-        it: it shows gravity alone.
+        Specific force is the mean over the physics step (t_i, t_i+1] that contains the sample: the slope of velocity,
+        with the lever arm of the mount, in the orientation half-way. Angular rate is interpolated linearly at the
+        sample's time. The sample at t = 0 has no step before it: it contains gravity only.
 
         Raises:
             RunError: the world has no bodies, or the mount does not exist.
@@ -99,7 +98,7 @@ class Imu:
         return Reading({"": Table(TABLE, columns, np.concatenate([[0], np.cumsum(counts)]))})
 
     def labels(self) -> Table:
-        """Return one label for each bias fault that began while its run went on."""
+        """Return one label for each bias fault that began during its run."""
         return fault_labels(self._name, self._faults, self._seen)
 
     def _felt(self, chunk: Chunk, t: FloatArray) -> FloatArray:
@@ -110,7 +109,7 @@ class Imu:
         body = scene_of(chunk, 0).bodies[found[0][0]].name
         mount = np.stack([place for _, place in found])[:, None]
         up = np.array([0.0, 0.0, G])
-        if body not in motion.bodies:  # it stands still
+        if body not in motion.bodies:  # a static body
             level = np.broadcast_to(unrotate(mount[..., 3:], up), (chunk.runs, len(t), 3))
             return np.concatenate([level, np.zeros_like(level)], axis=-1)
         column = motion.bodies.index(body)
@@ -118,7 +117,7 @@ class Imu:
         first, last = velocity[:, at.before], velocity[:, at.after]
         weight, seconds = at.weight[:, None], at.seconds[:, None]
         slope = np.where(seconds > 0, (last - first) / np.where(seconds > 0, seconds, 1.0), 0.0)
-        # Half-way through the step the slope is the acceleration to second order, so orientation is taken there.
+        # Half-way through the step the slope is the acceleration to second order: the orientation is taken there.
         half = nlerp(pose[:, at.before, 3:], pose[:, at.after, 3:], 0.5)
         spin = (first[..., 3:] + last[..., 3:]) * 0.5
         arm = rotate(half, np.broadcast_to(mount[..., :3], (*half.shape[:2], 3)))
@@ -137,7 +136,7 @@ class Imu:
         density = np.repeat([s.accelerometer_noise, s.gyro_noise], 3) * s.rate**0.5
         sigma = np.repeat([s.accelerometer_bias, s.gyro_bias], 3)
         keep = np.repeat([exp(-1.0 / (s.rate * tau)) for tau in (s.accelerometer_bias_time, s.gyro_bias_time)], 3)
-        # The first sample of all draws the switch-on bias from the process's own long-run spread.
+        # The very first sample draws the switch-on bias from the stationary distribution of the process.
         drive = np.where((k == 0)[:, None], sigma, sigma * np.sqrt(1.0 - keep * keep))
         noise: FloatArray = white * density + gauss_markov(self._bias, kicks * drive, keep)
         return noise

@@ -1,4 +1,4 @@
-"""A perception stack's list of objects: tracks with noise, latency, misses, late detection and ghosts."""
+"""Object lists of a perception stack: tracks with noise, latency, misses, late detection and false objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mischance.errors import RunError
 from mischance.units import Acceleration, Angle, Frequency, Length, Ratio, Speed, Time
 
 from ._chain import fault_labels, own_faults
-from ._objects import MOST, LastRows, Rows, appear, chosen, joined
+from ._objects import MAX_GHOSTS, LastRows, Rows, appear, chosen, joined
 
 if TYPE_CHECKING:
     from mischance.api.protocols import Renderer
@@ -47,7 +47,7 @@ NOISY = ("x", "y", "vx", "vy", "yaw", "acceleration", "length", "width")
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """What a scenario may say about a perception stack. The defaults are round figures, unverified."""
+    """Settings of a perception stack. The defaults are round figures (not verified)."""
 
     carrier: str = Field("ego", description="actor that carries it; it does not report itself")
     rate: Frequency = Field(20.0, gt=0, le=1000, description="lists per second [Hz]")
@@ -69,12 +69,12 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
 
 class Objects:
-    """Reports everybody in range and view but its carrier, in the world frame, from the table `actors`.
+    """Reports all actors in range and field of view except its carrier, in the world frame, from the table `actors`.
 
-    A list is measured at a frame's own time, from the last row of `actors` at or before it, moved on at constant
-    velocity, and is available `latency` later: that is `t`. Nothing hides anything: there is no occlusion. A false
-    object appears ahead of the carrier, within 6 m to either side, and keeps a part of the carrier's velocity.
-    Each actor has random streams of its own, with as many draws a frame whatever the settings, the view and the faults.
+    A list is measured at a frame's time, from the last row of `actors` at or before it, extrapolated at constant
+    velocity, and is available `latency` later, at `t`. Occlusion is not modelled. A false object appears ahead of the
+    carrier, within 6 m to either side, and keeps a part of the carrier's velocity. Each actor has its own random
+    streams, with the same number of random numbers per frame whatever the settings, the view and the faults.
     """
 
     faults: ClassVar[Mapping[str, FaultKind]] = {
@@ -90,28 +90,28 @@ class Objects:
         self.settings = settings
 
     def start(self, name: str, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
-        """Forget the last runs."""
+        """Reset for a new batch of runs."""
         runs = len(draws)
         self._name, self._streams = name, streams
         self._faults: list[tuple[Fault, ...]] = own_faults(name, draws)
         self._seen = np.full(runs, -np.inf)
         self._rows = LastRows(runs)
-        self._since: FloatArray | None = None  # when each actor came into range and view; (runs, actors)
+        self._since: FloatArray | None = None  # time at which each actor came into range and view; (runs, actors)
         self._ids: IntArray = np.zeros((runs, 0), np.int64)
         self._haunted = [
             (i, None) for i in range(runs) if self.settings.ghosts > 0.0
         ] + [(i, f) for i, faults in enumerate(self._faults) for f in faults if f.kind == "false_objects"]  # fmt: skip
         nothing: Rows = {"run": np.zeros(0, np.int64), "frame": np.zeros(0, np.int64)}
         nothing |= {column: np.zeros(0, declared.storage) for column, declared in TABLE.items()}
-        self._false = nothing  # rows of false objects in frames still to come
-        self._waiting = nothing  # rows that are measured and not yet available
+        self._false = nothing  # rows of false objects in later frames
+        self._waiting = nothing  # rows that are measured but not yet available
         self._last_list: dict[int, Rows] = {}
 
     def read(self, chunk: Chunk, renderer: Renderer | None = None) -> Reading:
         """Return the rows of every list that became available in (chunk.start, chunk.end].
 
         Raises:
-            RunError: the world has no table `actors`, or nobody in it is called like the carrier.
+            RunError: the world has no table `actors`, or no actor with the carrier's name.
         """
         table = self._table(chunk)
         self._seen = np.maximum(self._seen, chunk.ends)
@@ -125,7 +125,7 @@ class Objects:
         return Reading({"": Table(TABLE, {column: rows[column] for column in TABLE}, offsets)})
 
     def labels(self) -> Table:
-        """Return one label for each fault that began while its run went on."""
+        """Return one label for each fault that began during its run."""
         return fault_labels(self._name, self._faults, self._seen)
 
     def _table(self, chunk: Chunk) -> Table:
@@ -141,7 +141,7 @@ class Objects:
         return table
 
     def _measured(self, table: Table, ticks: IntArray, ends: FloatArray) -> Rows:
-        """Return the rows of all lists of these frames, with the time at which they will be available."""
+        """Return the rows of all lists of these frames, with the times at which they become available."""
         s, names = self.settings, table.schema["actor"].names
         t = ticks / s.rate
         carrier = names.index(s.carrier)
@@ -168,7 +168,7 @@ class Objects:
         return self._sent(self._freeze(rows, ticks, live), ticks, message)
 
     def _draw(self, names: Sequence[str], n: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return noise (runs, n, actors, 8), luck (runs, n, actors, 2) and the messages' luck (runs, n)."""
+        """Return noise (runs, n, actors, 8), uniforms of actors (runs, n, actors, 2) and of messages (runs, n)."""
         shape = (len(self._streams), n, len(names))
         noise, luck = np.empty((*shape, len(NOISY))), np.empty((*shape, 2))
         message = np.empty(shape[:2])
@@ -185,7 +185,7 @@ class Objects:
         return noise, luck, message
 
     def _in_view(self, state: Mapping[str, FloatArray], known: BoolArray, carrier: int, t: FloatArray) -> BoolArray:
-        """Return who is in range and view, and has been for long enough; (runs, n, actors)."""
+        """Return which actors are in range and view, and have been for long enough; (runs, n, actors)."""
         s = self.settings
         x, y, yaw = (state[name][:, :, carrier, None] for name in ("x", "y", "yaw"))
         dx, dy = state["x"] - x, state["y"] - y
@@ -202,7 +202,7 @@ class Objects:
         return seen
 
     def _severity(self, kind: str, t: FloatArray) -> FloatArray:
-        """Return the severity of a kind of fault at each frame, of several at once the sum; (runs, n)."""
+        """Return the summed severity of a kind of fault at each frame; (runs, n)."""
         total = np.zeros((len(self._faults), len(t)))
         for run, faults in enumerate(self._faults):
             for fault in faults:
@@ -211,16 +211,16 @@ class Objects:
         return total
 
     def _ghosts(self, ticks: IntArray, state: Mapping[str, FloatArray], carrier: int, live: BoolArray) -> Rows:
-        """Return the rows of false objects in these frames; those of later frames are kept."""
+        """Return the rows of false objects in these frames; rows of later frames are stored."""
         s, t = self.settings, ticks / self.settings.rate
         for run, fault in self._haunted:
             stream = self._streams[run](self._name, "ghosts" if fault is None else f"ghosts of {fault.fault_id}")
-            u = stream.random((len(ticks), 1 + 8 * MOST))
+            u = stream.random((len(ticks), 1 + 8 * MAX_GHOSTS))
             rate = np.full(len(t), s.ghosts) if fault is None else np.clip(fault.severity_at(t), 0.0, 20.0)
             count = appear(u[:, 0], rate * live[run], 1.0 / s.rate)
             for k in np.flatnonzero(count):
                 pilot = {name: float(state[name][run, k, carrier]) for name in ("x", "y", "yaw", "vx", "vy")}
-                for lot in u[k, 1:].reshape(MOST, 8)[: count[k]]:
+                for lot in u[k, 1:].reshape(MAX_GHOSTS, 8)[: count[k]]:
                     self._false = joined([self._false, self._ghost(run, int(ticks[k]), pilot, lot)])
         gone = self._severity("dropout", t)
         now = self._false["frame"] <= (ticks[-1] if len(ticks) else -1)
@@ -228,11 +228,11 @@ class Objects:
         if not len(rows["run"]):
             return rows
         k = rows["frame"] - ticks[0]
-        # The confidence is the object's own luck: a dropout takes away the doubtful ones first.
+        # The confidence is the object's own uniform: a dropout removes objects of low confidence first.
         return chosen(rows, live[rows["run"], k] & ((0.9 - rows["confidence"]) / 0.6 >= gone[rows["run"], k]))
 
     def _ghost(self, run: int, tick: int, pilot: Mapping[str, float], lot: FloatArray) -> Rows:
-        """Return all rows of one false object, from the frame in which it appears on."""
+        """Return all rows of one false object, from its first frame on."""
         s = self.settings
         frames = tick + np.arange(max(int(np.rint(s.ghost_time * s.rate)), 1), dtype=np.int64)
         t = frames / s.rate
@@ -251,7 +251,7 @@ class Objects:
         }
 
     def _freeze(self, rows: Rows, ticks: IntArray, live: BoolArray) -> Rows:
-        """Return the rows with the last list before a freeze in the place of every list during it."""
+        """Return the rows with every list during a freeze replaced by the last list before it."""
         for run, faults in enumerate(self._faults):
             for fault in (f for f in faults if f.kind == "freeze" and f.severity > 0.0):
                 mine = rows["run"] == run
@@ -271,12 +271,12 @@ class Objects:
         return rows
 
     def _sent(self, rows: Rows, ticks: IntArray, message: FloatArray) -> Rows:
-        """Return the rows of the lists that are not lost, with the times at which they come."""
+        """Return the rows of the lists that are not lost, with the times at which they arrive."""
         if not len(ticks):
             return rows
         t, where = ticks / self.settings.rate, (rows["run"], rows["frame"] - ticks[0])
         late = self.settings.latency + np.maximum(self._severity("late", t), 0.0)
-        # To whole nanoseconds: 0.05 + 0.1 is not 0.15, and a list due at an agent's turn is there for it.
+        # Rounded to nanoseconds: 0.05 + 0.1 is not 0.15, and a list that is due at an agent's step must arrive at it.
         rows["t"] = np.round(rows["t"] + late[where], 9)
         rows["t_measured"] = rows["t_measured"] + self._severity("clock_skew", t)[where]
         return chosen(rows, message[where] >= self._severity("message_loss", t)[where])

@@ -38,7 +38,7 @@ TABLE: Schema = {
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """What a scenario may say about a force/torque sensor; the defaults are of the size of data sheets (unverified)."""
+    """Settings of a force/torque sensor; defaults are of the order of magnitude of data sheets (not verified)."""
 
     rate: Frequency = Field(100.0, gt=0, description="samples per second [Hz]")
     source: str = Field("wrench", description="table of the world that it measures")
@@ -54,10 +54,10 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
 
 class Wrench:
-    """Reports force and torque between flange and gripper, weight of the gripper included.
+    """Reports force and torque between flange and gripper, including the gripper's weight.
 
-    The true wrench goes through a first-order low-pass, row by row of the world's table; a sample takes the last
-    row at or before its own time.
+    The true wrench is filtered by a first-order low-pass, row by row of the world's table; a sample is the last
+    filtered row at or before its time.
     """
 
     faults: ClassVar[Mapping[str, FaultKind]] = {
@@ -69,7 +69,7 @@ class Wrench:
         self.settings = settings
 
     def start(self, name: str, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
-        """Forget the last runs; take a stream for white noise and one for the offset, a run each."""
+        """Reset for a new batch; take a stream for white noise and one for the offset for each run."""
         s = self.settings
         self._name = name
         self._faults: list[tuple[Fault, ...]] = own_faults(name, draws)
@@ -81,7 +81,7 @@ class Wrench:
         self._seen = np.full(len(draws), -np.inf)
 
     def read(self, chunk: Chunk, renderer: Renderer | None = None) -> Reading:
-        """Return every sample in (chunk.start, chunk.end]; each takes six draws, whatever the settings.
+        """Return every sample in (chunk.start, chunk.end]; each uses six random numbers, whatever the settings.
 
         Raises:
             RunError: the world has no such table.
@@ -114,11 +114,11 @@ class Wrench:
         return Reading({"": Table.of(TABLE, rows)})
 
     def labels(self) -> Table:
-        """Return one label for each fault that began while its run went on."""
+        """Return one label for each fault that began during its run."""
         return fault_labels(self._name, self._faults, self._seen)
 
     def _filter(self, i: int, rows: Mapping[str, FloatArray], t: FloatArray) -> FloatArray:
-        """Return the filtered wrench at times t, (n, 6); the state goes on from chunk to chunk."""
+        """Return the filtered wrench at times t, (n, 6); the state is kept from chunk to chunk."""
         times = rows["t"]
         true = np.stack([rows[name] for name in AXES], axis=1) if len(times) else np.zeros((0, 6))
         state = self._filtered[i]

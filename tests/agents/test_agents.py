@@ -1,4 +1,4 @@
-"""Drivers in the loop: they brake when they must, keep their lane, and nothing depends on who else is in the batch."""
+"""Drivers in the loop: they brake in time, keep their lane, and do not depend on other runs of the batch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tree(gap: float, closing: float, ego: float = 25.0) -> dict[str, Any]:
 
 
 def play(settings: dict[str, Any], agent: Any, until: float = 6.0) -> tuple[dict[str, Any], Chunk]:
-    """Advance, read, act at 20 Hz, as an episode does."""
+    """Advance, read and act at 20 Hz, as an episode does."""
     world = Road(Road.Settings.model_validate(settings))
     agent.start([Draw(7, 0)], [Streams(7, 0)])
     chunks = [world.start([Draw(7, 0)], [Streams(7, 0)])]
@@ -81,7 +81,7 @@ def test_alone_on_the_road_they_keep_speed_and_lane(agent: Any):
 
 @pytest.mark.parametrize("agent", [braking(), Constant(ConstantSettings())])
 def test_they_steer_back_into_the_lane(agent: Any):
-    """They start at a slant of 0.05 rad; the way back is theirs, round a bend as well."""
+    """They start at an angle of 0.05 rad and return to their lane, also in a bend."""
     road = {"line": [{"length": 30.0}, {"length": 200.0, "radius": 250.0}]}
     ego = {"speed": 20.0, "lane": 2, "heading": 0.05}
     world, chunk = play({"road": road, "actors": {"ego": ego}}, agent, until=6.0)
@@ -92,7 +92,7 @@ def test_they_steer_back_into_the_lane(agent: Any):
 
 
 def test_who_says_nothing_of_steering_keeps_the_path():
-    """An answer with a steering angle is obeyed, one without goes on along the lane."""
+    """A command with a steering angle is followed; without one the ego follows its lane."""
     straight, turns = ({"actor": "ego", "acceleration": 0.0, **more} for more in ({}, {"steer": 0.02}))
     assert Road.complete(straight)["keep_path"] is True
     assert Road.complete(turns)["keep_path"] is False
@@ -105,7 +105,7 @@ def test_who_says_nothing_of_steering_keeps_the_path():
 
 
 def test_a_driver_goes_round_the_corner_and_sees_who_stands_behind_it():
-    """The ego turns left at a crossing; somebody stands in the road that it turns into, out of its first lane."""
+    """The ego turns left at a crossing; a person stands in the road that it turns into, outside its first lane."""
     tree = {
         "road": {"crossings": {"side": {"at": 60.0}}},
         "actors": {
@@ -129,7 +129,7 @@ def competent(**changes: Any) -> R157Driver:
 
 
 def walker(**more: Any) -> dict[str, Any]:
-    """Return a road on which somebody walks into the ego's way from the far side, in plain view."""
+    """Return a road on which a person walks into the ego's path from the far side, in full view."""
     walks = {
         "body": "pedestrian", "speed": 0.0, "lane": 2, "station": 60.0, "offset": 3.0,
         "behaviour": [{"kind": "cross", "speed": 2.2, "acceleration": 2.0, "when": {"arrive": 0.5}}],
@@ -147,7 +147,7 @@ def test_the_competent_driver_sees_who_crosses_before_it_is_in_the_lane():
 
 
 def test_nobody_sees_through_a_parked_car():
-    """A van at the near side hides who steps out behind it until the line of sight is free: braking begins later."""
+    """A van at the near side hides a pedestrian until the line of sight is free: braking begins later."""
 
     def brakes(*bodies: str) -> float:
         parked = {

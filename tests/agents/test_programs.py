@@ -1,4 +1,4 @@
-"""Systems under test that are not ours: a plain function, a program in shell and awk, one that dies or hangs."""
+"""External systems under test: a function, a program in shell and awk, and programs that die or hang."""
 
 from __future__ import annotations
 

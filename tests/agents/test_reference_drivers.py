@@ -1,4 +1,4 @@
-"""Reference drivers: they react and brake as published, more room never hurts, and runs do not feel each other."""
+"""Reference drivers: published reactions and decelerations, monotonicity in the gap, independence of runs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def at_speed(gap: Any, speed: Any, y: Any = 0.0, lateral: Any = 0.0, acceleratio
 
 
 class Lane:
-    """What a run of one lane showed: acceleration (turns, runs), smallest gap while the flanks overlapped (runs,)."""
+    """Result of runs in one lane: acceleration (steps, runs), smallest gap while the sides overlapped (runs,)."""
 
     def __init__(self, driver: Any, speed: Any, other: Path, until: float = 8.0, steer: float = 1e-9) -> None:
         speed = np.asarray(speed, np.float64)

@@ -1,4 +1,4 @@
-"""Criticality: published numbers, laws, agreement with plain time-stepping, one element = the same bits anywhere."""
+"""Criticality: published numbers, laws, agreement with time-stepping, bits of an element independent of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures frame by frame: the reference case by hand, a crossing by hand, and the same as the road's own."""
+"""Measures frame by frame: two cases computed by hand, and agreement with the road's measures."""
 
 from __future__ import annotations
 

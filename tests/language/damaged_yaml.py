@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (tables of cases read best as one line each)
-"""Damaged scenarios, the same ones for the same seed: bytes, lines, tokens and structure of sound files are changed.
+"""Generator of damaged scenarios: changes bytes, lines, tokens and structure of valid files, by seed.
 
 `mutants(count, seed)` yields them; `verdict` loads one and says what came of it. Tests and `benchmarks/fuzz.py` share
 both.
@@ -58,18 +58,18 @@ _TOKEN = re.compile(r"[\w.$/-]+|[^\w\s]")
 
 
 def originals() -> list[tuple[Path, str]]:
-    """Return the sound files: folder and text."""
+    """Return the valid files: folder and text."""
     files = [*catalog.scenario_files().values(), *OWN]
     return [(path.parent, path.read_text(encoding="utf-8")) for path in files]
 
 
 def mutants(count: int, seed: int) -> Iterator[tuple[Path, bytes]]:
-    """Yield (folder that it would lie in, bytes) of damaged scenarios; the k-th depends on seed and k alone."""
+    """Yield (folder, bytes) of damaged scenarios; the k-th depends on seed and k alone."""
     sound = originals()
     for k in range(count):
         rng = random.Random(f"{seed}/{k}")
         folder, text = sound[k % len(sound)]
-        if rng.random() < 0.5:  # half of them stay YAML, so that what stands behind the parser is tried as hard
+        if rng.random() < 0.5:  # half of them stay valid YAML, to test the stages after the parser equally
             text = _tree(text, rng)
         else:
             for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
@@ -121,7 +121,7 @@ def _tokens(text: str, rng: random.Random, sound: object) -> str:
 
 
 def _splice(text: str, rng: random.Random, sound: object) -> str:
-    """Give a key another value: what stands after a colon, in a line or inside brackets."""
+    """Replace the value after a colon, in a line or inside brackets."""
     found = list(re.finditer(r": ([^\n,{}\[\]]+|[\[{][^\n]*)", text))
     if not found:
         return text + rng.choice(NASTY)
@@ -130,7 +130,7 @@ def _splice(text: str, rng: random.Random, sound: object) -> str:
 
 
 def _blocks(text: str, rng: random.Random, sound: list[tuple[Path, str]]) -> str:
-    """Move, drop or take over a whole top-level part."""
+    """Move, drop or copy a whole top-level part."""
     parts = re.split(r"(?m)^(?=[a-z])", text)
     other = re.split(r"(?m)^(?=[a-z])", rng.choice(sound)[1])
     at = rng.randrange(len(parts))
@@ -203,7 +203,7 @@ def _deep(text: str, rng: random.Random, sound: object) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one mutant: '' for a scenario, 'refused', or the name of what should never come; CPU time [s]."""
+    """Outcome of one mutant: '' for a valid scenario, 'refused', or the name of an unexpected exception; CPU time [s]."""
 
     outcome: str
     seconds: float
@@ -240,7 +240,7 @@ def verdict(folder: Path, data: bytes) -> Verdict:
 
 
 def room(folder: Path) -> dict[Path, Path]:
-    """Copy what the sound files name into a folder; return where each of their folders went."""
+    """Copy the files that valid scenarios refer to into a folder; return the new place of each of their folders."""
     places: dict[Path, Path] = {}
     for i, (source, _) in enumerate(originals()):
         if source not in places:

@@ -1,4 +1,4 @@
-"""Laws of the distributions: SciPy's own judge them, and what is read, drawn and dumped agrees with itself."""
+"""Distributions against SciPy's, and consistency of parsing, sampling and dumping."""
 
 from __future__ import annotations
 
@@ -492,7 +492,7 @@ POSITIVE = st.one_of(st.integers(1, 1000), st.floats(1e-6, 1e6))
 
 
 def _laws(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Trees of all kinds; arguments that a rule speaks of are safely apart or are expressions."""
+    """Trees of all kinds; arguments with a rule satisfy it with a margin or are expressions."""
     scale = st.one_of(POSITIVE, st.sampled_from(["$a", "a + 2 * b_c"]))
     kinds: list[st.SearchStrategy[Any]] = [
         st.tuples(inner, scale).map(lambda t: {"normal": [*t]}),

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (tables of cases read best as one line each)
-"""YAML in and out: every attack ends in one line with a place, every tree comes back equal."""
+"""Reading and writing YAML: every attack gives one line with a position, every tree reads back equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions: Python's arithmetic for floats and columns alike, and nothing but arithmetic."""
+"""Expressions: equal to Python's arithmetic on floats and arrays; nothing but arithmetic is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damaged scenarios end in a scenario or in problems with their places: never in a traceback, never in a hang."""
+"""Damaged scenarios give a scenario or problems with positions: no traceback, no hang."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.language.damaged_yaml import mutants, room, verdict
 
 
 def play(count: int, seed: int, folder: Path) -> Counter[str]:
-    """Load that many mutants; return how often each outcome came."""
+    """Load `count` mutants; return the number of each outcome."""
     places = room(folder)
     outcomes: Counter[str] = Counter()
     for k, (source, data) in enumerate(mutants(count, seed)):
@@ -27,8 +27,8 @@ def play(count: int, seed: int, folder: Path) -> Counter[str]:
 
 def test_mutants_are_loaded_or_refused(tmp_path: Path):
     outcomes = play(1500, 11, tmp_path)
-    assert outcomes["refused"] > 500  # else the damage would be too slight to say anything …
-    assert outcomes[""] > 50  # … or so heavy that nothing comes past the first door
+    assert outcomes["refused"] > 500  # else the damage would be too slight …
+    assert outcomes[""] > 50  # … or so heavy that only the parser is tested
 
 
 @pytest.mark.slow

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (tables of cases read best as one line each)
-"""Problems of a scenario: each at its exact place, all at once, also across `extends`, variants and `--set`."""
+"""Problems of a scenario: exact positions, all at once, also across `extends`, variants and `--set`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from mischance.errors import MischanceError, ScenarioError
 from mischance.language.loading import load
 
-# Small, with a part of everything; the cases below change one line of it.
+# A small scenario with all kinds of keys; the cases below change one line of it.
 TEXT = """\
 mischance: 1
 name: tests/errors
@@ -73,7 +73,7 @@ def test_the_text_itself_is_sound():
     assert load("s.yaml:near").name == "tests/errors:near"
 
 
-# What is written instead, and all that is said about it.
+# Replacement, and all expected messages.
 CASES: dict[str, tuple[str, str, list[str]]] = {
     "unknown key": ("seed: 7", "sede: 7", ["3:1: sede: unknown key; did you mean 'seed'?"]),
     "unknown version": ("mischance: 1", "mischance: 2", ["1:12: mischance: must be 1 (got 2)"]),
@@ -221,7 +221,7 @@ def test_a_problem_names_the_file_in_which_the_value_was_written():
 
 
 def test_what_a_file_replaces_whole_is_not_looked_for_in_the_file_below():
-    """The settings of another plug-in of the same name mean nothing: what is missing is missing where `kind` is."""
+    """Settings of another kind of plug-in are not inherited: a missing key is reported at `kind`."""
     Path("base.yaml").write_text(TEXT)
     child = "mischance: 1\nname: tests/child\nextends: base\nsensors:\n  imu: {kind: camera, rate: 5 Hz, siez: 3}\n"
     (line,) = complaints(child)
@@ -345,7 +345,7 @@ EXPRESSIONS = {
 
 
 def test_an_attack_is_refused_in_one_line_by_the_command_line(tmp_path: Path):
-    """All in one process, through the command line's own door: exit 2, one line with a place, no traceback."""
+    """In one process, through the command line's entry point: exit 2, one line with a position, no traceback."""
     folder = tmp_path / "attacks"
     folder.mkdir()
     expected = {}

@@ -1,4 +1,4 @@
-"""The language as a whole: every key is read and typed, and the resolved text says all of it again."""
+"""The whole language: every key is read and typed, and the resolved text reproduces the scenario."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERY_KEY = HERE / "scenarios" / "every_key.yaml"
 
 
 def every_name() -> list[str]:
-    """Return every scenario that we have, and each with each of its variants."""
+    """Return all scenarios of the project, with all their variants."""
     files = {**{name: name for name in catalog.scenario_files()}, "every_key": str(EVERY_KEY)}
     files["wander"] = str(HERE / "plugins" / "wander.yaml")
     found = []
@@ -166,7 +166,7 @@ def law(rng: random.Random, unit: str, depth: int = 0) -> Any:
 
 
 def generated(rng: random.Random) -> dict[str, Any]:
-    """Return the tree of some sound scenario of the tests' small world."""
+    """Return the tree of a valid scenario of the tests' small world."""
     words = {"choice": {word: rng.randint(1, 4) for word in ("dry", "wet and cold", "é-1")[: rng.randint(1, 3)]}}
     vary = {f"v{i}": law(rng, "") for i in range(rng.randint(0, 4))} | {"word": words, "late": law(rng, "s")}
     vary["sum"] = " + ".join(["1", *(name for name in vary if name.startswith("v"))])

@@ -1,4 +1,4 @@
-"""The JSON Schema: fresh, a schema, and of one mind with the loader; an independent command judges too."""
+"""The JSON Schema: up to date, valid, and consistent with the loader; also by an external validator."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_committed_schema_is_what_the_command_prints():
     ).stdout
     hint = "run `mischance schema > mischance/language/scenario.schema.json`"
     assert printed == COMMITTED.read_text(encoding="utf-8"), hint
-    # What a key takes in it: worlds to come may lengthen it, but not by patterns written out again and again.
+    # Size per key: new worlds may lengthen the schema, but not by repeated patterns.
     assert len(printed) / sum(len(node.get("properties", ())) for node in nodes(JUDGE.schema)) < 400
 
 
@@ -98,7 +98,7 @@ def test_an_independent_command_accepts_every_file_that_we_do(tmp_path: Path):
 
 
 def wrong(schema: dict[str, Any]) -> Any:
-    """Return a value that a field cannot take: of another type than all that the schema names."""
+    """Return a value of a type that a field does not accept."""
     for value in ([[]], {"no": {"such": "key"}}, 7, True):
         if not jsonschema.Draft202012Validator({**schema, "$defs": JUDGE.schema["$defs"]}).is_valid(value):
             return value

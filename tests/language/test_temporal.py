@@ -1,4 +1,4 @@
-"""Requirements: robustness is the definition of signal temporal logic, word by word, and says when and why."""
+"""Requirements: robustness against the definition of signal temporal logic; time and reason of violations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOUND = st.integers(0, 6)  # tenths of a second, as the times
 
 
 def formulas(*, rich: bool = True) -> st.SearchStrategy[Formula]:
-    """Draw formulas; without `rich`, what other libraries know as well."""
+    """Draw formulas; without `rich`, only operators that other libraries have too."""
     signs = (">", ">=", "<", "<=", "==", "!=") if rich else (">", ">=", "<", "<=")
     leaves = st.tuples(st.sampled_from(signs), st.sampled_from("ab"), st.integers(-2, 2))
     if rich:
@@ -44,7 +44,7 @@ def formulas(*, rich: bool = True) -> st.SearchStrategy[Formula]:
 
 
 def written(formula: Formula) -> str:
-    """Return our text of a formula."""
+    """Return the text of a formula in our syntax."""
     match formula:
         case ("flag",):
             return "flag"
@@ -64,7 +64,7 @@ def written(formula: Formula) -> str:
 
 
 def compiled(formula: Formula, around: str = "{}") -> Requirement:
-    """Return our requirement; what the grammar refuses although it is a formula is drawn again."""
+    """Return our requirement; formulas that the grammar refuses are drawn again."""
     text = around.format(written(formula))
     assume(len(text) <= 400)
     try:

@@ -1,4 +1,4 @@
-"""The renderer against geometry: what a pinhole camera must see, sampled at pixel centres."""
+"""The renderer against the geometry of a pinhole camera, sampled at pixel centres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The camera: images on its own clock, labels that agree with the pixels, and the freeze."""
+"""The camera: times of images, agreement of labels with pixels, and freezes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def scene():
 
 
 def paths(run):
-    """Where the three stand: the ego drives, `near` moves sideways before `wide`, which turns."""
+    """Paths of the three bodies: the ego drives, `near` moves sideways in front of `wide`, which turns."""
 
     def at(t):
         pose = np.zeros((len(t), 3, 7))

@@ -1,4 +1,4 @@
-"""The IMU against motion that has a formula, and its noise against its data sheet."""
+"""The IMU against analytic motion, and its noise against the data sheet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The object list: every imperfection has the size that was asked for, and a fault changes nothing but what it must."""
+"""The object list: sizes of all imperfections, and effects of faults on nothing else."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def fault(kind: str, severity: float = 1.0, onset: float = 6.0, end: float = 9.0
 
 
 def truly(rows: dict[str, AnyArray]) -> AnyArray:
-    """Return which actor each row is, from its place at the time of its measurement."""
+    """Return the actor of each row, by its position at the time of measurement."""
     t = rows["t_measured"]
     places = np.array([[40.0], [-30.0], [200.0]]) + np.array([[20.0], [20.0], [15.0]]) * t
     return np.argmin(np.abs(places - rows["x"]), axis=0)

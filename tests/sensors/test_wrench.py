@@ -1,4 +1,4 @@
-"""The force/torque sensor against a wrench that has a formula."""
+"""The force/torque sensor against an analytic wrench."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the variants of the library's scenarios come to, held against the bands of `bands.yaml`.
+"""Outcomes of the variants of the library's scenarios, compared with the bands of `bands.yaml`.
 
 python tests/library.py [driving/cut_in robots/drone_crossing ...] [--draws 50]
 """
@@ -31,15 +31,15 @@ VARIANTS = ("nominal", "critical", "crash")
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One variant: what its draws came to, and whether that is what the variant promises."""
+class Comparison:
+    """Outcomes of one variant's draws, and whether they satisfy its band."""
 
     name: str
     variant: str
     draws: int
     events: float  # share
-    in_band: float  # share without event and near, by one of the measures that say so
-    worst: dict[str, float]  # measures that every draw is held to
+    in_band: float  # share of draws without event and with a measure in its range
+    worst: dict[str, float]  # measures with a limit for every draw
     near: dict[str, tuple[float, float, float]]  # 10 %, 50 %, 90 %
     ok: bool
 
@@ -88,12 +88,12 @@ def tags_of(name: str) -> tuple[str, ...]:
 
 
 def section(name: str, scenario: Scenario) -> str:
-    """Return the section of the bands that a scenario stands under."""
+    """Return the section of the bands for a scenario."""
     return "driving" if name.startswith("driving/") else scenario.simulator.kind
 
 
-def judge(name: str, variant: str, draws: int | None = None, *, quick: bool = False) -> Judged:
-    """Play a variant and hold it against its band: all draws, or the few of `make test` where `quick`."""
+def judge(name: str, variant: str, draws: int | None = None, *, quick: bool = False) -> Comparison:
+    """Play a variant and compare it with its band: all draws, or with `quick` the few of `make test`."""
     own = FOREIGN in tags_of(name)
     reference = {"agent": REFERENCE} if name.startswith("driving/") and not own else {}
     scenario = load(f"{name}:{variant}", reference)
@@ -119,11 +119,11 @@ def judge(name: str, variant: str, draws: int | None = None, *, quick: bool = Fa
         if not np.isnan(values).any() and np.isfinite(values).any():
             low, middle, high = np.quantile(values, [0.1, 0.5, 0.9], method="nearest")
             spread[measure] = (float(low), float(middle), float(high))
-    return Judged(name, variant, draws, float(event.mean()), float((~event & near).mean()), worst, spread, bool(ok))
+    return Comparison(name, variant, draws, float(event.mean()), float((~event & near).mean()), worst, spread, bool(ok))
 
 
 def within(got: Mapping[str, Any], ranges: Mapping[str, Any]) -> BoolArray:
-    """Say of every draw whether one of the measures lies within its range."""
+    """Return for every draw whether one of the measures is in its range."""
     found = np.zeros(len(got["event"]), bool)
     for measure, (low, high) in ranges.items():
         values = got[measure].astype(float)
@@ -132,7 +132,7 @@ def within(got: Mapping[str, Any], ranges: Mapping[str, Any]) -> BoolArray:
 
 
 def enough(count: int, draws: int, share: float) -> bool:
-    """Say whether that many of the draws are enough for a share; fewer draws than the full number leave doubt."""
+    """Return whether the number of draws is sufficient for a share; a reduced number of draws has a tolerance."""
     if share in (0.0, 1.0) or draws >= BANDS["draws"]:
         return count >= share * draws - 1e-9
     return bool(binom.cdf(count, draws, share) >= BANDS["doubt"])

@@ -1,4 +1,4 @@
-"""The world `arm`: its mechanics against formulas, its guards against their settings, one seed = one story."""
+"""The world `arm`: mechanics against formulas, monitor against its settings, reproducibility."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def digest(world: Arm, chunk: Chunk) -> str:
 
 @pytest.fixture
 def cell() -> Iterator[Cell]:
-    """Return an empty cell with nobody in it, to be built by the test."""
+    """Return a cell without a person, to be built by the test."""
     bullet, client = borrow()
     yield Cell(bullet, client, Arm.Settings(), None)
     give_back(client)
@@ -123,7 +123,7 @@ def test_a_place_out_of_reach_is_refused_in_one_line():
 
 @pytest.mark.parametrize("q", [(0.3, 0.5, -0.2, 0.4, 0.9, -0.3), (-1.0, 0.9, 0.1, 0.0, 0.6, 1.0)])
 def test_standing_still_takes_the_torque_of_gravity(cell: Cell, q: tuple[float, ...]):
-    """Motors that hold the arm give what the analytic model says, and the engine's frames are the model's."""
+    """Holding torques and frames of the engine agree with the analytic model."""
     cell.build(q)
     for k, link in enumerate(cell.links()[:JOINTS]):
         assert length(subtract(link[0], forward(q).origins[k])) < 1e-6
@@ -250,7 +250,7 @@ def test_the_sum_of_small_turns_is_the_product():
         np.testing.assert_allclose(turned(m, axis, 0.7), product(m, about(axis, 0.7)), atol=1e-15)
 
 
-# -- the story ---------------------------------------------------------------------------------------------------------
+# -- events ------------------------------------------------------------------------------------------------------------
 
 
 def test_undisturbed_it_places_the_box(healthy: tuple[Arm, Chunk]):
@@ -353,7 +353,7 @@ EFFECT = {"stuck": 1.0, "backlash": 0.05, "torque_loss": 0.5, "encoder_offset": 
     ("gripper", "slip"), ("monitor", "delay"), ("monitor", "off"), ("brake", "latency"),
 ])  # fmt: skip
 def test_every_fault_acts_from_its_onset_and_is_labelled(target: str, kind: str):
-    """Played side by side with its twin: byte-equal until the onset, different after it, one label."""
+    """Played in lockstep with its twin: equal bytes until the onset, different after it, one label."""
     onset = 2.3
     tree = {"person": PERSON, "gripper": {"force": 40.0}}
     both = [Arm(Arm.Settings.model_validate(tree)) for _ in range(2)]
@@ -399,7 +399,7 @@ def test_a_hand_that_cannot_get_there_is_refused():
         Arm.Settings.model_validate({"person": {"to": (0.1, 0.0, 0.1)}})
 
 
-# -- one seed = one story ----------------------------------------------------------------------------------------------
+# -- reproducibility ---------------------------------------------------------------------------------------------------
 
 STORY = {"person": PERSON, "fixture": POST}
 CRASH = [fault("monitor", "delay", 1.0, 0.4)]
@@ -414,7 +414,7 @@ def story(cuts: Sequence[float] = ()) -> str:
 
 def test_a_run_is_the_same_again_cut_anywhere_and_in_another_process():
     once = story()
-    world, _ = play({"object": {"mass": 2.0}}, [fault("joint2", "stuck", 0.3, 1.0)], until=0.6)  # another story between
+    world, _ = play({"object": {"mass": 2.0}}, [fault("joint2", "stuck", 0.3, 1.0)], until=0.6)  # another run between
     world.close()
     assert story(cuts=(0.004, 0.3333, 0.35, 1.111, 2.7182)) == once
     here = str(Path(__file__).parents[2])

@@ -1,4 +1,4 @@
-"""The library keeps what its variants are called: bands over draws of every scenario, and what every file must have."""
+"""Library scenarios: outcomes of all variants within their bands, and required contents of every file."""
 
 from __future__ import annotations
 

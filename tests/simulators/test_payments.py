@@ -1,4 +1,4 @@
-"""Laws of the payments world: rates, conservation, causes, and no trace of a campaign where there must be none."""
+"""Laws of the payments world: rates, conservation, causes, and no effect of a campaign on other payments."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def rows(chunk: Chunk, table: str = "transactions") -> Rows:
 
 
 def labels_of(chunk: Chunk) -> Rows:
-    """Return the labels of the transactions, which stand apart from what an agent may see."""
+    """Return the labels of the transactions; agents never see them."""
     return chunk.labels["transactions"].run(0)
 
 
@@ -373,7 +373,7 @@ def test_no_word_of_a_label_stands_in_what_is_published():
 
 
 def test_no_published_column_separates_a_crime_from_its_hard_negative():
-    """Depth one: the best threshold of the training half, its AUC on the other half."""
+    """Decision stumps: the best threshold on the training half, its AUC on the other half."""
     runs, size = 24, 60
     crime, sale = [], []
     for run in range(runs):
@@ -457,7 +457,7 @@ def test_neither_cuts_nor_neighbours_change_a_byte():
 
 
 def test_cuts_do_not_tell_a_thief_of_blocks_that_came_between_two_of_his_steps():
-    """Cards are blocked and replaced while a slow thief waits: what he holds is dead, whoever settled the books."""
+    """Cards are blocked and replaced while a slow thief waits: the stolen data are invalid, wherever time is cut."""
     settings = Settings.model_validate(
         {"cards": 100, "strikes": 1, "reissue": 60.0, "rate": 20 / DAYS, "mistyped": 0.4, "buffer": 20.0,
          "card_testing": {"delay": 4 * 3600.0, "valid": 1.0, "use": 1.0, "report": {"probe": 0, "cash_out": 0}}}

@@ -1,4 +1,4 @@
-"""The world `quadrotor`: laws of flight, contact, faults and their stories, one seed = one story."""
+"""The world `quadrotor`: laws of flight, contacts, faults with their events, reproducibility."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_the_integrator_is_of_fourth_order():
 
 
 def test_it_flies_as_a_solver_with_rotation_matrices_says():
-    """Another integrator, another formulation of attitude, forces written out as vectors: the same flight."""
+    """Another integrator and another formulation of attitude, with forces as vectors, give the same flight."""
     from scipy.integrate import solve_ivp
 
     y, p = body()
@@ -329,7 +329,7 @@ def test_a_gust_is_a_half_cosine_and_a_ramp_a_straight_line():
 
 @pytest.mark.parametrize("kind", ["box", "cylinder"])
 def test_the_swept_test_finds_the_first_touch(kind: str):
-    """Whatever the step: at the answer the sphere touches, before it nothing does, and a miss is a miss."""
+    """For any step: at the returned time the sphere touches, before it there is no contact, and a miss gives none."""
     rng = np.random.default_rng(3)
     shape = (
         Box(kind="box", at=(0.0, 0.0, 0.0), size=(1.0, 2.0, 3.0), yaw=0.4)
@@ -364,7 +364,7 @@ def test_two_spheres_meet_when_the_quadratic_says():
 
 
 def test_a_midair_collision_keeps_momentum_and_the_restitution():
-    """Two unequal drones, flown into each other: what changes within the step of the contact is the impulse."""
+    """Two unequal drones in collision: their changes of momentum in the step of the contact equal the impulse."""
     heavy = {"airframe": {"mass": 2.4}}
     a = drone(
         at=[-3.0, 0.0, 10.0], velocity=[6.0, 0.0, 0.0], **heavy, mission=[{"at": [30.0, 0.0, 10.0], "speed": 6.0}]
@@ -423,7 +423,7 @@ def test_what_cannot_begin_is_said_with_run_and_name():
         fly({"a": drone()}, faults=[fault("a.battery", "thrust_loss", 1.0, 1.0)])
 
 
-# -- one seed, one story -----------------------------------------------------------------------------------------------
+# -- reproducibility ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["robots/drone_gust_wall", "robots/drone_crossing"])

@@ -1,4 +1,4 @@
-"""The world `road`: motion, contact, impact, faults, and one seed = one story."""
+"""The world `road`: motion, contact, impact, faults, reproducibility."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_an_impact_is_the_same_wherever_it_happens():
 
 
 def test_a_rear_end_crash_ends_in_the_books():
-    """Run into a standing car: impulse, energy, and both slide v**2 / (2 mu g) from what the impact left."""
+    """A collision with a standing car: impulse, energy, and sliding distances v**2 / (2 mu g) after the impact."""
     tree = {"actors": {"ego": {"speed": 15.0}, "other": {"speed": 0.0, "gap": 5.0}}, "friction": 0.5, "settle": 20.0}
     world, chunk, _ = drive(tree, until=20.0)
     got = outcome(world)
@@ -313,7 +313,7 @@ def test_far_away_nothing_happens():
 
 
 def test_the_margin_is_continuous_across_the_border():
-    """Near the border more gap is more margin, the sign is the verdict, and nothing jumps where it changes."""
+    """Near the border the margin grows with the gap, its sign is the verdict, and it is continuous at zero."""
     lead = {"speed": 25.0, "lane": 1, "behaviour": [{"kind": "brake", "at": 0.5, "deceleration": 7.0, "to": 20.0}]}
     brake = [{"kind": "brake", "at": 1.0, "deceleration": 7.0, "to": 20.0}]
     margins = []
@@ -344,7 +344,7 @@ def test_the_first_chunk_is_truth_at_zero_and_rows_belong_to_their_chunk():
     assert (t[::2] == np.arange(1, len(t) // 2 + 1) / 20).all()
 
 
-def test_one_seed_one_story():
+def test_equal_seeds_give_equal_bytes():
     """Bit-equal over repeats in shuffled order, odd cuts in time, and a fresh process."""
     cases = [settings(), settings(actors__intruder__gap=2.0), settings(actors__intruder__gap=80.0)]
     first = [digest(*drive(tree)[:2]) for tree in cases]

@@ -1,4 +1,4 @@
-"""The road world's physics as laws: stopping, build-up, impulse, steps, energy, tyres, and columns of runs."""
+"""Physical laws of the road world: stopping, build-up, impulse, step size, energy, tyres, batches of runs."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_curved_roads_are_followed_and_lanes_counted_along_them():
 
 
 def test_friction_belongs_to_a_place():
-    """Half of a stop on dry road, half on ice: the way is that of two pieces."""
+    """Half of a stop on dry road, half on ice: the distance is the sum of two closed forms."""
     patch = {"start": 10.0, "end": 500.0, "friction": 0.1}
     ego = {"speed": 20.0, "jerk": 0.0, "brakes": 15.0, "behaviour": [brake()]}
     _, chunk = drive({"road": {"patches": [patch]}, "actors": {"ego": ego}, "friction": 0.8}, until=40.0)
@@ -353,7 +353,7 @@ def analytic(
     a: Sequence[float], b: Sequence[float], masses: tuple[float, float], restitution: float, friction: float,
     size: tuple[float, float] = (4.3, 1.9),
 ) -> dict[str, Any]:  # fmt: skip
-    """Let two touching boxes (x, y, yaw, vx, vy, rate) push each other by the formula."""
+    """Return the analytic impulse of two touching boxes (x, y, yaw, vx, vy, rate)."""
     half = 0.5 * size[0], 0.5 * size[1]
     box_a, box_b = (*a[:3], *half), (*b[:3], *half)
     _, nx, ny = boxes.separation(*box_a, *box_b)
@@ -685,7 +685,7 @@ def test_a_station_is_a_place_of_the_road_whichever_way_one_drives():
 
 
 def test_paths_are_told_at_the_start_and_followed():
-    """Whoever turns is on the path that was told, wherever time is cut."""
+    """A turning actor is on its published path, wherever time is cut."""
     line = [{"length": 30.0}, {"length": 60.0, "radius": 60.0}]
     ego = {
         "speed": 10.0,
@@ -712,7 +712,7 @@ WAY_OUT = {
 
 @pytest.mark.parametrize("way", WAY_OUT)
 def test_what_kept_the_ego_out_of_a_contact(way: str):
-    """Somebody crosses its lane: it brakes, goes first, comes too late to be in danger, or is hit."""
+    """A pedestrian crosses its lane: the ego brakes, passes first, arrives too late for a danger, or is hit."""
     walks = {
         "body": "pedestrian", "speed": 0.0, "station": 40.0, "lane": 1, "offset": -4.0,
         "behaviour": [{"kind": "cross", "at": 0.0, "speed": 1.6, "acceleration": 10.0}],
@@ -908,7 +908,7 @@ def test_the_reason_names_what_the_ego_slid_on_and_who_ran_into_it():
 
 @pytest.mark.parametrize("model", ["bullet", "window"])
 def test_a_square_hit_pushes_nobody_sideways_at_any_speed(model: str):
-    """Faces that only just touch: rounding must not choose on which side of them the engine pushes."""
+    """Faces that just touch: rounding must not decide on which side the engine applies the force."""
     impulses = []
     for speed in (8.0, 12.0, 20.0, 24.0, 28.0, 100 / 3):
         truck = {"body": "truck", "speed": 0.0, "gap": 40.0, "heading": math.pi / 2}

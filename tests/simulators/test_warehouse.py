@@ -1,4 +1,4 @@
-"""The world `warehouse`: laws of queues, braking and contact, reservations, faults and their stories."""
+"""The world `warehouse`: laws of queues, braking and contact, reservations, faults with their events."""
 
 from __future__ import annotations
 
@@ -298,7 +298,7 @@ def test_roots_are_all_found():
 
 @pytest.mark.parametrize("fade", [0.0, 0.5, 0.8])
 def test_the_brake_threat_number_is_what_was_needed_over_what_there_was(fade: float):
-    """Somebody stands 5 m before an AGV at 1.5 m/s, which brakes 0.2 s later; then the need no longer grows."""
+    """A person stands 5 m ahead of an AGV at 1.5 m/s, which brakes 0.2 s later; then the demand no longer grows."""
     faults = [fault("agv1.brakes", "fade", fade), fault("estop", "latency", 0.3, number=1)]
     outcome, _, _ = run(
         60.0, faults, fleet=ALONG, orders=STRAIGHT, people=walker(ahead=8.0, stands=20.0), safety={"range": 5.0}

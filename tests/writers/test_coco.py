@@ -1,4 +1,4 @@
-"""The COCO file as pycocotools reads it."""
+"""COCO files, read by pycocotools."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
 
 def scene(run):
-    """Three cars and, in odd runs, a cyclist that stands among them."""
+    """Three cars and, in odd runs, a cyclist among them."""
     shape = Shape("box", (4.0, 1.8, 1.4), color=(0.6, 0.2, 0.2))
     ego = Body("ego", "car", (shape,), {"lens": (1.0, 0.0, 0.6, 0.0, 0.0, 0.0, 1.0)})
     rider = Body("rider", "bicycle" if run % 2 else "", (Shape("cylinder", (0.4, 1.8, 0.0)),))
