@@ -43,7 +43,7 @@ def phase(name: str, seconds: float | None = None) -> Iterator[None]:
 
 @contextmanager
 def listen(listener: Listener) -> Iterator[None]:
-    """Call `listener` with each phase that begins inside the `with` block, and with None when it is over."""
+    """Call `listener` with each phase that begins inside the `with` block, and with None when none is left."""
     _listeners.append(listener)
     try:
         yield
@@ -52,5 +52,5 @@ def listen(listener: Listener) -> Iterator[None]:
 
 
 def _tell() -> None:
-    for listener in _listeners[-1:]:
+    for listener in tuple(_listeners):
         listener(_under_way[-1] if _under_way else None)

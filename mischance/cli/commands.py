@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from mischance import __version__
+from mischance.api.phases import Phase, listen
 from mischance.errors import MischanceError, ScenarioError, suggest
 
 # Our arrays are small and our workers many: a thread pool for each would only be in the way.
@@ -439,12 +440,22 @@ def _help_for(given: list[str]) -> str:
     return f"`mischance {verb} --help` says what is known"
 
 
+def _tell_phase(busy: Phase | None) -> None:
+    """Say on stderr what this process itself is busy with; of a sweep's workers, its progress tells."""
+    context = click.get_current_context(silent=True)
+    if busy is not None and not (context and (context.obj or {}).get("quiet")):
+        from mischance.cli.console import phase_text
+
+        click.echo(f"note: {phase_text(busy)}", err=True)
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; no traceback reaches a user who did not ask for one."""
     given = sys.argv[1:] if arguments is None else arguments
     debug, as_json = "--debug" in given, "--json" in given
     try:
-        cli.main(given, standalone_mode=False)
+        with listen(_tell_phase):
+            cli.main(given, standalone_mode=False)
         sys.stdout.flush()  # here, where a reader that went away can still be met in silence
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)

@@ -14,10 +14,12 @@ from mischance.estimate.probability import event_probability
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mischance.api.phases import Phase
     from mischance.language.scenario import Scenario
     from mischance.sweep.jobs import Progress, SweepResult
 
 EVERY = 10.0  # seconds between plain lines where there is no terminal
+NOTICED = 1.0  # seconds after which a phase of a worker is said
 PATIENCE = 20.0  # seconds without a finished run after which it is said what is waited for; then 40, 80 …
 
 
@@ -41,16 +43,26 @@ def sweep_with_progress(
 
 
 def waiting_notes(name: str, limit: float) -> Callable[[Progress], None]:
-    """Return what says on stderr, where no run ends for a while, which runs are waited for and how long they may take.
+    """Return what says on stderr what a sweep waits for where no run ends for a while.
+
+    That is a phase of a worker, such as compiling, or the runs under way and how long they may take.
 
     Args:
         name: the scenario.
         limit: time that one run may take [s]; 0 for any.
     """
     decided, since, patience = -1, 0.0, PATIENCE
+    busy, busy_since, said = None, 0.0, False
 
     def look(now: Progress) -> None:
-        nonlocal decided, since, patience
+        nonlocal decided, since, patience, busy, busy_since, said
+        if now.busy != busy:
+            busy, busy_since, said = now.busy, now.seconds, False
+        if now.busy is not None:
+            since = now.seconds  # nothing is to be expected of the runs
+            if not said and now.seconds - busy_since >= NOTICED:
+                said = True
+                print(f"note: {name}: {phase_text(now.busy)}", file=sys.stderr, flush=True)  # noqa: T201
         if now.done + now.failed != decided:
             decided, since, patience = now.done + now.failed, now.seconds, PATIENCE
         if now.waiting is None or now.seconds - since < patience:
@@ -64,6 +76,13 @@ def waiting_notes(name: str, limit: float) -> Callable[[Progress], None]:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     return look
+
+
+def phase_text(busy: Phase) -> str:
+    """Return a phase as a person reads it, with what it took the last time."""
+    if busy.seconds is None:
+        return busy.name
+    return f"{busy.name} (about {_time(max(busy.seconds, 1.0))}, as on this machine the last time)"
 
 
 def _live(
@@ -84,7 +103,7 @@ def _live(
 
         def show(now: Progress) -> None:
             rate = f"{now.rate:.3g} runs/s" if now.rate else ""
-            phase = "" if now.phase == "playing" else f" ({now.phase})"
+            phase = f" ({now.busy.name})" if now.busy else "" if now.phase == "playing" else f" ({now.phase})"
             done = now.done + now.failed
             bars.update(task, description=f"{scenario.name}{phase}", total=now.total, completed=done, rate=rate)
             waiting(now)  # rich puts it above the bar

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from mischance.api.phases import Phase
 from mischance.dataset.draft import Draft, recipe_of
 from mischance.dataset.ledger import Totals
 from mischance.dataset.shards import Shard, range_name
@@ -46,6 +47,7 @@ class Progress:
     left: float | None
     phase: str = "playing"
     waiting: tuple[int, int] | None = None  # first and last run of the job that has been under way the longest
+    busy: Phase | None = None  # what a worker does before it can play
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +312,9 @@ class _Sweep:
         phase = "stopping" if self._stopping else ("playing" if waiting else "finishing")
         left = waiting / rate if rate > 0 else None
         oldest = next(iter(self._playing), None)
-        self._progress(Progress(self._done, self._failed, total, self._events, seconds, rate, left, phase, oldest))
+        busy = self.runner.phase()
+        done, failed, events = self._done, self._failed, self._events
+        self._progress(Progress(done, failed, total, events, seconds, rate, left, phase, oldest, busy))
 
 
 __all__ = ["Interrupted", "Progress", "Replay", "SweepResult", "replay", "sweep"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mischance.api.names import unique_word
+from mischance.api.phases import Phase
 from mischance.errors import RunError
 from mischance.sweep.workers import Done, Failed, Job, PlayJob, ReplayJob, begin, perform
 
@@ -34,6 +35,10 @@ class Runner(Protocol):
 
     def collect(self, timeout: float) -> list[tuple[Job, Done | Failed]]:
         """Return what is finished, after at most `timeout` seconds."""
+        ...
+
+    def phase(self) -> Phase | None:
+        """Return what a worker is busy with before it can play, such as compiling; None: nothing of the kind."""
         ...
 
     def cancel(self) -> list[Job]:
@@ -62,6 +67,10 @@ class Serial:
         del timeout
         job = self._waiting.pop(0)
         return [(job, perform(job))]
+
+    def phase(self) -> Phase | None:
+        """Return None: nobody looks while this process works."""
+        return None
 
     def cancel(self) -> list[Job]:
         """Give all jobs back."""
@@ -179,6 +188,16 @@ class Processes:
             Path(job.trace).unlink(missing_ok=True)
             self.submit(job)
 
+    def phase(self) -> Phase | None:
+        """Return the phase of the first worker that has one."""
+        for future, job in self._jobs.items():
+            if future.running():
+                with contextlib.suppress(OSError):
+                    found = last_phase(Path(job.trace).read_text(encoding="utf-8", errors="replace"))
+                    if found is not None:
+                        return found
+        return None
+
     def cancel(self) -> list[Job]:
         """Give back the jobs that nobody has begun."""
         waiting = [future for future in self._jobs if not future.running() and not future.done()]
@@ -198,13 +217,22 @@ class Processes:
             os.environ.pop(name, None)
 
 
+def last_phase(trace: str) -> Phase | None:
+    """Return the phase that a worker has written down last; None where that is over."""
+    lines = re.findall(r"^phase (\S+) (.+)\n", trace, re.MULTILINE)
+    if not lines or lines[-1][1] == "-":
+        return None
+    seconds, name = lines[-1]
+    return Phase(name, None if seconds == "-" else float(seconds))
+
+
 def read_trace(trace: Path, job: Job, exit_code: int) -> Failed:
     """Return why a worker died, from what it left and from its exit code."""
     text = ""
     with contextlib.suppress(OSError):
         text = trace.read_text(encoding="utf-8", errors="replace")
         trace.unlink()
-    stack = text.split("\n", 1)[-1].strip()
+    stack = re.sub(r"^phase .*\n", "", text.split("\n", 1)[-1], flags=re.MULTILINE).strip()
     # The main thread comes last; the others only watch.
     frames = re.findall(r'most recent call first\):\n\s*File "(.*?)", line (\d+) in (\S+)', stack)
     frame = frames[-1] if frames else None

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mischance.api.phases import Phase, listen, phase
 from mischance.api.runs import Record
 from mischance.api.tables import IntArray
 from mischance.dataset.card import write_card
@@ -190,7 +191,8 @@ def perform(job: Job) -> Done | Failed:
     try:
         with _traced(job.trace):
             if isinstance(job, PlayJob | ReplayJob | FinishJob):
-                _work(job.place)  # what it takes to load is not the run's time
+                with phase("loading what the scenario names"):
+                    _work(job.place)  # what it takes to load is not the run's time
             begun = time.perf_counter()
             if isinstance(job, PlayJob):
                 rows, batch = _play(job)
@@ -280,6 +282,7 @@ class _Limit:
         if self.limit > 0:
             self._file = self._stack.enter_context(Path(self.trace).open("a", encoding="utf-8"))
             self._stack.callback(faulthandler.cancel_dump_traceback_later)
+            self._stack.enter_context(listen(self._pause))
         self.start()
         return self
 
@@ -288,13 +291,19 @@ class _Limit:
         if self.limit > 0:
             faulthandler.dump_traceback_later(self.limit, exit=True, file=self._file)
 
+    def _pause(self, now: Phase | None) -> None:
+        """Stop the clock during a phase such as a compile, which is not the run's time; start it anew afterwards."""
+        faulthandler.cancel_dump_traceback_later()
+        if now is None:
+            self.start()
+
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
 
 @contextlib.contextmanager
 def _traced(trace: str) -> Iterator[None]:
-    """Keep a file beside the job that says who does it and, if that process dies, where it stood."""
+    """Keep a file beside the job that says who does it, in which phase and, if that process dies, where it stood."""
     if not trace:
         yield
         return
@@ -303,8 +312,15 @@ def _traced(trace: str) -> Iterator[None]:
         file.write(f"pid {os.getpid()}\n")
         file.flush()
         faulthandler.enable(file=file, all_threads=False)
+
+        def write(now: Phase | None) -> None:
+            seconds = "-" if now is None or now.seconds is None else f"{now.seconds:g}"
+            file.write(f"phase {seconds} {now.name if now else '-'}\n")
+            file.flush()
+
         try:
-            yield
+            with listen(write):
+                yield
         finally:
             faulthandler.disable()
     path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mischance.api.phases import phase
 from mischance.api.randomness import Streams
 from mischance.api.runs import Record
 from mischance.api.scene import Frames
@@ -240,6 +241,12 @@ def _hang() -> None:
         pass
 
 
+def _compile() -> None:
+    with phase("compiling what this world needs", 3.5):
+        time.sleep(3.5)
+
+
+compiles = _misbehave(_compile)
 dies = _misbehave(lambda: os._exit(3))
 leaves = _misbehave(lambda: os._exit(0))
 aborts = _misbehave(os.abort)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mischance.api.phases import Phase
 from mischance.api.tables import Column
 from mischance.cli import console as face
 from mischance.errors import CatalogError
@@ -140,6 +141,23 @@ def test_a_long_wait_is_said_once_and_then_ever_more_rarely(capsys: pytest.Captu
     )
     look(Progress(9, 0, 9, 0, 900.0, 0.0, None, "finishing"))
     look(Progress(9, 0, 9, 0, 990.0, 0.0, None, "finishing"))
+    assert not capsys.readouterr().err
+
+
+def test_what_a_worker_is_busy_with_is_said_once_and_with_what_it_took_the_last_time(
+    capsys: pytest.CaptureFixture[str],
+):
+    look = face.waiting_notes("mine/one", 600.0)
+    for second in range(95):
+        busy = Phase("compiling the kernels of mine, once", 14.2) if 3 <= second < 60 else None
+        look(Progress(0, 0, 9, 0, float(second), 0.0, None, waiting=(0, 0), busy=busy))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == (
+        "note: mine/one: compiling the kernels of mine, once (about 14 s, as on this machine the last time)"
+    )
+    assert [line.split(";")[0].rpartition("for ")[2] for line in said[1:]] == ["20 s"]  # since the compile ended
+    for second in range(100, 103):  # over before it is worth a word
+        look(Progress(1, 0, 9, 0, second, 0.0, None, busy=Phase("loading") if second == 101 else None))
     assert not capsys.readouterr().err
 
 

@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 
 import mischance.sweep.jobs as jobs
+from mischance.api.phases import Phase
 from mischance.dataset.ledger import Ledger
 from mischance.dataset.manifest import files, verify
+from mischance.dataset.shards import Shard
 from mischance.errors import DatasetError
 from mischance.sweep.jobs import Interrupted, Progress, SweepResult, replay, sweep
+from mischance.sweep.runners import last_phase, read_trace
+from mischance.sweep.workers import Place, SealJob
 from tests.dataset.small_world import HERE, HONEST, FakeScenario
 
 RUNS, SHARD = 30, 8
@@ -85,6 +89,28 @@ def test_the_same_call_on_a_finished_dataset_does_nothing(tmp_path: Path) -> Non
         file: file.stat().st_mtime_ns for file in out.rglob("*") if file.name != "ledger.sqlite" and file.is_file()
     } == {file: time_ for file, time_ in before.items() if file.name != "ledger.sqlite"}
     assert clean(out)
+
+
+def test_a_phase_of_a_worker_is_reported_and_is_not_the_time_of_a_run(tmp_path: Path, undisturbed: Path) -> None:
+    seen: list[Progress] = []
+    result = make(tmp_path / "data", "compiles", workers=1, limit=1.0, progress=seen.append)
+    assert result.ok  # the phase took longer than a run may
+    assert Phase("compiling what this world needs", 3.5) in [now.busy for now in seen]
+    assert seen[-1].busy is None
+    assert same(tmp_path / "data", undisturbed)
+
+
+def test_what_a_worker_left_holds_its_phase_apart_from_where_it_died(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    dump = 'Fatal Python error: Aborted\n\nCurrent thread (most recent call first):\n  File "a.py", line 7 in run\n'
+    trace.write_text(f"pid 12\nphase - loading\nphase - -\nphase 2.5 compiling\n{dump}")
+    assert last_phase(trace.read_text()) == Phase("compiling", 2.5)
+    assert last_phase("pid 12\nphase 2.5 compiling\nphase - -\n") is None
+    assert last_phase("pid 12\nphase 2.5 comp") is None  # half a line
+    job = SealJob(Place("", None, ""), Shard(0, 1), ())  # type: ignore[arg-type]
+    reason = read_trace(trace, job, 0).reason
+    assert reason.startswith("its process died: Aborted in run (a.py:7)")
+    assert "phase" not in reason
 
 
 @pytest.mark.parametrize(
