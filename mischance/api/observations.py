@@ -93,8 +93,7 @@ def _value(row: Mapping[str, Any], name: str, column: Column, defaults: Mapping[
     try:
         return float(np.asarray(value).reshape(())) if column.storage.kind == "f" else column.storage.type(value)
     except (TypeError, ValueError) as error:
-        actor = row.get("actor", defaults.get("actor", ""))
-        whom = f" for {actor}" if actor else ""
+        whom = "".join(f" for {row.get(key, value)}" for key, value in defaults.items() if row.get(key, value))
         raise RunError(f"an agent commands {name} = {value!r}{whom}, which is not one number") from error
 
 

@@ -80,6 +80,11 @@ Schema = Mapping[str, Column]
 FEW_ROWS = 500  # a table: below that, joining costs calls of NumPy rather than the moving of rows
 
 
+def entity_column(schema: Schema) -> str:
+    """Return the first column that says whom a row is about (role 'entity'), or '' where no column does."""
+    return next((name for name, column in schema.items() if column.role == "entity"), "")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """Rows of several runs, one run after the other: `offsets` has shape (runs + 1,)."""

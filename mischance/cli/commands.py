@@ -245,6 +245,11 @@ def _sweep(
         )
 
 
+def _names(given: tuple[str, ...]) -> list[str] | None:
+    """Return the names that were given, '' left out; None where none was."""
+    return [name for name in given if name] if given else None
+
+
 @cli.command()
 @click.argument("suite")
 @click.option(
@@ -254,9 +259,7 @@ def _sweep(
     "--reference",
     "references",
     multiple=True,
-    default=("r157_driver", "fuzzy_safety"),
-    show_default=True,
-    help="Who failed runs are given to; may be said more than once ('' = nobody).",
+    help="Agent that failed runs are played again with; may be given more than once ('' = none) [the world's own].",
 )
 @click.option("--runs", type=click.IntRange(1), help="Runs of each scenario [10, or the points of its plan].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
@@ -286,7 +289,7 @@ def test(
             click.echo(f"[{place + 1}/{total}] {name}", err=True)
 
     report = testing.run_suite(
-        names, out or Path("outputs") / "test", agent=agent, references=[name for name in references if name],
+        names, out or Path("outputs") / "test", agent=agent, references=_names(references),
         runs=runs, workers=workers, limit=limit, seed=seed, overrides=_changes(overrides), progress=show,
         watch=None if ctx.obj["quiet"] else lambda name: waiting_notes(name, limit),
     )  # fmt: skip

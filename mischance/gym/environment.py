@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from mischance.api.observations import observation
 from mischance.api.runs import Draw, Reading
-from mischance.api.tables import AnyArray
+from mischance.api.tables import AnyArray, entity_column
 from mischance.errors import RunError, suggest
 from mischance.gym.loop import Loop, Turn
 from mischance.gym.picture import picture
@@ -84,10 +84,10 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
         first = self._first = self._first_turn()
         tables = first.readings["truth"].tables
         place = actor_table(tables)
-        known = tables[place].schema["actor"].names if place else ()
+        known = tables[place].schema[entity_column(tables[place].schema)].names if place else ()
         self._controls = Controls.of(self.scenario, known, tuple(actors), bounds or {})
-        ego = self._controls.actors[0] if self._controls.actors else (known[0] if known else "")
-        self._place, self._ego = place, ego
+        mine = self._controls.actors[0] if self._controls.actors else (known[0] if known else "")
+        self._place, self._own = place, mine
         self._begin_views(first)
         self.action_space = spaces.Box(self._controls.low, self._controls.high, dtype=np.float32)
         self.action_names = tuple(self._controls.names())
@@ -164,7 +164,7 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
         title = f"{self.scenario.name}   run {self._draw.run}   t = {self._turn.t:.2f} s"
         known = self._state.known if isinstance(self._state, Actors) else {}
         state = dict(zip(self.observation_names, map(float, self._seen), strict=True))
-        return picture(title, known, self._ego, state)
+        return picture(title, known, self._own, state)
 
     def close(self) -> None:
         """End the run; may be called twice."""
@@ -193,7 +193,7 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
         tables = first.readings["truth"].tables
         self._state: Actors | Rows
         if self._place:
-            self._state = Actors(self._place, tables[self._place].schema, self._ego, self._others)
+            self._state = Actors(self._place, tables[self._place].schema, self._own, self._others)
         else:
             self._state = Rows.of(self._first.readings["truth"].tables)
         self._instruments = {

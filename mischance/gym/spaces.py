@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mischance.api.runs import Reading
-from mischance.api.tables import AnyArray, FloatArray, Schema, Table
+from mischance.api.tables import AnyArray, FloatArray, Schema, Table, entity_column
 from mischance.errors import RunError, suggest
 from mischance.language.scenario import Scenario
 
@@ -33,6 +33,7 @@ class Controls:
     high: Float32Array
     actors: tuple[str, ...]
     whole: tuple[bool, ...]
+    entity: str = ""  # the column of a command that says who is meant
 
     @staticmethod
     def of(
@@ -61,7 +62,8 @@ class Controls:
         _check(bounds, columns, "column", f"the world '{kind}' takes")
         limits = [_bounds(name, schema, bounds, kind) for name in columns]
         who = tuple(actors)
-        if "actor" in schema:
+        entity = entity_column(schema)
+        if entity:
             if known:
                 _check(who, known, "actor", "actors")
             own = scenario.simulator.declared.default_actor_with(scenario.simulator.settings)
@@ -70,7 +72,7 @@ class Controls:
             raise RunError(f"the world '{kind}' has nobody to choose from", "leave `actors` out")
         limits *= max(len(who), 1)
         low, high = (np.array([pair[i] for pair in limits], np.float32) for i in (0, 1))
-        return Controls(columns, low, high, who, tuple(schema[name].storage.kind != "f" for name in columns))
+        return Controls(columns, low, high, who, tuple(schema[name].storage.kind != "f" for name in columns), entity)
 
     def answer(self, action: Any, run: int, t: float) -> list[dict[str, Any]]:
         """Return an action as the rows of a command.
@@ -93,7 +95,7 @@ class Controls:
         rows = []
         for i, who in enumerate(self.actors or ("",)):
             own = values[i * len(self.columns) : (i + 1) * len(self.columns)]
-            row: dict[str, Any] = {"actor": who} if who else {}
+            row: dict[str, Any] = {self.entity: who} if who else {}
             for name, value, whole in zip(self.columns, own, self.whole, strict=True):
                 row[name] = round(float(value)) if whole else float(value)
             rows.append(row)
@@ -135,14 +137,15 @@ def numeric(schema: Schema) -> list[str]:
 def actor_table(tables: Mapping[str, Table]) -> str:
     """Return the name of the table that says where actors are, or ''."""
     for name, table in tables.items():
-        if {"t", "actor", "x", "y"} <= set(table.schema) and table.schema["actor"].names:
+        entity = entity_column(table.schema)
+        if {"t", "x", "y"} <= set(table.schema) and entity and table.schema[entity].names:
             return name
     return ""
 
 
 @dataclass(slots=True)
 class Actors:
-    """The ego's own numbers, then the others as the ego sees them: relative, in its frame (x forward, y left).
+    """One actor's own numbers, then the others as it sees them: relative, in its frame (x forward, y left).
 
     `others` is how many have a place: None gives each actor of the scenario its own, a number gives
     that many places to the nearest, nearest first. A place without anybody is all zeros, `present` too.
@@ -150,7 +153,7 @@ class Actors:
 
     table: str
     schema: Schema
-    ego: str
+    own: str
     others: int | None = None
     known: dict[str, dict[str, float]] = field(default_factory=dict)
     newest: float = -math.inf
@@ -158,7 +161,7 @@ class Actors:
     def names(self) -> list[str]:
         """Return what each entry is."""
         who = self._rest() if self.others is None else [f"other{i}" for i in range(self.others)]
-        return [f"{self.ego}.{name}" for name in numeric(self.schema)] + [
+        return [f"{self.own}.{name}" for name in numeric(self.schema)] + [
             f"{name}.{column}" for name in who for column in self._columns()
         ]
 
@@ -167,12 +170,13 @@ class Actors:
         rows = tables[self.table].run(0) if self.table in tables else {}
         if len(rows.get("t", ())):
             self.newest = float(rows["t"][-1])
-        words = self.schema["actor"].names
-        for i, code in enumerate(rows.get("actor", ())):
+        entity = entity_column(self.schema)
+        words = self.schema[entity].names
+        for i, code in enumerate(rows.get(entity, ())):
             self.known[words[int(code)]] = {
                 name: float(values[i]) for name, values in rows.items() if values.dtype.kind in "fiub"
             }
-        own = self.known.get(self.ego, {})
+        own = self.known.get(self.own, {})
         state = [own.get(name, 0.0) for name in numeric(self.schema)]
         blocks = [self._seen(own, self.known.get(name)) for name in self._rest()]
         if self.others is not None:
@@ -184,22 +188,22 @@ class Actors:
         return finite(flat)
 
     def _rest(self) -> list[str]:
-        return [name for name in self.schema["actor"].names if name != self.ego]
+        return [name for name in self.schema[entity_column(self.schema)].names if name != self.own]
 
     def _columns(self) -> list[str]:
         return [name for name in OTHERS if name in ("present", "yaw") or name in self.schema]
 
-    def _seen(self, ego: Mapping[str, float], other: Mapping[str, float] | None) -> list[float]:
-        if other is None or other["t"] < self.newest or not ego:
+    def _seen(self, own: Mapping[str, float], other: Mapping[str, float] | None) -> list[float]:
+        if other is None or other["t"] < self.newest or not own:
             return [0.0] * len(self._columns())
-        heading = yaw(ego)
+        heading = yaw(own)
         cos, sin = math.cos(heading), math.sin(heading)
         found = {name: other.get(name, 0.0) for name in OTHERS}
         for a, b in (("x", "y"), ("vx", "vy")):
-            da, db = (other.get(name, 0.0) - ego.get(name, 0.0) for name in (a, b))
+            da, db = (other.get(name, 0.0) - own.get(name, 0.0) for name in (a, b))
             found[a], found[b] = cos * da + sin * db, cos * db - sin * da
         for name in ("z", "vz"):
-            found[name] -= ego.get(name, 0.0)
+            found[name] -= own.get(name, 0.0)
         turn = yaw(other) - heading
         found |= {"present": 1.0, "yaw": math.atan2(math.sin(turn), math.cos(turn))}
         return [found[name] for name in self._columns()]

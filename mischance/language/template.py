@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from mischance.errors import MischanceError
+from mischance.language import catalog
 from mischance.language.loading import locate
 
-STARTER = """\
-# A scenario says what the situation is, what varies, and what may go wrong.
-# Check it with `mischance validate FILE`, play it with `mischance run FILE --out DIR`.
-mischance: 1                       # version of the language
-name: my/first
-about: Card testing among five hundred cardholders.
-tags: [payments, fraud]
-seed: 7                            # one seed, one story
-duration: 2 d                      # quantities carry units; bare numbers are SI
-
-vary:                              # drawn anew for each run; use a value as $name
-  burst_start: {uniform: [6 h, 30 h]}
-  stolen_cards: {choice: {20: 0.5, 60: 0.3, 120: 0.2}}
-
-simulator:
-  kind: payments                   # `mischance list simulators` shows the worlds
-  cards: 500
-
-faults:                            # what may go wrong: where, what, when, how strong, how often
-  - {target: cards, kind: card_testing, at: $burst_start, severity: $stolen_cards, chance: 0.5}
-
-# The rare event: when it has happened, and by how much it did or did not.
-event: {name: loss, when: loss > 1000, margin: 1000 - loss}
-measure: [payments, fraud_count, loss, cards_used]   # what is kept of each run; all where left out
-split: {by: run, train: 0.8, val: 0.1, test: 0.1}    # which runs a model learns from
-write: [parquet]
-
-variants:                          # named changes, played as FILE:large
-  large: {stolen_cards: 200, simulator.cards: 2000}
-"""
+STARTER = "starter"  # the tag of the library's commented scenario for beginners
 
 
 def starter_text(source: str | None = None) -> str:
@@ -47,18 +21,29 @@ def starter_text(source: str | None = None) -> str:
             (`driving/cut_in:crash`) becomes a short file that extends its scenario.
 
     Raises:
-        MischanceError: there is no such scenario.
+        MischanceError: there is no such scenario, or the library has no starter.
     """
     schema_line = f"# yaml-language-server: $schema={schema_path()}\n"
-    if source is None:
-        return schema_line + STARTER
-    path, variant = locate(source)
-    if path is None:
-        return schema_line + STARTER
+    path, variant = locate(source) if source is not None else (None, None)
+    if source is None or path is None:
+        return schema_line + re.sub(r"^name: \S+", "name: my/first", _text(_starter()), flags=re.MULTILINE)
     if variant:
         return schema_line + _variant_text(path, source.rpartition(":")[0], variant)
+    return schema_line + _text(path)
+
+
+def _text(path: Path) -> str:
+    """Return a scenario file without the line that names its schema."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return schema_line + "".join(line for line in lines if not line.startswith("# yaml-language-server:"))
+    return "".join(line for line in lines if not line.startswith("# yaml-language-server:"))
+
+
+def _starter() -> Path:
+    files = catalog.scenario_files()
+    for entry in catalog.entries("scenarios"):
+        if STARTER in entry.tags:
+            return files[entry.name]
+    raise MischanceError(f"the library has no scenario with the tag {STARTER!r}", "copy one: `mischance init --from …`")
 
 
 def _variant_text(path: Path, name: str, variant: str) -> str:

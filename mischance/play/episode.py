@@ -21,7 +21,17 @@ from mischance.api.protocols import MANY, declares, shadowed
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Commands, Draw, Reading, Record, join_chunks
 from mischance.api.scene import Frames, Motion, join_frames
-from mischance.api.tables import BoolArray, Column, FloatArray, Schema, Signals, Table, join_signals, join_tables
+from mischance.api.tables import (
+    BoolArray,
+    Column,
+    FloatArray,
+    Schema,
+    Signals,
+    Table,
+    entity_column,
+    join_signals,
+    join_tables,
+)
 from mischance.errors import RunError, TruthError
 from mischance.language import catalog
 from mischance.language.scenario import Scenario
@@ -310,7 +320,8 @@ def _in_columns(
 ) -> Commands:
     """Turn one answer a run into columns; a row that names no actor means the world's first."""
     world = scenario.simulator.declared
-    defaults = {"actor": world.default_actor_with(scenario.simulator.settings)}
+    entity = entity_column(world.commands)
+    defaults = {entity: world.default_actor_with(scenario.simulator.settings)} if entity else {}
     try:
         return commands_of(answers, world.commands, live, defaults, world.complete)
     except RunError as error:
@@ -339,8 +350,9 @@ def _check_commands(scenario: Scenario, commands: Any, t: float, draws: Sequence
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
             run = draws[int(table.run_index()[row])].run
-            actor = f" for {_word(table, 'actor', row)}" if "actor" in table.columns else ""
-            raise RunError(f"run {run}: the agent '{kind}' commanded {name} = {values[row]}{actor} at t = {t:g} s")
+            entity = entity_column(wanted)
+            whom = f" for {_word(table, entity, row)}" if entity in table.columns else ""
+            raise RunError(f"run {run}: the agent '{kind}' commanded {name} = {values[row]}{whom} at t = {t:g} s")
 
 
 def _word(table: Table, name: str, row: int) -> str:

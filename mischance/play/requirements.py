@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mischance.api.runs import Record
-from mischance.api.tables import AnyArray, Column, FloatArray, Schema, Table, join_tables, seconds
+from mischance.api.tables import AnyArray, Column, FloatArray, Schema, Table, entity_column, join_tables, seconds
 from mischance.errors import RunError, suggest
 from mischance.language.temporal.requirement import Requirement, Verdict, signal_names, signals_of
 
@@ -87,7 +87,9 @@ class Monitor:
 def _needed(table: Table, wanted: set[str]) -> Table:
     """Return the table with those columns alone that a wanted name ends in."""
     ends = {name.rpartition(".")[2] for name in wanted}
-    kept: Schema = {name: column for name, column in table.schema.items() if name in ends or name in ("t", "actor")}
+    kept: Schema = {
+        name: column for name, column in table.schema.items() if name in (*ends, "t", entity_column(table.schema))
+    }
     columns = {name: table.columns[name] for name in kept}
     t = seconds(columns["t"], table.schema)
     return Table({**kept, "t": Column(unit="s")}, {**columns, "t": t}, table.offsets)

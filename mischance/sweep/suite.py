@@ -26,9 +26,6 @@ from mischance.play.sampling import draw
 from mischance.sweep.jobs import Progress, sweep
 
 RUNS = 10  # of a scenario without a plan
-
-
-REFERENCES = ("r157_driver", "fuzzy_safety")  # the two models of UN Regulation No. 157
 NOT_AVOIDED = "not avoided"
 
 
@@ -145,7 +142,7 @@ def run_suite(
     out: Path,
     *,
     agent: str | None = None,
-    references: Sequence[str] = REFERENCES,
+    references: Sequence[str] | None = None,
     runs: int | None = None,
     workers: int = 1,
     limit: float = 600.0,
@@ -160,7 +157,7 @@ def run_suite(
         scenarios: files or names, variants included.
         out: folder for the datasets; the same call goes on where a stopped one ended.
         agent: the system under test, as `kind` names it; each scenario's own where not given.
-        references: the agents that failed runs are played again with.
+        references: the agents that failed runs are played again with; each world's own where not given.
         runs: runs a scenario; where not given the points of its plan, or 10 where it has none.
         workers: worker processes.
         limit: time that one run may take [s].
@@ -174,6 +171,7 @@ def run_suite(
     """
     cases: list[Case] = []
     errors: dict[str, str] = {}
+    asked: dict[str, None] = dict.fromkeys(references or ())
     for place, name in enumerate(scenarios):
         if progress:
             progress(name, place, len(scenarios))
@@ -186,7 +184,9 @@ def run_suite(
                 scenario, number, folder, workers=workers, limit=limit, progress=watch(scenario.name) if watch else None
             )
             found = _cases(scenario, folder)
-            for reference in references:
+            own = scenario.simulator.declared.reference_agents if references is None else references
+            asked |= dict.fromkeys(own)
+            for reference in own:
                 found = _judged_against(name, found, reference, overrides, seed)
             cases += found
             for run, reason in result.failures.items():
@@ -196,7 +196,7 @@ def run_suite(
             raise
         except MischanceError as error:
             errors[name] = error.message
-    return Report(agent or "(each scenario's own)", tuple(references), tuple(cases), errors)
+    return Report(agent or "(each scenario's own)", tuple(asked), tuple(cases), errors)
 
 
 class _NoAgentError(MischanceError):

@@ -53,7 +53,7 @@ class Road:
     randomness: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[Schema] = MEASURES
     commands: ClassVar[Schema] = {
-        "actor": Column("text", about="who is driven; a category is faster"),
+        "actor": Column("text", about="who is driven; a category is faster", role="entity"),
         "acceleration": Column(unit="m/s2", about="asked of drive and brakes; held until the next command"),
         "steer": Column(unit="rad", about="angle of the front wheels, left is positive; held likewise"),
         "keep_path": Column("bool", null=True, about="it steers along its own path instead; so where no steer is said"),

@@ -26,7 +26,7 @@ _REFUSED = {
     "//": "use `/`",
     "<<": "there are no shifts; multiply instead",
     ">>": "there are no shifts; divide instead",
-    "[": "there is no indexing; a dotted name such as ego.gap is one name",
+    "[": "there is no indexing; a dotted name such as motor.speed is one name",
     "'": "there is no text in expressions, only numbers",
     '"': "there is no text in expressions, only numbers",
     "^": "a power is written `**`",

@@ -213,13 +213,13 @@ class _Parser:
         if self._at == start and token is not None and token.text in BOUNDS:
             raise self._stray()
         if self._at == start:
-            raise self._error("a condition is missing here", "write a comparison such as ego.gap > 3 m", start)
+            raise self._error("a condition is missing here", "write a comparison such as motor.gap > 3 m", start)
         first, last = self._tokens[start], self._tokens[self._at - 1]
         whole = self._compile(first.start, last.end)
         self.found += whole.names
         if len(compared) != 1:  # several: reported by the first compilation
             if last is not first or first.kind != "name":
-                raise self._error("a comparison is missing here", "write a comparison such as ego.gap > 3 m", start)
+                raise self._error("a comparison is missing here", "write a comparison such as motor.gap > 3 m", start)
             return Leaf(whole.text, whole)
         sign = compared[0]
         left = self._compile(first.start, sign.start)
@@ -290,7 +290,7 @@ class _Parser:
                 f"`{word}` stands right after always, eventually or until", f"write eventually {word} 3 s …", self._at
             )
         if word == "for":
-            return self._error("`for` stands before what holds", "write for 2 s ego.speed < 0.1 m/s", self._at)
+            return self._error("`for` stands before what holds", "write for 2 s motor.speed < 0.1 m/s", self._at)
         hint = "conditions are joined by " + ", ".join(JOINS)
         return self._error(f"{shorten(word)} cannot stand here", hint, self._at)
 

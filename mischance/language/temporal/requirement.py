@@ -137,26 +137,27 @@ def compile_requirement(
 # -- signals of a run -------------------------------------------------------------------------------------------------
 
 
-def signal_names(schema: Schema, by: str = "actor") -> tuple[str, ...]:
+def signal_names(schema: Schema) -> tuple[str, ...]:
     """Return the signal names that `signals_of` derives from the columns of a table."""
+    from mischance.api.tables import entity_column
+
+    by = entity_column(schema)
     columns = [name for name, column in schema.items() if name != "t" and column.dtype not in ("category", "text")]
-    if by not in schema:
+    if not by:
         return tuple(columns)
     return tuple(f"{who}.{name}" for who in schema[by].names for name in columns)
 
 
-def signals_of(
-    table: Table, run: int, by: str = "actor", names: Iterable[str] | None = None
-) -> tuple[FloatArray, dict[str, FloatArray]]:
+def signals_of(table: Table, run: int, names: Iterable[str] | None = None) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Return the times and signals of one run of a table: column `speed` of the rows of `ego` is `ego.speed`.
 
     The times are those of all rows. A row holds until the next one of the same subject; before its first row, a
     subject has no value (NaN). Of two rows at one time the later one counts.
 
     Args:
-        table: numeric columns, times `t`, and optionally a category column with the subject of each row.
+        table: numeric columns, times `t`, and optionally a category column of the role `entity` with the subject of
+            each row; without it, columns keep their names.
         run: index of the run in the table.
-        by: the category column; without it, columns keep their names.
         names: the signals to return; all by default.
 
     Raises:
@@ -164,10 +165,12 @@ def signals_of(
     """
     import numpy as np
 
+    from mischance.api.tables import entity_column
+
     if not 0 <= run < table.runs or "t" not in table.schema:
         raise TruthError(f"no signals: the table has {table.runs} runs and the columns {', '.join(table.schema)}")
     rows = table.run(run)
-    known = signal_names(table.schema, by)
+    by, known = entity_column(table.schema), signal_names(table.schema)
     wanted = known if names is None else [name for name in known if name in set(names)]
     t = np.unique(rows["t"].astype(np.float64))
     found: dict[str, FloatArray] = {}
@@ -176,7 +179,7 @@ def signals_of(
         who, _, column = name.rpartition(".")
         if who not in places:
             mine = np.arange(len(rows["t"]))
-            if by in table.schema:
+            if by:
                 mine = np.flatnonzero(rows[by] == table.schema[by].names.index(who))
             places[who] = mine, np.searchsorted(rows["t"][mine], t, side="right") - 1
         mine, last = places[who]
