@@ -555,7 +555,7 @@ def test_when_and_why_a_run_broke_it(text: str, when: float, reason: str):
 def test_signals_of_a_table_by_actor():
     schema = {
         "t": Column(unit="s"),
-        "actor": Column("category", names=("ego", "van", "ghost")),
+        "actor": Column("category", names=("ego", "van", "ghost"), role="entity"),
         "speed": Column(unit="m/s"),
         "hit": Column("bool"),
         "note": Column("text"),

@@ -111,7 +111,7 @@ class ValueReader:
             if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
                 value = repr(value)
             else:
-                self.note(path, f"must be an expression such as ego_speed - closing (got {shorten(value)})")
+                self.note(path, f"must be an expression such as 2 * speed - gap (got {shorten(value)})")
                 return None
         text = _REFERENCE.sub("", value).strip()
         try:
