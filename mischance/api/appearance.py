@@ -39,7 +39,7 @@ LANE_ROWS: Schema = {
     "t": Column(unit="s", role="time"),
     "line": Column("int32", role="key", about="number of the line; its pieces have the same number"),
     "piece": Column("int32", about="which piece of the line of reference, counted along it"),
-    "group": Column("int32", about="lines that share a line of reference, as the lanes of a road; 0 = the main one"),
+    "group": Column("int32", about="lines that share a line of reference, as lanes side by side; 0 = the main one"),
     "kind": Column("category", names=LINE_KINDS),
     "x": Column(unit="m", about="where the piece of the line of reference begins"),
     "y": Column(unit="m"),

@@ -51,7 +51,7 @@ class Quadrotor:
     randomness: ClassVar[tuple[str, ...]] = ("quadrotor",)
     measures: ClassVar[Schema] = MEASURES
     commands: ClassVar[Schema] = {
-        "actor": Column("text", about="who is flown; from its first command on an agent flies it"),
+        "actor": Column("text", about="who is flown; from its first command on an agent flies it", role="entity"),
         "thrust": Column(unit="N", about="along the body's z; held until the next command"),
         "rate_x": Column(unit="rad/s", about="roll rate, body frame; held likewise"),
         "rate_y": Column(unit="rad/s", about="pitch rate"),
