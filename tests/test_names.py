@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from mischance.api import appearance
 from mischance.api.randomness import Streams
 from mischance.api.tables import entity_column
 from mischance.errors import CatalogError
@@ -30,7 +31,7 @@ CORE = ROOT / "mischance"
 LAYERS = sorted({*LAYER, "__init__"} - LIBRARIES)  # a library of one domain speaks of it
 
 # The words of the contract itself: a world that has such a table keeps to what docs/architecture.md says of it.
-CONTRACT = {"events", "labels", "runs", "motion", "lanes", "bodies", "contacts", "actors"}
+CONTRACT = {"events", "labels", "runs", "motion", "actors", *appearance.TABLES}
 
 # Names of plug-ins that are English words with another meaning in the layers, and that meaning.
 ENGLISH: Mapping[str, str] = {
@@ -40,7 +41,6 @@ ENGLISH: Mapping[str, str] = {
     "child": "of a process or tree",
     "braking": "what brakes do",
     "constant": "a fixed number",
-    "paths": "of files",
     "queue": "of commands under way",
     "ramp": "of a fault's severity",
     "runner": "of jobs",

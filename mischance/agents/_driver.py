@@ -56,10 +56,9 @@ class Driver:
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
         """Reset for a new batch of runs."""
-        self._eyes.start(draws)
+        self._eyes.start(len(draws))
         self._cruise = np.full(len(draws), np.nan)
         self._slowed = np.zeros(len(draws), np.bool_)
-        self.slow = np.array([_slow_actuator(draw) for draw in draws], np.bool_)
         self._begin(len(draws))
 
     def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> Commands:
@@ -111,14 +110,17 @@ class Brakes:
     ramp's mean, which gives the same change of speed. So the reaction time is exact and not rounded to steps.
     """
 
-    def __init__(self, runs: int, tick: float, slow: BoolArray) -> None:
+    def __init__(self, runs: int, tick: float) -> None:
         self.built = np.zeros(runs)
-        self._tick, self._slow = tick, slow
+        self._tick = tick
 
-    def press(self, wanted: FloatArray, begin: FloatArray, t: float, jerk: FloatArray | float) -> FloatArray:
+    def press(
+        self, traffic: Traffic, wanted: FloatArray, begin: FloatArray, t: float, jerk: FloatArray | float
+    ) -> FloatArray:
         """Return the deceleration to command for the step from t [m/s2]; (runs,).
 
         Args:
+            traffic: says where the world's own brakes build up.
             wanted: the demanded deceleration [m/s2].
             begin: time from which a higher deceleration is demanded [s]; a release takes effect at once.
             t: now [s].
@@ -133,7 +135,7 @@ class Brakes:
         waits, ramps, holds = 1.0 - room / self._tick, rise / self._tick, (room - rise) / self._tick
         mean = self.built * waits + 0.5 * (self.built + end) * ramps + end * holds
         self.built = end
-        return np.where(self._slow, end, mean)
+        return np.where(traffic.builds_up, end, mean)
 
 
 class Reaction:
@@ -153,10 +155,3 @@ class Reaction:
         self.active = self.active | (danger & (begin < t + self._tick - 1e-9))
         acting: FloatArray = np.where(self.active, begin, np.inf)
         return acting
-
-
-def _slow_actuator(draw: Draw) -> bool:
-    """Return whether the world's actuators build up acceleration; if the world does not say so, they follow at once."""
-    ego = getattr(getattr(draw.settings, "actors", None), "get", lambda _: None)("ego")
-    jerk = getattr(ego, "jerk", 0.0) if ego is not None else 0.0
-    return jerk is None or jerk > 0.0

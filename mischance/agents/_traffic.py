@@ -6,18 +6,19 @@ summed over slots, so a run's numbers do not depend on how many slots its neighb
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mischance.api.appearance import BODIES, LANES, PATHS, SUBJECT
 from mischance.errors import RunError
 
 from ._map import RoadMap
 
 if TYPE_CHECKING:
-    from mischance.api.runs import Draw, Reading
+    from mischance.api.runs import Reading
     from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray, Table
 
 _STATE = ("t", "x", "y", "yaw", "vx", "vy", "acceleration", "length", "width")
@@ -36,6 +37,7 @@ class Traffic:
     length: FloatArray
     width: FloatArray
     lane_width: FloatArray
+    builds_up: BoolArray  # where the ego's own brakes build up by themselves
     there: BoolArray  # somebody ahead is in this slot and can be seen: its centre is ahead of the ego's; (runs, n)
     key: IntArray  # who it is; -1 = nobody
     person: BoolArray  # on foot
@@ -136,10 +138,10 @@ class Eyes:
     def __init__(self, sensor: str, memory: float) -> None:
         self._sensor, self._memory = sensor, memory
 
-    def start(self, draws: Sequence[Draw]) -> None:
+    def start(self, runs: int) -> None:
         """Forget the last runs."""
-        runs = len(draws)
-        self.map = RoadMap.of(draws)
+        self.map = RoadMap.straight(runs)
+        self._builds_up = np.zeros(runs, np.bool_)
         self._known = np.zeros(runs, np.bool_)
         self._told = np.zeros(runs, np.bool_)  # the world has said which way the ego goes
         self._ego = {name: np.zeros(runs) for name in _STATE}
@@ -158,8 +160,13 @@ class Eyes:
         table = _table(readings, "truth", "actors")
         rows, codes = _rows(table, table.columns["actor"]), table.schema["actor"].names
         mine = rows["key"] == (codes.index("ego") if "ego" in codes else -1)
-        if "paths" in readings["truth"].tables:
-            self._see_path(readings["truth"].tables["paths"])
+        told = readings["truth"].tables
+        if LANES in told:
+            self.map = self.map.with_lanes(told[LANES])
+        if BODIES in told:
+            self._see_bodies(told[BODIES])
+        if PATHS in told:
+            self._see_path(told[PATHS])
         self._see_ego({name: values[mine] for name, values in rows.items()})
         if self._sensor == "truth":
             new = {name: values[~mine] for name, values in rows.items()}
@@ -175,6 +182,11 @@ class Eyes:
             last &= joined["t"][order] >= t - self._memory
         self._others = {name: values[order[last]] for name, values in joined.items()}
         return self._traffic(t)
+
+    def _see_bodies(self, table: Table) -> None:
+        """Note where the ego's brakes build up; where the world does not say, they are taken to act at once."""
+        mine = np.flatnonzero(table.columns["role"] == SUBJECT)
+        self._builds_up[table.run_index()[mine]] = np.isfinite(table.columns["build_up"][mine])
 
     def _see_path(self, table: Table) -> None:
         """Take over the way that the ego is to go, where a new one was told."""
@@ -249,7 +261,8 @@ class Eyes:
         return Traffic(
             known=self._known.copy(), speed=np.hypot(ego["vx"], ego["vy"]), acceleration=ego["acceleration"].copy(),
             length=ego["length"].copy(),
-            width=ego["width"].copy(), lane_width=self.map.lane_width, key=key, person=dense("person", 0),
+            width=ego["width"].copy(), lane_width=self.map.lane_width,
+            builds_up=self._builds_up.copy(), key=key, person=dense("person", 0),
             there=there, crossing=np.abs(across) > np.abs(along),
             gap=s_o - s[:, None] - 0.5 * (ego["length"][:, None] + lengths), closing=forward[:, None] - along,
             side=side, inward=way * (across - leftward[:, None]), toward=way * across,

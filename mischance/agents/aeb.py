@@ -52,7 +52,7 @@ class Aeb(Driver):
         self.settings = settings
 
     def _begin(self, runs: int) -> None:
-        self._brakes = Brakes(runs, self.tick, self.slow)
+        self._brakes = Brakes(runs, self.tick)
         self._stages = [Reaction(runs, self.tick) for _ in range(3)]
 
     def _accelerate(self, traffic: Traffic, t: float) -> FloatArray:
@@ -79,4 +79,4 @@ class Aeb(Driver):
             stronger = stage.active & (level > wanted)
             wanted, begin = np.where(stronger, level, wanted), np.where(stronger, from_then, begin)
         pressed = wanted > 0.0
-        return self.brake(traffic, self._brakes.press(wanted, begin, t, s.jerk), pressed)
+        return self.brake(traffic, self._brakes.press(traffic, wanted, begin, t, s.jerk), pressed)

@@ -59,7 +59,7 @@ class FuzzySafety(Driver):
         self.settings = settings
 
     def _begin(self, runs: int) -> None:
-        self._brakes = Brakes(runs, self.tick, self.slow)
+        self._brakes = Brakes(runs, self.tick)
         self._reaction = Reaction(runs, self.tick)
         turns = ceil(self.settings.delay / self.tick - 1e-9)
         self._past = [np.zeros(runs) for _ in range(turns + 1)]  # demands of the last steps, oldest first
@@ -74,7 +74,7 @@ class FuzzySafety(Driver):
             risk = asked > 0.0
             begin = self._reaction.feel(risk, ~risk, t, s.delay)
             wanted = np.where(self._reaction.active, asked, 0.0)
-        return self.brake(traffic, self._brakes.press(wanted, begin, t, s.jerk), wanted > 0.0)
+        return self.brake(traffic, self._brakes.press(traffic, wanted, begin, t, s.jerk), wanted > 0.0)
 
     def deceleration(self, traffic: Traffic) -> FloatArray:
         """Return the deceleration that the model demands now, before reaction time and build-up [m/s2]; (runs,)."""

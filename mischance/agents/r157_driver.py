@@ -90,7 +90,7 @@ class R157Driver(Driver):
         self.settings = settings
 
     def _begin(self, runs: int) -> None:
-        self._brakes = Brakes(runs, self.tick, self.slow)
+        self._brakes = Brakes(runs, self.tick)
         self._reaction = Reaction(runs, self.tick)
         self._noticed, self._noticed_aside = Notes(np.inf), Notes(np.nan)
         self._came_in, self._crossed, self._hidden, self._faced = (Notes(0.0) for _ in range(4))
@@ -129,7 +129,7 @@ class R157Driver(Driver):
         more = active & (self._brakes.built > 0.0) & self._emergency(traffic, faced, came, ttc)
         wanted = np.where(active, np.where(more, max(s.emergency_deceleration, s.deceleration), s.deceleration), 0.0)
         jerk = np.where(more, max(s.emergency_deceleration / s.emergency_build_up, s.jerk), s.jerk)
-        braking = self._brakes.press(wanted, begin, t, jerk)
+        braking = self._brakes.press(traffic, wanted, begin, t, jerk)
         lifting = ~active & np.isfinite(self._reaction.since)
         return self.brake(traffic, np.where(lifting, np.maximum(braking, s.coast), braking), active)
 

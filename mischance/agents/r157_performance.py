@@ -55,7 +55,7 @@ class R157Performance(Driver):
         self.settings = settings
 
     def _begin(self, runs: int) -> None:
-        self._brakes = Brakes(runs, self.tick, self.slow)
+        self._brakes = Brakes(runs, self.tick)
         self._reaction = Reaction(runs, self.tick)
         self._coming, self._faced = Notes(np.inf), Notes(0.0)
 
@@ -71,7 +71,7 @@ class R157Performance(Driver):
         active = self._reaction.active
         wanted = np.where(active, s.deceleration, 0.0)
         jerk = np.inf if s.jerk is None else s.jerk
-        return self.brake(traffic, self._brakes.press(wanted, begin, t, jerk), active)
+        return self.brake(traffic, self._brakes.press(traffic, wanted, begin, t, jerk), active)
 
     def _intruded(self, traffic: Traffic) -> BoolArray:
         if self.settings.intrusion == "gap":

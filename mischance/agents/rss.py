@@ -48,7 +48,7 @@ class Rss(Driver):
         self.settings = settings
 
     def _begin(self, runs: int) -> None:
-        self._brakes = Brakes(runs, self.tick, self.slow)
+        self._brakes = Brakes(runs, self.tick)
         self._reaction = Reaction(runs, self.tick)
 
     def _accelerate(self, traffic: Traffic, t: float) -> FloatArray:
@@ -57,7 +57,7 @@ class Rss(Driver):
         begin = self._reaction.feel(danger, ~danger, t, s.response)
         active = self._reaction.active
         wanted = np.where(active, s.deceleration, 0.0)
-        return self.brake(traffic, self._brakes.press(wanted, begin, t, s.jerk), active)
+        return self.brake(traffic, self._brakes.press(traffic, wanted, begin, t, s.jerk), active)
 
     def dangerous(self, traffic: Traffic) -> BoolArray:
         """Return the actors to which both distances are violated; (runs, n)."""

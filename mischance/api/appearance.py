@@ -101,6 +101,7 @@ def bodies_schema(kinds: tuple[str, ...], names: tuple[str, ...] = ()) -> Schema
         "color": Column("int32", about="red, green, blue as 0xRRGGBB; -1 = nobody says"),
         "parent": Column(name.dtype, names=names, null=True, about="the body that it hangs on by a joint; null = none"),
         "braking": Column("float32", unit="m/s2", null=True, about="strongest deceleration that it has by itself"),
+        "build_up": Column("float32", unit="m/s3", null=True, about="jerk at which that builds up; NaN = at once"),
     }
 
 

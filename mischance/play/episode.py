@@ -321,7 +321,8 @@ def _in_columns(
     """Turn one answer a run into columns; a row that names no actor means the world's first."""
     world = scenario.simulator.declared
     entity = entity_column(world.commands)
-    defaults = {entity: world.default_actor_with(scenario.simulator.settings)} if entity else {}
+    actor = world.default_actor_with(scenario.simulator.settings)
+    defaults = {entity: actor} if entity and actor else {}
     try:
         return commands_of(answers, world.commands, live, defaults, world.complete)
     except RunError as error:

@@ -127,6 +127,7 @@ def bodies_table(batch: Batch, category: AnyArray) -> Table:
         "color": np.tile(np.array([packed_color(PAINTS[i % len(PAINTS)]) for i in range(actors)], np.int32), runs),
         "parent": np.full(rows, -1, np.int32),
         "braking": np.where(fixed.reshape(-1), np.float32(nan), column("brakes")),
+        "build_up": np.where(cars["jerk"].reshape(-1) > 0.0, column("jerk"), np.float32(nan)),
     }
     schema = bodies_schema(kinds, names)
     return Table(schema, {name: columns[name] for name in schema}, np.arange(runs + 1, dtype=np.int64) * actors)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from types import SimpleNamespace
+from math import inf
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mischance.api import appearance
+from mischance.api.appearance import LANE_ROWS, lane_rows
+from mischance.api.geometry import GOES_ON, chained
+from mischance.api.labels import table_of_rows
 from mischance.api.protocols import declares
 from mischance.api.randomness import Streams
 from mischance.api.runs import Draw, Reading
@@ -299,9 +303,15 @@ def test_a_run_is_the_same_alone_and_in_a_batch_and_a_used_driver_forgets(kind: 
 def test_a_bend_is_known_from_the_map_and_the_wheel_is_turned_along_it():
     from mischance.agents._map import RoadMap
 
-    line = (SimpleNamespace(length=50.0, radius=None), SimpleNamespace(length=100.0, radius=200.0))
-    road = SimpleNamespace(line=line, lane_width=3.7)
-    known = RoadMap.of([Draw(7, 0, settings=SimpleNamespace(road=road))])
+    line = chained([(50.0, 0.0), (100.0, 1 / 200.0), (GOES_ON, 0.0)])
+    aside = chained([(GOES_ON, 0.0)], 10.0, 0.0, 1.0)
+    lanes = lane_rows(appearance.LANE, 0, aside, begin=-9.0, end=9.0, width=3.0, group=1)  # a road that crosses
+    for n in range(2):
+        lanes += lane_rows(appearance.LANE, 1 + n, line, begin=-inf, end=inf, offset=3.7 * (n + 0.5), width=3.7)
+    known = RoadMap.straight(2).with_lanes(table_of_rows(LANE_ROWS, [[], lanes]))
+    assert known.lane_width.tolist() == [3.5, 3.7]
+    np.testing.assert_array_equal(known.pieces[0, 0], RoadMap.straight(1).pieces[0, 0], "who was told nothing")
+    known = RoadMap(known.pieces[1:], known.lane_width[1:])
     angle = 0.25  # 50 m into the arc
     x, y = 50.0 + (200.0 - 2.0) * np.sin(angle), 200.0 - (200.0 - 2.0) * np.cos(angle)
     s, offset, heading, bend = (float(part[0, 0]) for part in known.project(np.array([[x]]), np.array([[y]])))

@@ -139,13 +139,19 @@ def compile_requirement(
 
 def signal_names(schema: Schema) -> tuple[str, ...]:
     """Return the signal names that `signals_of` derives from the columns of a table."""
-    from mischance.api.tables import entity_column
-
-    by = entity_column(schema)
+    by = _subject(schema)
     columns = [name for name, column in schema.items() if name != "t" and column.dtype not in ("category", "text")]
     if not by:
         return tuple(columns)
     return tuple(f"{who}.{name}" for who in schema[by].names for name in columns)
+
+
+def _subject(schema: Schema) -> str:
+    """Return the column whose words are the first parts of signal names; '' = signals are called as columns are."""
+    from mischance.api.tables import entity_column
+
+    by = entity_column(schema)
+    return by if by and schema[by].dtype in ("category", "text") else ""
 
 
 def signals_of(table: Table, run: int, names: Iterable[str] | None = None) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -165,12 +171,10 @@ def signals_of(table: Table, run: int, names: Iterable[str] | None = None) -> tu
     """
     import numpy as np
 
-    from mischance.api.tables import entity_column
-
     if not 0 <= run < table.runs or "t" not in table.schema:
         raise TruthError(f"no signals: the table has {table.runs} runs and the columns {', '.join(table.schema)}")
     rows = table.run(run)
-    by, known = entity_column(table.schema), signal_names(table.schema)
+    by, known = _subject(table.schema), signal_names(table.schema)
     wanted = known if names is None else [name for name in known if name in set(names)]
     t = np.unique(rows["t"].astype(np.float64))
     found: dict[str, FloatArray] = {}
