@@ -34,10 +34,14 @@ SKIPPED = {"parts", "manifest.json", "README.md", "preview.png", "croissant.json
 
 
 def make(out: Path) -> None:
-    """Play every sweep into a folder below `out`."""
+    """Play every sweep into a folder below `out`, which must be new: a finished sweep would be resumed, not played."""
+    if out.exists():
+        raise SystemExit(f"{out} exists already: name a new folder")
     for name, (scenario, *options) in SWEEPS.items():
         command = [sys.executable, "-m", "mischance", "sweep", scenario, "--runs", str(RUNS), "--workers", "1"]
-        subprocess.run([*command, *options, "--no-preview", "--out", str(out / name)], check=False)
+        done = subprocess.run([*command, *options, "--no-preview", "--out", str(out / name)], check=False)
+        if done.returncode not in (0, 1):  # 1: a requirement failed, or a run did
+            raise SystemExit(f"{name}: the sweep ended with exit code {done.returncode}")
 
 
 def files(dataset: Path) -> dict[str, Path]:
