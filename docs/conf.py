@@ -30,6 +30,7 @@ exclude_patterns = ["_build"]
 nitpicky = True
 # Types in signatures are those of NumPy, pandas and Python, whose pages are not at hand while these are built.
 nitpick_ignore_regex = [("py:.*", ".*")]
+suppress_warnings = ["ref.python"]  # two classes may have a field of one name; the name is then no link
 
 html_theme = "furo"
 html_title = "mischance"
