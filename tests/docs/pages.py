@@ -111,7 +111,7 @@ def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
             "NO_COLOR": "1",
         },
         check=False,
-        timeout=280,
+        timeout=900,
     )
 
 
