@@ -30,7 +30,7 @@ SWEEPS = {
     "warehouse_conveyor_jam": ("robots/warehouse_conveyor_jam",),
 }
 RUNS = 6
-SKIPPED = {"parts", "manifest.json", "README.md", "preview.png", "croissant.json", "report.html"}
+SKIPPED = {"_merge", "parts", "manifest.json", "README.md", "preview.png", "croissant.json", "report.html"}
 
 
 def make(out: Path) -> None:

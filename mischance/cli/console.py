@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: progress while it runs, and what came of it."""
+"""Console output of a sweep: progress and summary."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sweep_with_progress(
     from mischance.sweep.jobs import sweep
 
     check_needs(scenario)
-    waiting = waiting_notes(scenario.name, options.get("limit", 0.0))
+    waiting = _with_extension(scenario.name, waiting_notes(scenario.name, options.get("limit", 0.0)))
     if quiet:
         return sweep(scenario, runs, out, progress=waiting if notes else None, **options)
     if sys.stderr.isatty() and color is not False:
@@ -83,6 +83,20 @@ def phase_text(busy: Phase) -> str:
     if busy.seconds is None:
         return busy.name
     return f"{busy.name} (about {_time(max(busy.seconds, 1.0))}, as on this machine the last time)"
+
+
+def _with_extension(name: str, look: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Return `look` with a line before its first call where a sweep adds runs to a dataset that is there."""
+    said = False
+
+    def show(now: Progress) -> None:
+        nonlocal said
+        if now.extends and not said:
+            print(f"{name}: extends {now.extends:,} runs to {now.total:,}", file=sys.stderr, flush=True)  # noqa: T201
+        said = True
+        look(now)
+
+    return show
 
 
 def _live(
@@ -158,6 +172,7 @@ def summary(scenario: Scenario, result: SweepResult, *, preview: bool) -> dict[s
         "done": totals.done,
         "not_done": len(result.failures),
         "fresh": result.fresh,
+        "extends": result.extends,
         "seconds": round(result.seconds, 3),
         "failures": {str(run): reason for run, reason in result.failures.items()},
     }

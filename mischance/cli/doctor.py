@@ -35,7 +35,7 @@ HINTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LibraryState:
     """One library: whether it is there, in which version, and what importing it said."""
 
     module: str
@@ -45,11 +45,11 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Examination:
     """All findings; `broken` are those of the core that do not work and should."""
 
-    core: tuple[Finding, ...]
-    extras: dict[str, tuple[Finding, ...]]
+    core: tuple[LibraryState, ...]
+    extras: dict[str, tuple[LibraryState, ...]]
     plugins: tuple[tuple[str, str, str], ...]
     broken: tuple[str, ...]
 
@@ -84,7 +84,7 @@ class Report:
         return "\n".join(lines)
 
 
-def examine() -> Report:
+def examine() -> Examination:
     """Import what the core and the extras need, load every plug-in, and say what came of it."""
     from mischance.errors import CatalogError
     from mischance.language import catalog
@@ -109,12 +109,12 @@ def examine() -> Report:
     if {"opencv-python", "opencv-python-headless"} <= {d.name.lower() for d in metadata.distributions() if d.name}:
         broken.append("opencv-python and opencv-python-headless are both installed and own the same folder: remove one")
     broken += [f"{room}/{name}: {error}" for room, name, error in plugins if error]
-    return Report(core, extras, tuple(plugins), tuple(broken))
+    return Examination(core, extras, tuple(plugins), tuple(broken))
 
 
-def _look(module: str, *, load: bool = True) -> Finding:
+def _look(module: str, *, load: bool = True) -> LibraryState:
     if importlib.util.find_spec(module) is None:
-        return Finding(module, "", "not installed", missing=True)
+        return LibraryState(module, "", "not installed", missing=True)
     try:
         if load:
             with silenced():
@@ -123,5 +123,5 @@ def _look(module: str, *, load: bool = True) -> Finding:
     except metadata.PackageNotFoundError:
         version = "?"
     except Exception as error:
-        return Finding(module, "", f"{type(error).__name__}: {str(error).splitlines()[0]}", missing=False)
-    return Finding(module, version, "", missing=False)
+        return LibraryState(module, "", f"{type(error).__name__}: {str(error).splitlines()[0]}", missing=False)
+    return LibraryState(module, version, "", missing=False)

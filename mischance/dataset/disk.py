@@ -1,4 +1,4 @@
-"""Files that are whole or absent: synced, renamed in one step, with the disk's own words when it refuses."""
+"""Atomic file operations (sync, rename), a folder lock, and errors of the disk as one clear line."""
 
 from __future__ import annotations
 
@@ -6,15 +6,32 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from mischance.api.names import unique_word
 from mischance.errors import DatasetError
 
 _MANY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What the ledger and the manifest say of a file: SHA-256 in hexadecimal, bytes, and the rows of a table."""
+
+    sha256: str
+    bytes: int
+    rows: int | None = None
+
+
+def file_hash(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

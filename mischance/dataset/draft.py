@@ -1,7 +1,8 @@
 """The dataset folder while it is being made: claimed by one process, resumable after any stop, never overwritten.
 
-Order of things: a job's part is whole on the disk, then the ledger knows it; a shard's final files are in
-place, then the ledger knows it, then its parts go; the manifest comes last.
+Order: a job's part is whole on the disk, then the ledger knows it; a shard's final files are in place, then the
+ledger knows it, then its parts go; the manifest comes last. A larger number of runs extends a dataset: the range of
+its shards stays, and a last shard that was not full is turned back into a part before the ledger knows of more runs.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import contextlib
 import platform
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mischance import __version__
 from mischance.api.names import MAX_RUNS
-from mischance.dataset.disk import Lock, disk, remove_tree, write_whole
+from mischance.dataset.card import write_card
+from mischance.dataset.disk import FileFacts, Lock, disk, file_hash, remove_tree, write_whole
 from mischance.dataset.ledger import NAME as LEDGER
 from mischance.dataset.ledger import Ledger
-from mischance.dataset.manifest import LOCK, MANIFEST, MERGE, PARTS, Recipe, file_hash, verify
+from mischance.dataset.manifest import LOCK, MADE_OF_IT, MANIFEST, PARTS, Recipe, verify, write_manifest
 from mischance.dataset.parts import contents
-from mischance.dataset.shards import Shard, range_name, shard_size, unseal
+from mischance.dataset.shards import MERGE, Shard, loosen, range_name, shard_size, table_files, unseal
 from mischance.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -70,15 +73,25 @@ def recipe_of(
 class Draft:
     """A dataset that is being made or finished; use it as a context, which holds the folder's lock.
 
-    Entering creates the folder, or resumes what stands there, and removes what a killed sweep left behind.
+    Entering creates the folder, resumes what stands there, or extends it, and removes what a killed sweep left behind.
+    `recipe` has then the range of shards that the folder was made with; `extends` is the number of runs that it had
+    where this call adds some, else 0.
+
+    Args:
+        out: the folder.
+        recipe: what it is to be made by.
+        scenario: what is played.
+        any_shard: take over the range of shards of a dataset that is there.
 
     Raises:
         DatasetError: the folder is foreign, holds another dataset, is being written to, or takes no files.
     """
 
-    def __init__(self, out: Path, recipe: Recipe, scenario: Scenario) -> None:
+    def __init__(self, out: Path, recipe: Recipe, scenario: Scenario, *, any_shard: bool = False) -> None:
         self.out = out
         self.recipe = recipe
+        self.extends = 0
+        self._any_shard = any_shard
         self.parts = out / PARTS
         self.scenario = scenario
         self._lock = Lock(out / LOCK)
@@ -94,6 +107,8 @@ class Draft:
             self._compare()
             self.ledger = stack.enter_context(Ledger(self.out))
             self._settle()
+            if self.extends:
+                self._extend()
             self._tidy()
             self._stack = stack.pop_all()
         return self
@@ -118,16 +133,15 @@ class Draft:
             if shard.first not in sealed
         }
 
-    def parts_of(self, shard: Shard) -> list[Path]:
-        """Return the parts that the ledger knows for a shard."""
-        inside = shard.first, shard.last
-        return [self.parts / name for a, b, name in self.ledger.parts() if inside[0] <= a and b <= inside[1]]
+    def parts_of(self, shard: Shard) -> list[str]:
+        """Return the parts that the ledger knows for a shard, as paths below the folder of parts."""
+        return [name for first, last, name in self.ledger.parts() if shard.first <= first and last <= shard.last]
 
-    def sealed(self, shard: Shard) -> None:
-        """Note that a shard's final files are in place, and remove its parts."""
-        self.ledger.add_shard(shard.first, shard.last)
+    def sealed(self, shard: Shard, files: Mapping[str, FileFacts] | None = None) -> None:
+        """Note that a shard's final files are in place, and what they are; remove its parts."""
+        self.ledger.add_shard(shard.first, shard.last, files)
         with disk(self.parts):
-            remove_tree(self.parts / shard.name)
+            remove_tree(self.parts / shard.folder)
 
     def missing(self) -> list[int]:
         """Return the runs that were given up."""
@@ -148,16 +162,17 @@ class Draft:
                 part = str(unseal(self.out, shard, done).relative_to(self.parts)) if done else None
                 self.ledger.reopen_shard(shard.first, shard.last, part)
 
-    def tidy_up(self) -> None:
-        """Remove what only the making needed; the dataset is finished."""
-        with disk(self.out):
-            self._remove_tools()
+    def finish(self) -> None:
+        """Write the card and the manifest, and remove what only the making needed.
 
-    def _remove_tools(self) -> None:
-        """Remove what only the making needs; what merging formats need stays while runs are missing."""
-        remove_tree(self.parts)
-        if not self.missing():
-            remove_tree(self.out / MERGE)
+        What merging formats keep of each run stays: runs that are added later are merged with it.
+        """
+        missing = self.missing()
+        self.ledger.set_meta({"merges": (self.out / MERGE).is_dir()})
+        with disk(self.out):
+            write_card(self.out, self.recipe, self.scenario.about, missing)
+            write_manifest(self.out, self.recipe, missing, self.ledger.files())
+            remove_tree(self.parts)
 
     def _settle(self) -> None:
         """Write down what the dataset is, once."""
@@ -175,12 +190,35 @@ class Draft:
             return
         with Ledger(self.out, read_only=True) as ledger:
             found = stored_recipe(ledger)
+            merges = bool(ledger.meta().get("merges"))
+        if self._any_shard:
+            self.recipe = replace(self.recipe, shard=found.shard)
         if found.plain() == self.recipe.plain():
+            return
+        if replace(found, runs=self.recipe.runs).plain() == self.recipe.plain():
+            if self.recipe.runs < found.runs:
+                raise DatasetError(
+                    f"{self.out} already holds {found.runs:,} runs of this scenario; this call is for"
+                    f" {self.recipe.runs:,}",
+                    "a dataset is never cut: ask for as many or more, or choose another folder with --out",
+                )
+            if merges and not (self.out / MERGE).is_dir():
+                raise DatasetError(
+                    f"{self.out} cannot be extended: its folder {MERGE} is gone, which a merging format needs",
+                    "restore it, or make the larger dataset in another folder with --out",
+                )
+            self.extends = found.runs
             return
         if found.versions != self.recipe.versions and found.identity == self.recipe.identity:
             raise DatasetError(
                 f"{self.out} was begun by mischance {found.versions.get('mischance')}, this is {__version__}",
                 "finish it with that version, or choose another folder with --out",
+            )
+        if (found.plan, found.seed) == (self.recipe.plan, self.recipe.seed) and found.points != self.recipe.points:
+            raise DatasetError(
+                f"{self.out} holds a plan ({found.plan}) of {found.points:,} points, this call has one of"
+                f" {self.recipe.points:,}: the points of a plan depend on how many it has, so none would fit the other",
+                "keep the plan and ask for more --runs, which go through it in further blocks, or choose another --out",
             )
         inputs = " with other input files" if found.inputs != self.recipe.inputs else ""
         raise DatasetError(
@@ -188,16 +226,40 @@ class Draft:
             "choose another folder with --out, repeat the first call to resume it, or remove the folder",
         )
 
+    def _extend(self) -> None:
+        """Turn a dataset into an unfinished one of more runs; whoever stops it leaves the one or the other."""
+        before = stored_recipe(self.ledger)
+        last = before.shards()[-1]
+        grows = last.last - last.first + 1 < before.shard
+        unsealed = None
+        if grows and last.first in self.ledger.sealed():
+            done = self.ledger.done(last.first, last.last)
+            self.parts.mkdir(exist_ok=True)
+            part = str(unseal(self.out, last, done).relative_to(self.parts)) if done else None
+            unsealed = (last.first, last.last, part)
+        elif grows and (self.parts / last.folder).is_dir():
+            for folder in (self.parts / last.folder).iterdir():
+                loosen(self.out, last, folder)
+        for name in (MANIFEST, *MADE_OF_IT):
+            remove_tree(self.out / name)
+        # Files of that shard go even where it was not sealed: sealing may have been stopped half-way.
+        self.ledger.extend(self.recipe.plain(), unsealed, last.name if grows else "")
+
     def _tidy(self) -> None:
         """Remove leftovers; take over parts that are whole but that the ledger missed."""
+        stale = self.ledger.meta().get("stale")
+        if stale:
+            for file in table_files(self.out, stale):
+                remove_tree(file)
+            self.ledger.set_meta({"stale": ""})
         for file in [*self.out.glob(".*.tmp"), *(self.out / "inputs").rglob(".*.tmp")]:
             remove_tree(file)
         if self.finished:
-            self._remove_tools()
+            remove_tree(self.parts)
             return
         self.parts.mkdir(exist_ok=True)
         sealed = self.ledger.sealed()
-        shards = {shard.name: shard for shard in self.recipe.shards()}
+        shards = {shard.folder: shard for shard in self.recipe.shards()}
         known = {}
         for first, last, name in self.ledger.parts():
             known[name] = (first, last)
@@ -227,7 +289,7 @@ class Draft:
         statuses = self.ledger.statuses()
         if any(not shard.first <= row.run <= shard.last or row.run in statuses for row in rows):
             return False
-        self.ledger.add_part(rows[0].run, rows[-1].run, f"{shard.name}/{part.name}", rows, None)
+        self.ledger.add_part(rows[0].run, rows[-1].run, f"{shard.folder}/{part.name}", rows, None)
         return True
 
 

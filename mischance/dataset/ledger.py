@@ -1,7 +1,8 @@
 """The ledger: one row a run, in SQLite. One process writes, anyone may read while it does.
 
 Tables: `meta` (what the dataset is, and facts on where it was made), `runs` (status, digest, seconds,
-error, replay command), `parts` (which parts hold which runs), `shards` (which are sealed).
+error, replay command), `parts` (which parts hold which runs), `shards` (which are
+sealed), `files` (hash, bytes and rows of what sealing made, so that no file is hashed twice).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mischance.dataset.disk import FileFacts
 from mischance.dataset.parts import RunRow
 from mischance.errors import DatasetError
 
@@ -27,11 +29,14 @@ CREATE TABLE IF NOT EXISTS runs (
     error TEXT, replay TEXT);
 CREATE TABLE IF NOT EXISTS parts (first INTEGER, last INTEGER, name TEXT, PRIMARY KEY (first, last)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shards (first INTEGER PRIMARY KEY, last INTEGER);
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, shard INTEGER, sha256 TEXT, bytes INTEGER, rows INTEGER) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_of_shard ON files (shard);
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RunEntry:
     """What the ledger says of a run. `status`: done, failed (an exception), crashed (its process died), timeout."""
 
     run: int
@@ -45,7 +50,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class RunTotals:
     """Counts over the ledger: runs by status, events among the finished, and the weighted share of events."""
 
     done: int = 0
@@ -125,9 +130,11 @@ class Ledger:
             row = (run, status, None, None, None, seconds, error, replay)
             self._db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
-    def add_shard(self, first: int, last: int) -> None:
-        """Note that the final files of a shard are in place, and forget its parts."""
+    def add_shard(self, first: int, last: int, files: Mapping[str, FileFacts] | None = None) -> None:
+        """Note that the final files of a shard are in place, and what they are; forget its parts."""
+        rows = [(path, first, file.sha256, file.bytes, file.rows) for path, file in (files or {}).items()]
         with self.transaction():
+            self._db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
             self._db.execute("INSERT OR REPLACE INTO shards VALUES (?, ?)", (first, last))
             self._db.execute("DELETE FROM parts WHERE first >= ? AND last <= ?", (first, last))
 
@@ -137,9 +144,33 @@ class Ledger:
             marks = ", ".join("?" for _ in FAILURES)
             between = "run BETWEEN ? AND ?"
             self._db.execute(f"DELETE FROM runs WHERE {between} AND status IN ({marks})", (first, last, *FAILURES))
-            self._db.execute("DELETE FROM shards WHERE first = ?", (first,))
-            if part is not None:
-                self._db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (first, last, part))
+            self._unseal(first, last, part)
+
+    def extend(self, recipe: Mapping[str, Any], unsealed: tuple[int, int, str | None] | None, stale: str) -> None:
+        """Make it the ledger of more runs, in one step.
+
+        Args:
+            recipe: what the dataset is made by from now on.
+            unsealed: first and last run of the sealed shard that was not full, and the part that now holds its rows.
+            stale: name of that shard's files, to be removed; '' where there is none.
+        """
+        values = [("recipe", json.dumps(recipe, sort_keys=True)), ("stale", json.dumps(stale))]
+        with self.transaction():
+            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+            if unsealed is not None:
+                self._unseal(*unsealed)
+
+    def _unseal(self, first: int, last: int, part: str | None) -> None:
+        self._db.execute("DELETE FROM shards WHERE first = ?", (first,))
+        # Files that stay, images, are as they were; tables are written anew.
+        self._db.execute("DELETE FROM files WHERE shard = ? AND rows IS NOT NULL", (first,))
+        if part is not None:
+            self._db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (first, last, part))
+
+    def files(self) -> dict[str, FileFacts]:
+        """Return what is known of the files of sealed shards, by path."""
+        rows = self._rows("SELECT path, sha256, bytes, rows FROM files")
+        return {str(path): FileFacts(str(sha), int(size), rows) for path, sha, size, rows in rows}
 
     def drop_part(self, first: int, last: int, runs: Iterable[int]) -> None:
         """Forget a part whose folder is gone; its runs are to be done again."""
@@ -159,11 +190,11 @@ class Ledger:
         """Return the status of every run that has one."""
         return {int(run): str(status) for run, status in self._rows("SELECT run, status FROM runs")}
 
-    def run(self, run: int) -> Entry | None:
+    def run(self, run: int) -> RunEntry | None:
         """Return what is known of one run, or None if it was not tried yet."""
         return next(iter(self._entries("WHERE run = ?", (run,))), None)
 
-    def failures(self) -> list[Entry]:
+    def failures(self) -> list[RunEntry]:
         """Return the runs that were given up."""
         return self._entries(f"WHERE status IN ({', '.join('?' for _ in FAILURES)})", FAILURES)
 
@@ -172,13 +203,13 @@ class Ledger:
         query = "SELECT run, digest, event, weight FROM runs WHERE status = 'done' AND run BETWEEN ? AND ? ORDER BY run"
         return [RunRow(int(r), str(d), bool(e), float(w)) for r, d, e, w in self._rows(query, (first, last))]
 
-    def totals(self) -> Totals:
+    def totals(self) -> RunTotals:
         """Return the counts."""
         counts = dict(self._rows("SELECT status, count(*) FROM runs GROUP BY status"))
         query = "SELECT sum(event), avg(event * weight) FROM runs WHERE status = 'done'"
         (events, rate) = next(iter(self._rows(query)))
         known = {status: int(counts.get(status, 0)) for status in ("done", *FAILURES)}
-        return Totals(**known, events=int(events or 0), event_rate=float(rate or 0.0))
+        return RunTotals(**known, events=int(events or 0), event_rate=float(rate or 0.0))
 
     def finish(self) -> None:
         """Fold the log into the one file, so that the dataset can be read from a medium that takes no writes."""
@@ -198,12 +229,12 @@ class Ledger:
             return str(error)
         return "" if found == "ok" else found
 
-    def _entries(self, where: str, values: Sequence[Any]) -> list[Entry]:
+    def _entries(self, where: str, values: Sequence[Any]) -> list[RunEntry]:
         query = f"SELECT run, status, digest, event, weight, seconds, error, replay FROM runs {where} ORDER BY run"
         found = []
         for run, status, digest, event, weight, seconds, error, replay in self._rows(query, values):
             happened = None if event is None else bool(event)
-            found.append(Entry(run, status, digest, happened, weight, seconds, error, replay))
+            found.append(RunEntry(run, status, digest, happened, weight, seconds, error, replay))
         return found
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from mischance.api.arrow import canonical_json
-from mischance.dataset.disk import write_whole
+from mischance.dataset.disk import FileFacts, file_hash, write_whole
 from mischance.dataset.ledger import NAME as LEDGER
 from mischance.dataset.ledger import Ledger
-from mischance.dataset.shards import Shard
+from mischance.dataset.shards import MERGE, Shard
 from mischance.errors import DatasetError
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 PARTS = "parts"
-MERGE = "_merge"
-# What the manifest leaves out: itself, the ledger (it holds seconds), report and preview (made from the rest).
+MADE_OF_IT = ("report.html", "preview.png")
+# What the manifest leaves out: itself, the ledger (it holds seconds), and what is made from the rest.
 _LEFT_OUT = {
     MANIFEST,
     LEDGER,
@@ -30,8 +30,7 @@ _LEFT_OUT = {
     f"{LEDGER}-shm",
     f"{LEDGER}-journal",
     LOCK,
-    "report.html",
-    "preview.png",
+    *MADE_OF_IT,
 }
 
 
@@ -65,17 +64,19 @@ class Recipe:
         return f"{self.name} {self.identity[:16]} (seed {self.seed}, {self.runs} runs, shards of {self.shard}{twin})"
 
 
-def write_manifest(out: Path, recipe: Recipe, missing: Sequence[int]) -> None:
+def write_manifest(out: Path, recipe: Recipe, missing: Sequence[int], known: Mapping[str, FileFacts]) -> None:
     """Write the manifest, last of all files and in one step.
 
     Args:
         out: the dataset.
         recipe: what it was made by.
         missing: runs that were given up.
+        known: facts of files that were hashed as they were made; the others are hashed now.
     """
     paths = files(out)
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        entries = dict(zip(map(str, paths), pool.map(lambda path: _entry(out, path), paths), strict=True))
+        facts = pool.map(lambda path: known.get(str(path)) or _facts(out / path), paths)
+        entries = {str(path): _entry(file) for path, file in zip(paths, facts, strict=True)}
     body = {
         "versions": dict(recipe.versions),
         "scenario": {"name": recipe.name, "identity": recipe.identity},
@@ -158,20 +159,18 @@ def files(out: Path) -> list[Path]:
     return sorted(found, key=str)
 
 
-def _entry(out: Path, path: Path) -> dict[str, Any]:
-    file = out / path
-    entry: dict[str, Any] = {"bytes": file.stat().st_size, "sha256": file_hash(file)}
-    if path.suffix == ".parquet":
+def _facts(file: Path) -> FileFacts:
+    rows = None
+    if file.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        entry["rows"] = pq.read_metadata(file).num_rows
-    return entry
+        rows = pq.read_metadata(file).num_rows
+    return FileFacts(file_hash(file), file.stat().st_size, rows)
 
 
-def file_hash(file: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with file.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
+def _entry(file: FileFacts) -> dict[str, Any]:
+    entry: dict[str, Any] = {"bytes": file.bytes, "sha256": file.sha256}
+    return entry if file.rows is None else {**entry, "rows": file.rows}
 
 
 def _difference(file: Path, entry: Mapping[str, Any]) -> str:

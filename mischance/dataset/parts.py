@@ -24,8 +24,8 @@ from mischance.api.runs import Record
 from mischance.api.scene import Frames
 from mischance.api.tables import Column, IntArray, Table, join_signals, join_tables
 from mischance.dataset.digest import RunDigests, frame_index
-from mischance.dataset.disk import disk, refusal, remove_tree, sync_file, sync_tree
-from mischance.dataset.table_files import FileFacts, PartTables, ShardTables
+from mischance.dataset.disk import FileFacts, disk, refusal, remove_tree, sync_file, sync_tree
+from mischance.dataset.table_files import PartTables, ShardTables
 from mischance.errors import RunError
 
 if TYPE_CHECKING:
@@ -198,7 +198,9 @@ def write_contents(part: Path, rows: Sequence[RunRow], files: Mapping[str, FileF
     """Write down what the ledger must know of a part's runs, and of the tables that are final already, by path."""
     runs = [(row.run, row.digest, row.event, row.weight) for row in rows]
     facts = {path: (found.sha256, found.bytes, found.rows) for path, found in (files or {}).items()}
-    (part / CONTENTS).write_text(json.dumps({"runs": runs, "files": facts}), encoding="utf-8")
+    temporary = part / f".{CONTENTS}.tmp"
+    temporary.write_text(json.dumps({"runs": runs, "files": facts}), encoding="utf-8")
+    temporary.replace(part / CONTENTS)  # one that is there is whole at any moment
 
 
 def contents(part: Path) -> list[RunRow] | None:

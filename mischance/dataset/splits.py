@@ -1,4 +1,4 @@
-"""Which part of a dataset a run, an entity or a stretch of time belongs to: train, val or test."""
+"""Splits: the part of the dataset, train, val or test, of a run, an entity or a stretch of time."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Splits:
         self.duration = duration
         self.entity = entity
         self._seen: list[set[Any]] = []
+        self._text: bool | None = None  # whether entities have names; None: no table spoke of them yet
 
     def add(self, record: Record) -> None:
         """Note which entities a record speaks of."""
@@ -42,9 +43,13 @@ class Splits:
         if not self._seen:
             self._seen = [set() for _ in record.runs]
         for path, table in record.tables.items():
-            if path.startswith("truth/") and self.entity in table.schema:
-                for i, seen in enumerate(self._seen):
-                    seen.update(np.unique(table.run(i)[self.entity]).tolist())
+            column = table.schema.get(self.entity)
+            if column is None or not path.startswith("truth/"):
+                continue
+            if self._text is None:
+                self._text = column.dtype in ("category", "text", "utf8")
+            for i, seen in enumerate(self._seen):
+                seen.update(_entities_of(column, table.run(i)[self.entity]))
 
     def finish(self, runs: IntArray) -> Table:
         """Return the rows of `splits` for these runs, and forget what was noted."""
@@ -53,10 +58,14 @@ class Splits:
         if self.split.by == "run":
             codes = self._codes(run_uniform(self.seed, "split", runs))
             return Table({"split": PART}, {"split": codes}, np.arange(len(runs) + 1, dtype=np.int64))
-        seen, self._seen = self._seen or [set() for _ in runs], []
-        text = any(isinstance(entity, str) for entities in seen for entity in entities)
+        if self._text is None:
+            raise RunError(
+                f"split.by: no truth table has the column {self.entity!r}, which this world declares as its entity",
+                "use `by: run` or `by: time`",
+            )
+        seen, self._seen = self._seen, []
         schema: Schema = {
-            self.entity: Column("text" if text else "int64", encoding="plain", role="entity"),
+            self.entity: Column("text" if self._text else "int64", encoding="plain", role="entity"),
             "split": PART,
         }
         rows = [self._entities(int(run), sorted(entities)) for run, entities in zip(runs, seen, strict=True)]
@@ -79,6 +88,15 @@ class Splits:
     def _codes(self, uniform: FloatArray) -> AnyArray:
         borders = np.cumsum([self.split.train, self.split.val])
         return np.searchsorted(borders, uniform, side="right").astype(np.int32)
+
+
+def _entities_of(column: Column, values: AnyArray) -> list[Any]:
+    """Return the entities that some rows are about, each once: names, or whole numbers."""
+    if column.dtype == "category":
+        return [column.names[code] for code in np.unique(values).tolist() if code >= 0]
+    if column.dtype in ("text", "utf8"):
+        return [name for name in set(values.tolist()) if name is not None]
+    return [int(number) for number in np.unique(values).tolist()]
 
 
 def _number(text: str) -> int:

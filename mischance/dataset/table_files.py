@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mischance.api.arrow import FIRST, RATE, TableStreams, check_columns, parquet_options, read_stream, stream_paths
-from mischance.dataset.disk import remove_tree
+from mischance.dataset.disk import FileFacts, remove_tree
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,15 +27,6 @@ ROW_GROUP = 131_072
 SIGNAL_GROUP = 8 * ROW_GROUP  # samples have few channels
 SPILL = "_spill"
 IN_MEMORY = 256 << 20  # bytes of a batch of runs that wait for the batch's end; what is more waits on the disk
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What a manifest says of a file: SHA-256 in hexadecimal, bytes, rows."""
-
-    sha256: str
-    bytes: int
-    rows: int
 
 
 class HashedFile:
@@ -306,6 +296,6 @@ def in_run_order(batches: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 __all__ = [
-    "FIRST", "PARQUET", "FileFacts", "HashedFile", "ParquetFile", "PartTables", "ShardTables", "table_paths",
+    "FIRST", "PARQUET", "HashedFile", "ParquetFile", "PartTables", "ShardTables", "table_paths",
     "write_parquet",
 ]  # fmt: skip

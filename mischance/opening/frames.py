@@ -6,14 +6,14 @@ Tables store times as their worlds count them (integer microseconds too); a pers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mischance.api.arrow import declared_columns
-from mischance.api.tables import AnyArray, Column, IntArray
+from mischance.api.arrow import RATE, declared_columns, sample_times
+from mischance.api.tables import AnyArray, Column, FloatArray, IntArray
 from mischance.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -27,47 +27,33 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SAMPLED = Column(unit="s", role="time", about="time of the sample")
 
 
-@dataclass(frozen=True, slots=True)
-class SampleClock:
-    """When the samples of a signals table were taken: row j of each run is at (first + j) / rate [s]."""
-
-    rate: float
-    first: int
-
-    @staticmethod
-    def of(schema: pa.Schema) -> SampleClock | None:
-        """Return the clock that a file's metadata names; None for a table that stores its own times."""
-        facts = schema.metadata or {}
-        if b"rate" not in facts or T in schema.names:
-            return None
-        return SampleClock(float(facts[b"rate"]), int(facts.get(b"first", b"0")))
-
-
 class SampleTimes:
-    """Gives the rows of a signals table their times, batch after batch of the same file."""
+    """Gives the rows of a table of signals their times, batch after batch of the same file."""
 
-    def __init__(self, clock: SampleClock) -> None:
-        self._clock = clock
-        self._run = -1
-        self._seen = 0
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._before = (-1, 0)
 
-    def of(self, run: IntArray) -> AnyArray:
+    def of(self, run: IntArray) -> FloatArray:
         """Return the times [s] of the next rows, whose runs are `run` (n,); the rows of a run stand side by side."""
-        if not len(run):
-            return np.zeros(0)
-        starts = np.concatenate([[0], np.flatnonzero(np.diff(run)) + 1])
-        sample = np.arange(len(run)) - np.repeat(starts, np.diff(np.append(starts, len(run))))
-        if run[0] == self._run:
-            sample[: starts[1] if len(starts) > 1 else len(run)] += self._seen
-        self._run, self._seen = int(run[-1]), int(sample[-1]) + 1
-        times: AnyArray = (self._clock.first + sample) / self._clock.rate
+        times = sample_times(self._schema, run, self._before)
+        assert times is not None
+        if len(run):
+            last = int(run[-1])
+            length = len(run) - int(np.searchsorted(run, last))
+            self._before = last, length + (self._before[1] if last == self._before[0] else 0)
         return times
+
+
+def is_sampled(schema: pa.Schema) -> bool:
+    """Return whether a file holds samples of signals, whose times follow from its rate and are not stored."""
+    return RATE in (schema.metadata or {})
 
 
 def read_columns(schema: pa.Schema) -> dict[str, Column]:
     """Return what a stored table's columns are, the time of sampled signals included, as they are stored."""
     stored = declared_columns(schema)
-    if SampleClock.of(schema) is None:
+    if not is_sampled(schema):
         return stored
     head = {"run": stored["run"]} if "run" in stored else {}
     return {**head, T: _SAMPLED, **{name: column for name, column in stored.items() if name not in head}}

@@ -16,14 +16,15 @@ from mischance.api.arrow import readable
 from mischance.api.names import padded
 from mischance.api.tables import Column, IntArray
 from mischance.dataset.draft import SCENARIO
-from mischance.dataset.manifest import MERGE, PARTS, read_manifest
+from mischance.dataset.manifest import PARTS, read_manifest
+from mischance.dataset.shards import MERGE
 from mischance.errors import DatasetError
 from mischance.opening.frames import (
-    SampleClock,
     SampleTimes,
     T,
     as_columns,
     in_seconds,
+    is_sampled,
     join_labels,
     label_keys,
     read_columns,
@@ -258,8 +259,8 @@ def _file_batches(file: Path, names: list[str] | None, runs: IntArray | None, ro
     import pyarrow.parquet as pq
 
     with readable(file), pq.ParquetFile(file) as source:
-        clock = SampleClock.of(source.schema_arrow)
-        timed: SampleTimes | None = SampleTimes(clock) if clock and (names is None or T in names) else None
+        wants_times = is_sampled(source.schema_arrow) and (names is None or T in names)
+        timed = SampleTimes(source.schema_arrow) if wants_times else None
         needed = None
         if names is not None:
             needed = [name for name in names if name in source.schema_arrow.names]
@@ -292,9 +293,8 @@ def _batch_of(file: Path, columns: str | Sequence[str] | None) -> pa.RecordBatch
 
     schema = _schema(file)
     empty = pa.RecordBatch.from_pylist([], schema=schema)
-    clock = SampleClock.of(schema)
-    if clock is not None:
-        empty = _with_times(empty, SampleTimes(clock))
+    if is_sampled(schema):
+        empty = _with_times(empty, SampleTimes(schema))
     names = as_columns(columns)
     return empty if names is None else empty.select(names)
 

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 
 from mischance.api.phases import Phase
 from mischance.dataset.draft import Draft, recipe_of
-from mischance.dataset.ledger import Totals
+from mischance.dataset.ledger import RunTotals
 from mischance.dataset.shards import Shard, range_name
 from mischance.errors import DatasetError
+from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, SealJob
 from mischance.sweep.replaying import Replay, replay
 from mischance.sweep.runners import Processes, Runner, Serial
-from mischance.sweep.workers import SCENARIO_WORK, Done, Failed, FinishJob, Job, Place, PlayJob, SealJob
+from mischance.sweep.workers import SCENARIO_WORK
 
 if TYPE_CHECKING:
     from mischance.language.scenario import Scenario
@@ -36,7 +37,11 @@ FIRST = 256  # most runs of a job before anything was measured
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a sweep stands. `rate` is runs per second of this call, `left` the seconds to go where known."""
+    """Where a sweep stands.
+
+    `rate` is runs per second of this call, `left` the seconds to go where known, `extends` the runs that the dataset
+    had before this call asked for more (0: it asked for no more).
+    """
 
     done: int
     failed: int
@@ -46,19 +51,24 @@ class Progress:
     rate: float
     left: float | None
     phase: str = "playing"
+    extends: int = 0
     waiting: tuple[int, int] | None = None  # first and last run of the job that has been under way the longest
     busy: Phase | None = None  # what a worker does before it can play
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a sweep came to. `fresh` runs were played by this call; `failures` maps runs to reasons."""
+    """What a sweep came to.
+
+    `fresh` runs were played by this call; `failures` maps runs to reasons; `extends`: see `Progress`.
+    """
 
     path: Path
-    totals: Totals
+    totals: RunTotals
     fresh: int
     seconds: float
     failures: dict[int, str]
+    extends: int = 0
 
     @property
     def ok(self) -> bool:
@@ -82,6 +92,7 @@ def sweep(
     out: Path | str,
     *,
     workers: int = 1,
+    runner: Runner | None = None,
     twin: bool = False,
     keep_twins: bool = False,
     limit: float = 600.0,
@@ -92,16 +103,20 @@ def sweep(
 ) -> SweepResult:
     """Play runs 0 … runs - 1 of a scenario into a dataset; the same call resumes a stopped one.
 
+    A call for more runs than a dataset has extends it: only the missing ones are played, and the bytes are those of
+    a fresh sweep of that many runs with the same range of shards.
+
     Args:
         scenario: what to play.
         runs: how many.
         out: the dataset's folder.
         workers: processes; 0 plays in this one, without time limits.
+        runner: has the jobs done instead of `workers` processes; it is closed at the end.
         twin: play each run beside its twins and fill their labels in.
         keep_twins: store the twin's rows too.
         limit: time that one run may take [s].
         retry_failed: try again what was given up.
-        shard: runs a file holds; a fixed function of `runs` where not given.
+        shard: runs a file holds; where not given, as the dataset was begun, or a fixed function of `runs`.
         progress: called now and then.
         work: `module:function` that makes the work from the folder and the recipe.
 
@@ -111,35 +126,43 @@ def sweep(
     """
     begun = time.monotonic()
     folder = Path(out)
-    recipe = recipe_of(scenario, runs, twin=twin, keep_twins=keep_twins, shard=shard)
-    with Draft(folder, recipe, scenario) as draft:
-        if retry_failed:
-            draft.reopen()
-        fresh = 0
-        if not draft.finished:
-            draft.parts.mkdir(exist_ok=True)
-            before = draft.ledger.totals().decided
-            place = Place(str(folder), recipe, work)
-            runner: Runner = Processes(workers, draft.parts) if workers > 0 else Serial()
-            try:
-                _Sweep(draft, place, runner, limit, progress).finish()
-            finally:
-                runner.close()
-            fresh = draft.ledger.totals().decided - before
-            draft.tidy_up()
-        totals = draft.ledger.totals()
-        failures = {entry.run: (entry.error or entry.status).split("\n")[0] for entry in draft.ledger.failures()}
-    return SweepResult(folder, totals, fresh, time.monotonic() - begun, failures)
+    with contextlib.ExitStack() as given:
+        if runner is not None:
+            given.callback(runner.close)
+        recipe = recipe_of(scenario, runs, twin=twin, keep_twins=keep_twins, shard=shard)
+        # The runner is closed before the folder is given free.
+        with Draft(folder, recipe, scenario, any_shard=shard is None) as draft, given.pop_all() as open_runners:
+            if retry_failed:
+                draft.reopen()
+            fresh = 0
+            if not draft.finished:
+                draft.parts.mkdir(exist_ok=True)
+                before = draft.ledger.totals().decided
+                dataset = DatasetRef(str(folder.absolute()), draft.recipe, work)
+                if runner is None:
+                    runner = Processes(workers, draft.parts.absolute()) if workers > 0 else Serial()
+                    open_runners.callback(runner.close)
+                _Sweep(draft, dataset, runner, limit, progress).finish()
+                fresh = draft.ledger.totals().decided - before
+                draft.finish()
+            totals = draft.ledger.totals()
+            failures = {entry.run: (entry.error or entry.status).split("\n")[0] for entry in draft.ledger.failures()}
+    return SweepResult(folder, totals, fresh, time.monotonic() - begun, failures, draft.extends)
 
 
 class _Sweep:
-    """One call's way through a dataset: what is to do, what is under way, what came back."""
+    """The state of one sweep: runs to play, jobs under way, results so far."""
 
     def __init__(
-        self, draft: Draft, place: Place, runner: Runner, limit: float, progress: Callable[[Progress], None] | None
+        self,
+        draft: Draft,
+        dataset: DatasetRef,
+        runner: Runner,
+        limit: float,
+        progress: Callable[[Progress], None] | None,
     ) -> None:
         self.draft = draft
-        self.place = place
+        self.dataset = dataset
         self.runner = runner
         self.limit = limit
         self._progress = progress
@@ -212,7 +235,7 @@ class _Sweep:
             if runs:
                 return self._deal(shard, runs)
         if not self._under_way and not any(self._left.values()) and not self._ended:
-            return FinishJob(self.place, tuple(self.draft.missing()))
+            return MergeJob(self.dataset)
         return None
 
     def _deal(self, shard: Shard, runs: deque[int]) -> PlayJob:
@@ -224,7 +247,7 @@ class _Sweep:
         # One run is held to the limit exactly; many, played side by side, may take what they usually take on top.
         # It need not be exact: what is late in company is played alone, where the limit is.
         extra = (count - 1) * (self.limit if self._cost is None else 4 * self._cost)
-        return PlayJob(self.place, shard, first, last, self.limit + min(extra, 2 * self.limit))
+        return PlayJob(self.dataset, shard, first, last, self.limit + min(extra, 2 * self.limit))
 
     def _job_size(self) -> int:
         """Return how many runs the next job should have: about TARGET seconds, and enough jobs for everybody.
@@ -254,17 +277,19 @@ class _Sweep:
                 self._blame(job, result)
         elif isinstance(result, Failed):
             if job.attempt > 1:
-                what = f"sealing runs {job.shard.name}" if isinstance(job, SealJob) else "finishing the dataset"
+                what = (
+                    f"sealing runs {job.shard.name}" if isinstance(job, SealJob) else "merging the files of its formats"
+                )
                 raise DatasetError(f"{what} failed: {result.reason}", "run the same command again to go on from here")
             self._urgent.append(replace(job, attempt=2))
         elif isinstance(job, SealJob):
-            self.draft.sealed(job.shard)
+            self.draft.sealed(job.shard, result.files)
             del self._left[job.shard]
         else:
             self._ended = True
 
     def _keep(self, job: PlayJob, done: Done) -> None:
-        name = f"{job.shard.name}/{range_name(job.first, job.last)}"
+        name = f"{job.shard.folder}/{range_name(job.first, job.last)}"
         self.draft.ledger.add_part(job.first, job.last, name, done.rows, done.seconds)
         cost = done.seconds / len(done.rows)
         self._cost = cost if self._cost is None else (self._cost + cost) / 2
@@ -297,7 +322,7 @@ class _Sweep:
         if parts:
             # It holds its place in `_left` until it is sealed, so that the end waits for it.
             self._left[shard] = 1
-            self._urgent.append(SealJob(self.place, shard, tuple(map(str, parts))))
+            self._urgent.append(SealJob(self.dataset, shard, tuple(parts)))
         else:
             self.draft.sealed(shard)
             del self._left[shard]
@@ -314,7 +339,8 @@ class _Sweep:
         oldest = next(iter(self._playing), None)
         busy = self.runner.phase()
         done, failed, events = self._done, self._failed, self._events
-        self._progress(Progress(done, failed, total, events, seconds, rate, left, phase, oldest, busy))
+        extends = self.draft.extends
+        self._progress(Progress(done, failed, total, events, seconds, rate, left, phase, extends, oldest, busy))
 
 
 __all__ = ["Interrupted", "Progress", "Replay", "SweepResult", "replay", "sweep"]

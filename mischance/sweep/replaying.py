@@ -12,12 +12,15 @@ import numpy as np
 
 from mischance.api.arrow import read_parquet, read_stream, rows_of, stream_paths
 from mischance.dataset.draft import differing_facts, looking, stored_recipe
-from mischance.dataset.ledger import Entry, Ledger
-from mischance.dataset.manifest import MERGE, PARTS
-from mischance.dataset.parts import CONTENTS, TABLES
+from mischance.dataset.ledger import Ledger, RunEntry
+from mischance.dataset.manifest import PARTS
+from mischance.dataset.parts import CONTENTS, TABLES, contents
+from mischance.dataset.shards import MERGE
+from mischance.dataset.table_files import PARQUET, table_paths
 from mischance.errors import DatasetError
+from mischance.sweep.messages import DatasetRef, Failed, ReplayJob
 from mischance.sweep.runners import Processes, Runner, Serial
-from mischance.sweep.workers import SCENARIO_WORK, Failed, Place, ReplayJob
+from mischance.sweep.workers import SCENARIO_WORK
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +96,7 @@ def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENA
         entry = ledger.run(run)
         if entry is None:
             raise DatasetError(f"run {run} was not played yet", "finish the dataset by running its sweep again")
-        job = ReplayJob(Place(str(folder), recipe, work), run, f"{scratch}/part", limit)
+        job = ReplayJob(DatasetRef(str(folder.absolute()), recipe, work), run, f"{scratch}/part", limit)
         runner: Runner = Serial() if entry.status in ("done", "failed") else Processes(1, Path(scratch))
         try:
             runner.submit(job)
@@ -120,7 +123,7 @@ def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENA
         return Replay(run, verdict, entry.digest, digest, difference, largest, why)
 
 
-def _failed(entry: Entry, result: Failed, why: tuple[str, ...]) -> Replay:
+def _failed(entry: RunEntry, result: Failed, why: tuple[str, ...]) -> Replay:
     reason, before = (text.split("\n")[0] for text in (result.reason, entry.error or ""))
     # Where a process was ended from outside, the place that it had got to differs from time to time.
     if entry.status == result.status and (reason == before or result.status != "failed"):
@@ -139,18 +142,22 @@ class _Stored:
         self._sealed = self._shard.first in ledger.sealed()
         self.files = out
         if not self._sealed:
-            names = [name for first, last, name in ledger.parts() if first <= run <= last]
-            for name in names:
-                if _rows(read_stream(out / PARTS / name / TABLES, "runs"), run):
+            for first, last, name in ledger.parts():
+                if first <= run <= last and any(row.run == run for row in contents(out / PARTS / name) or ()):
                     self.files = out / PARTS / name
 
     def tables(self) -> dict[str, Any]:
         """Return path -> reader of the rows of the run."""
         if not self._sealed:
             folder = self.files / TABLES
-            return {
+            streams: dict[str, Any] = {
                 path: lambda path=path: _table(read_stream(folder, path), self.run) for path in stream_paths(folder)
             }
+            whole = {  # of a job that holds its whole shard
+                path: lambda path=path: read_parquet(folder / f"{path}{PARQUET}", [self.run])
+                for path in table_paths(folder)
+            }
+            return whole | streams
         name = f"{self._shard.name}.parquet"
         found = {}
         for file in self.files.rglob(name):

@@ -1,4 +1,7 @@
-"""Who does jobs: this process itself, or processes of this machine that may die without taking anybody along."""
+"""Job runners: in-process, and a process pool that survives the death of a worker.
+
+Any other (a cluster's) is a class with the methods of `Runner`: `sweep(scenario, runs, out, runner=Mine())`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import multiprocessing
 import os
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
@@ -17,7 +21,8 @@ from typing import Protocol
 from mischance.api.names import unique_word
 from mischance.api.phases import Phase
 from mischance.errors import RunError
-from mischance.sweep.workers import Done, Failed, Job, PlayJob, ReplayJob, begin, perform
+from mischance.sweep.messages import Done, Failed, Job, PlayJob, ReplayJob
+from mischance.sweep.workers import begin, perform
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PATIENCE = 60.0  # seconds by which the pool's own time limit is later than the worker's
@@ -25,28 +30,44 @@ _REBUILDS = 3
 
 
 class Runner(Protocol):
-    """Takes jobs and hands back what became of them, in any order."""
+    """Has jobs done, wherever, and hands back what became of them, in any order.
 
-    width: int
+    A job is done by `workers.perform(job)` in a process that does one at a time, has this package, and sees the
+    dataset's folder at the same path. Jobs and results are messages that pickle (see `messages`). The runner is the
+    only one who notices that a worker is gone: it hands such a job back as `Failed(reason, "crashed")`, and the sweep
+    plays the job's runs again one by one until it knows the culprit. A job that nobody had begun is not lost: the
+    runner gives it to another worker. Jobs may be done twice, for example by a worker that was taken for lost: both make
+    the same bytes under the same names.
+
+    A sweep calls all methods from one thread, and `close` at its end, whichever way it ends; a runner serves one sweep.
+    """
+
+    @property
+    def width(self) -> int:
+        """How many jobs can be under way at once, now; at least 1. The sweep keeps twice as many submitted."""
+        ...
 
     def submit(self, job: Job) -> None:
-        """Take a job."""
+        """Take a job; called while fewer than twice `width` are in the runner's hands."""
         ...
 
     def collect(self, timeout: float) -> list[tuple[Job, Done | Failed]]:
-        """Return what is finished, after at most `timeout` seconds."""
+        """Return each job that has ended since the last call, as it was submitted, with what became of it.
+
+        Wait for the first one, at most `timeout` seconds, as progress is shown and Ctrl-C is heeded in between.
+        """
         ...
 
     def phase(self) -> Phase | None:
-        """Return what a worker is busy with before it can play, such as compiling; None: nothing of the kind."""
+        """Return what a worker is busy with before it can play, such as compiling; None: nothing, or not known."""
         ...
 
     def cancel(self) -> list[Job]:
-        """Give back the jobs that nobody has begun."""
+        """Return the jobs that nobody has begun, and forget them; called when a sweep is to stop."""
         ...
 
     def close(self) -> None:
-        """Stop everything now."""
+        """Stop everything now: jobs under way are lost, which loses no run that was handed back."""
         ...
 
 
@@ -87,10 +108,16 @@ class Processes:
 
     A worker's time limit is its own (see `workers`); the pool's, which is later, is for one that no longer
     runs even that.
+
+    Args:
+        width: how many.
+        traces: folder for the files in which workers keep where they stand; one of its own where not given.
     """
 
-    def __init__(self, width: int, traces: Path) -> None:
+    def __init__(self, width: int, traces: Path | None = None) -> None:
         self.width = width
+        self._own = None if traces is not None else tempfile.TemporaryDirectory(prefix="mischance-traces-")
+        traces = traces if traces is not None else Path(self._own.name if self._own else "")
         self._traces = traces
         self._word = unique_word()
         self._count = 0
@@ -215,6 +242,8 @@ class Processes:
         self._stop()
         for name in self._environment:
             os.environ.pop(name, None)
+        if self._own is not None:
+            self._own.cleanup()
 
 
 def last_phase(trace: str) -> Phase | None:

@@ -59,7 +59,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SuiteReport:
     """What a suite came to. `newly_failing` and `newly_passing` compare it with a baseline, where one was given."""
 
     agent: str
@@ -150,7 +150,7 @@ def run_suite(
     overrides: Mapping[str, str] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     watch: Callable[[str], Callable[[Progress], None]] | None = None,
-) -> Report:
+) -> SuiteReport:
     """Play every scenario of a suite with one agent, each into a dataset of its own, and judge every run.
 
     Args:
@@ -196,7 +196,7 @@ def run_suite(
             raise
         except MischanceError as error:
             errors[name] = error.message
-    return Report(agent or "(each scenario's own)", tuple(asked), tuple(cases), errors)
+    return SuiteReport(agent or "(each scenario's own)", tuple(asked), tuple(cases), errors)
 
 
 class _NoAgentError(MischanceError):
@@ -289,7 +289,7 @@ def _outcomes(scenario: Scenario, record: Record) -> dict[int, str]:
     return found
 
 
-def compared(report: Report, baseline: Path) -> Report:
+def compared(report: SuiteReport, baseline: Path) -> SuiteReport:
     """Return the report with what changed since a stored one.
 
     Raises:
@@ -305,10 +305,10 @@ def compared(report: Report, baseline: Path) -> Report:
         ) from error
     failing = tuple(case.name for case in report.cases if not case.passed and before.get(case.name) is True)
     passing = tuple(case.name for case in report.cases if case.passed and before.get(case.name) is False)
-    return Report(report.agent, report.references, report.cases, report.errors, failing, passing)
+    return SuiteReport(report.agent, report.references, report.cases, report.errors, failing, passing)
 
 
-def text(report: Report) -> str:
+def text(report: SuiteReport) -> str:
     """Return the report as lines for people: a line a scenario, then every failed case with its replay command."""
     width = max((len(case.scenario) for case in report.cases), default=8)
     lines = [f"agent {report.agent}", ""]
@@ -334,7 +334,7 @@ def text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def junit(report: Report) -> str:
+def junit(report: SuiteReport) -> str:
     """Return the report as JUnit XML, one test suite a scenario."""
     root = ElementTree.Element(
         "testsuites", name=f"mischance test of {report.agent}", tests=str(len(report.cases)),

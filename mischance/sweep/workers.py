@@ -1,7 +1,7 @@
-"""What happens inside a worker: play a job into a part, seal a shard, finish a dataset.
+"""Does jobs: plays runs into a part, seals a shard, merges files, replays a run.
 
-A worker gets small, plain messages and reads everything else from the dataset's own folder, so it may be
-this process, another one, or one on another machine.
+`perform` is the one function that a runner calls. It reads everything from its message and from the dataset's
+folder, and returns what became of the job as a value: it raises nothing.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ import numpy as np
 from mischance.api.phases import Phase, listen, phase
 from mischance.api.runs import Record
 from mischance.api.tables import IntArray
-from mischance.dataset.card import write_card
-from mischance.dataset.disk import disk, remove_tree
+from mischance.dataset.disk import disk
 from mischance.dataset.draft import SCENARIO
-from mischance.dataset.manifest import PARTS, Recipe, write_manifest
+from mischance.dataset.manifest import PARTS, Recipe
 from mischance.dataset.parts import PartWriter, RunRow, commit, temporary
-from mischance.dataset.shards import Shard, range_name, seal
-from mischance.dataset.table_files import FileFacts
+from mischance.dataset.shards import range_name, seal
 from mischance.errors import DatasetError, MischanceError, RunError
+from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, ReplayJob, SealJob
 
 if TYPE_CHECKING:
     from mischance.api.protocols import Writer
@@ -54,7 +53,6 @@ class Work:
     writers: Mapping[str, Callable[[Path], Writer]] = field(default_factory=dict)
     merge: Sequence[Callable[[Path], None]] = ()
     splits: Callable[[], Splits] | None = None
-    about: str = ""
 
 
 def scenario_work(out: Path, recipe: Recipe) -> Work:
@@ -101,7 +99,6 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
         writers=makers,
         merge=merge,
         splits=lambda: Splits(scenario.split, scenario.seed, scenario.duration, entity),
-        about=scenario.about,
     )
 
 
@@ -109,100 +106,33 @@ def _maker(cls: type[Any], settings: Any) -> Callable[[Path], Writer]:
     return lambda folder: cls(settings, folder)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job belongs: the dataset, what it is made by, and what makes its work (`module:function`)."""
-
-    out: str
-    recipe: Recipe
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlayJob:
-    """Play runs `first` to `last` (inside one shard), each batch within `limit` seconds."""
-
-    place: Place
-    shard: Shard
-    first: int
-    last: int
-    limit: float
-    trace: str = ""
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class SealJob:
-    """Make the final files of a shard from its parts."""
-
-    place: Place
-    shard: Shard
-    parts: tuple[str, ...]
-    trace: str = ""
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class FinishJob:
-    """Merge what writers left, write the card and the manifest."""
-
-    place: Place
-    missing: tuple[int, ...]
-    trace: str = ""
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayJob:
-    """Play one run alone into a folder of its own; the dataset is only read."""
-
-    place: Place
-    run: int
-    folder: str
-    limit: float = 0.0
-    trace: str = ""
-    attempt: int = 1
-
-
-Job = PlayJob | SealJob | FinishJob | ReplayJob
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A job that went well. `files`: what sealing wrote, by path in the dataset."""
-
-    rows: tuple[RunRow, ...] = ()
-    seconds: float = 0.0
-    batch: int = 1
-    files: Mapping[str, FileFacts] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A job that did not; `stop` holds the hint where nothing else can go on either (a full disk)."""
-
-    reason: str
-    status: str = "failed"
-    stop: str | None = None
-
-
 def perform(job: Job) -> Done | Failed:
-    """Do a job; whatever goes wrong comes back as a value."""
+    """Do a job; whatever goes wrong comes back as a value.
+
+    A process does one job at a time: threads that call this wait for each other, for worlds, their engines and
+    their time limits belong to the process.
+    """
+    with _ONE:
+        return _perform(job)
+
+
+def _perform(job: Job) -> Done | Failed:
     try:
         with _traced(job.trace):
-            if isinstance(job, PlayJob | ReplayJob | FinishJob):
+            if isinstance(job, PlayJob | ReplayJob | MergeJob):
                 with phase("loading what the scenario names"):
-                    _work(job.place)  # what it takes to load is not the run's time
+                    _work(job.dataset)  # what it takes to load is not the run's time
             begun = time.perf_counter()
             if isinstance(job, PlayJob):
                 rows, batch = _play(job)
                 return Done(tuple(rows), time.perf_counter() - begun, batch)
             if isinstance(job, SealJob):
-                files = seal(Path(job.place.out), job.shard, [Path(part) for part in job.parts])
+                out = Path(job.dataset.out)
+                files = seal(out, job.shard, [out / PARTS / part for part in job.parts])
                 return Done(seconds=time.perf_counter() - begun, files=files)
             if isinstance(job, ReplayJob):
                 return Done(tuple(_replay(job)), time.perf_counter() - begun)
-            _finish(job)
+            _merge(job)
             return Done(seconds=time.perf_counter() - begun)
     except DatasetError as error:
         return Failed(error.message, stop=error.hint)
@@ -211,18 +141,16 @@ def perform(job: Job) -> Done | Failed:
 
 
 def _play(job: PlayJob) -> tuple[list[RunRow], int]:
-    out = Path(job.place.out)
-    work = _work(job.place)
+    out = Path(job.dataset.out)
+    work = _work(job.dataset)
     name = range_name(job.first, job.last)
     made = temporary(out / PARTS, name)
-    with disk(made):
-        remove_tree(made)
     whole = (job.first, job.last) == (job.shard.first, job.shard.last)
     writer = PartWriter(made, work.writers, work.splits() if work.splits else None, whole=whole)
     try:
         play_into(writer, work, np.arange(job.first, job.last + 1, dtype=np.int64), job.limit, job.trace)
         rows = writer.close()
-        commit(made, out / PARTS / job.shard.name / name)
+        commit(made, out / PARTS / job.shard.folder / name)
     except BaseException:
         writer.abandon()
         raise
@@ -230,7 +158,7 @@ def _play(job: PlayJob) -> tuple[list[RunRow], int]:
 
 
 def _replay(job: ReplayJob) -> list[RunRow]:
-    work = _work(job.place)
+    work = _work(job.dataset)
     writer = PartWriter(Path(job.folder), work.writers, work.splits() if work.splits else None)
     play_into(writer, work, np.array([job.run], np.int64), job.limit, job.trace)
     return writer.close()
@@ -259,15 +187,11 @@ def play_into(writer: PartWriter, work: Work, runs: IntArray, limit: float = 0.0
         raise RunError(f"asked for runs {runs[0]} to {runs[-1]}, got {played[:3]}…" if played else "got no run")
 
 
-def _finish(job: FinishJob) -> None:
-    out = Path(job.place.out)
-    work = _work(job.place)
-    for merge in work.merge:
+def _merge(job: MergeJob) -> None:
+    out = Path(job.dataset.out)
+    for merge in _work(job.dataset).merge:
         with disk(out):
             merge(out)
-    with disk(out):
-        write_card(out, job.place.recipe, work.about, job.missing)
-        write_manifest(out, job.place.recipe, job.missing)
 
 
 class _Limit:
@@ -337,15 +261,16 @@ def explain(error: BaseException) -> str:
 
 
 _WORK: dict[str, Work] = {}
+_ONE = threading.RLock()
 
 
-def _work(place: Place) -> Work:
-    """Return the work of a place; a worker keeps the last one."""
-    key = repr(place)
+def _work(dataset: DatasetRef) -> Work:
+    """Return the work of a dataset; a worker keeps the last one."""
+    key = repr(dataset)
     if key not in _WORK:
         _WORK.clear()
         try:
-            _WORK[key] = make_work(place)
+            _WORK[key] = make_work(dataset)
         except MischanceError as error:
             raise DatasetError(error.message, error.hint) from error
         except Exception as error:
@@ -354,9 +279,9 @@ def _work(place: Place) -> Work:
     return _WORK[key]
 
 
-def make_work(place: Place) -> Work:
+def make_work(dataset: DatasetRef) -> Work:
     """Call what makes the work: `module:function` or `path/to/file.py:function`, with the folder and the recipe."""
-    module, _, name = place.source.rpartition(":")
+    module, _, name = dataset.source.rpartition(":")
     if module.endswith(".py"):
         spec = importlib.util.spec_from_file_location(Path(module).stem, module)
         if spec is None or spec.loader is None:
@@ -367,7 +292,7 @@ def make_work(place: Place) -> Work:
     else:
         loaded = importlib.import_module(module)
     make: Callable[[Path, Recipe], Work] = getattr(loaded, name)
-    return make(Path(place.out), place.recipe)
+    return make(Path(dataset.out), dataset.recipe)
 
 
 def begin(parent: int) -> None:

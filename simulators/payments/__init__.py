@@ -29,6 +29,7 @@ class Payments:
     """
 
     batch: ClassVar[int] = 8
+    entity: ClassVar[str] = "card"
     max_chunk_seconds: ClassVar[float] = (
         86400.0  # a day's rows are few, and each chunk costs as much as a thousand rows
     )

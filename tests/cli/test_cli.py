@@ -32,6 +32,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_more_runs_extend_a_dataset_and_the_command_says_so(made: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(made, tmp_path / "wander")
+    more = [word if word != "3" else "5" for word in map(str, SWEEP)]
+    done = mischance(*more, "--workers", "1", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "tests/wander: extends 3 runs to 5\n" in done.stderr
+    assert "5 of 5 runs done, 2 of them now" in done.stderr
+    again = mischance(*more, "--workers", "1", "--out", out)
+    assert "extends" not in again.stderr
+    fewer = mischance(*SWEEP, "--workers", "1", "--out", out)
+    assert fewer.returncode == 2
+    assert "already holds 5 runs of this scenario; this call is for 3" in fewer.stderr
+
+
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 

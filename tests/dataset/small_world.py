@@ -38,7 +38,7 @@ PAYMENTS = {
     "t": Column(unit="s", encoding="delta", role="time"),
     "event_id": Column("int64", encoding="plain", role="key"),
     "cents": Column("int64", unit="ct", encoding="delta", about="amount"),
-    "kind": Column("category", names=("chip", "web", "tap")),
+    "kind": Column("category", names=("chip", "web", "tap", "never")),
     "risk": Column(null=True),
     "note": Column("text"),
 }
@@ -170,7 +170,6 @@ def _work(recipe: Recipe, play: Callable[[IntArray], Iterator[Record]], batch: i
                  "lines": Lines},
         merge=(Lines.merge,),
         splits=lambda: Splits(Split("run", 0.8, 0.1, 0.1), recipe.seed, 1.0),
-        about="A small world.",
     )  # fmt: skip
 
 
@@ -184,7 +183,7 @@ class Lines:
         if record.last:
             self.folder.mkdir(parents=True, exist_ok=True)
             for run in record.runs.tolist():
-                (self.folder / f"{run:06d}.txt").write_text(f"run {run}\n")
+                (self.folder / f"{run:09d}.txt").write_text(f"run {run}\n")
 
     def close(self) -> None:
         pass

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mischance.dataset.manifest as manifest_module
 import mischance.dataset.table_files as table_files
 from mischance.api.arrow import TableStreams, arrow_batch, parquet_options, read_stream, units
 from mischance.api.names import MAX_RUNS, padded
@@ -27,15 +28,14 @@ from mischance.api.runs import Record
 from mischance.api.scene import Frames
 from mischance.api.tables import Column, Table
 from mischance.dataset.digest import RunDigests
-from mischance.dataset.disk import Lock, move_tree, write_whole
+from mischance.dataset.disk import Lock, file_hash, move_tree, write_whole
 from mischance.dataset.draft import Draft, recipe_of, verify
+from mischance.dataset.ledger import Ledger
 from mischance.dataset.manifest import files, read_manifest
 from mischance.dataset.parts import PartWriter, join_records, temporary
 from mischance.dataset.shards import Shard, shard_size
-from mischance.dataset.splits import Splits
 from mischance.dataset.table_files import write_parquet
 from mischance.errors import DatasetError, RunError, TruthError
-from mischance.language.scenario import Split
 from mischance.sweep.jobs import sweep
 from tests.dataset.small_world import HONEST, FakeScenario, records
 
@@ -294,6 +294,29 @@ def test_the_manifest_says_what_the_dataset_is(data: Path) -> None:
     assert "| cents | int64 | ct | amount |" in card
 
 
+def test_files_are_hashed_as_they_are_made_and_not_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "data"
+    hashed = []
+
+    def remember(file: Path) -> str:
+        hashed.append(str(file.relative_to(out)))
+        return file_hash(file)
+
+    monkeypatch.setattr(manifest_module, "file_hash", remember)
+    sweep(FakeScenario(), RUNS, out, workers=0, shard=SHARD, work=HONEST)  # type: ignore[arg-type]
+    assert sorted(hashed) == ["README.md", "lines.txt", "scenario.yaml"]
+    with Ledger(out, read_only=True) as ledger:
+        known = ledger.files()
+    listed = read_manifest(out)["files"]
+    assert set(listed) - set(known) == set(hashed)
+    for path, facts in known.items():
+        assert (facts.sha256, facts.bytes, facts.rows) == (
+            listed[path]["sha256"], listed[path]["bytes"], listed[path].get("rows"),
+        )  # fmt: skip
+        assert facts.sha256 == file_hash(out / path)
+    assert len([path for path in known if path.endswith(".png")]) == RUNS * 3 * 2
+
+
 @pytest.mark.parametrize("scenario", [FakeScenario(seed=8), FakeScenario(comment="another")])
 def test_another_scenario_is_refused_with_both_hashes_and_nothing_is_touched(
     data: Path, scenario: FakeScenario
@@ -307,7 +330,7 @@ def test_another_scenario_is_refused_with_both_hashes_and_nothing_is_touched(
     assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in data.rglob("*") if file.is_file()} == before
 
 
-@pytest.mark.parametrize("more", [{"runs": RUNS + 1}, {"shard": 4}, {"twin": True}])
+@pytest.mark.parametrize("more", [{"shard": 4}, {"twin": True}, {"runs": RUNS + 1, "shard": 4}])
 def test_another_plan_is_refused(data: Path, more: dict[str, int]) -> None:
     arguments: dict[str, object] = {"runs": RUNS, "shard": SHARD, "workers": 0, "work": HONEST, **more}
     with pytest.raises(DatasetError, match="already holds another dataset"):
@@ -419,22 +442,3 @@ def test_temporary_names_are_unique_without_process_ids(tmp_path: Path) -> None:
     names = {temporary(tmp_path, "seal").name for _ in range(100)}
     assert len(names) == 100
     assert all(name.startswith(".tmp-") and name.endswith("-seal") for name in names)
-
-
-def test_splits_keep_their_shares_and_depend_on_the_run_alone() -> None:
-    runs = np.arange(20_000)
-    codes = Splits(Split("run", 0.8, 0.15, 0.05), 7, 1.0).finish(runs).columns["split"]
-    for code, share in enumerate((0.8, 0.15, 0.05)):
-        assert abs((codes == code).mean() - share) < 4 * (share * (1 - share) / len(runs)) ** 0.5
-    assert (
-        Splits(Split("run", 0.8, 0.15, 0.05), 7, 1.0).finish(runs[100:110]).columns["split"] == codes[100:110]
-    ).all()
-    times = Splits(Split("time", 0.8, 0.1, 0.1), 7, 10.0).finish(np.array([5]))
-    np.testing.assert_allclose(times.columns["t_end"], [8, 9, 10])
-    entities = Splits(Split("entity", 0.5, 0.5, 0.0), 7, 1.0, "event_id")
-    entities.add(next(records(np.arange(4), 7, 4)))
-    table = entities.finish(np.arange(4))
-    assert set(table.columns["split"].tolist()) <= {0, 1}
-    assert all(len(set(run["event_id"].tolist())) == len(run["event_id"]) for run in map(table.run, range(4)))
-    with pytest.raises(RunError, match="declares no entity"):
-        Splits(Split("entity", 0.5, 0.5, 0.0), 7, 1.0)

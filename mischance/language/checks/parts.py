@@ -331,7 +331,7 @@ class Checks:
         return tuple(expression for expression in found if expression)
 
     def split(self, model: ScenarioModel | None) -> SplitEntry:
-        """Check that the shares add up."""
+        """Check that the shares add up, and that the world has what they are shares of."""
         from pydantic import ValidationError
 
         try:
@@ -342,6 +342,8 @@ class Checks:
         total = entry.train + entry.val + entry.test
         if abs(total - 1) > 1e-9:
             self.origin.add(("split",), f"the shares must add up to 1 (got {total:g})")
+        if entry.by == "entity" and self.world is not None and not self.world.entity:
+            self.origin.add(("split", "by"), "this world names no entity to split by", "use `by: run` or `by: time`")
         return entry
 
     def names(self) -> None:

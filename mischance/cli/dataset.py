@@ -1,0 +1,93 @@
+"""Verbs about a finished dataset: `replay`, `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mischance.cli.options import LIMIT, json_option
+from mischance.cli.output import fail, print_json
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("run", type=click.IntRange(0))
+@click.option("--strict", is_flag=True, help="Exit with 1 unless the bytes are identical.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Draw it as a page to watch (.html).")
+@click.option("--video", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run as a film (.mp4).")
+@click.option("--compare/--no-compare", default=True, help="Play the run again; --no-compare only draws.")
+@LIMIT
+@json_option
+@click.pass_context
+def replay(
+    ctx: click.Context, dataset: Path, run: int, strict: bool, html: Path | None, video: Path | None, compare: bool,
+    limit: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Play one run of a dataset again, alone, and compare it with what is stored; or draw what is stored."""
+    from mischance.sweep.jobs import replay as play_again
+
+    if not compare and html is None and video is None:
+        raise click.UsageError("--no-compare leaves nothing to do without --html or --video")
+    if not compare and strict:
+        raise click.UsageError("--strict is about the comparison that --no-compare leaves out")
+    drawn = _drawn_replay(ctx, dataset, run, html, video, quiet=as_json)
+    if not as_json:
+        for path in drawn.values():
+            click.echo(path)
+    if not compare:
+        if as_json:
+            print_json({"run": run, **drawn})
+        return
+    found = play_again(dataset, run, limit=limit)
+    if as_json:
+        print_json({**found.facts(), **drawn})
+    else:
+        click.echo(found.text())
+    if found.as_before:
+        fail(
+            f"run {run} of {dataset} fails as before: there is nothing to compare",
+            f"mend the agent or the scenario that the reason names; {dataset}/ledger.sqlite has the whole of it",
+            1,
+        )
+    if not found.same or (strict and not found.identical):
+        what = "does not tell the same story again" if not found.same else "is not identical to the last bit"
+        fail(f"run {run} of {dataset} {what}", f"mischance verify {dataset} tells whether its files are whole", 1)
+
+
+def _drawn_replay(
+    ctx: click.Context, dataset: Path, run: int, html: Path | None, video: Path | None, *, quiet: bool
+) -> dict[str, str]:
+    """Draw what was asked for and return its files."""
+    if html is None and video is None:
+        return {}
+    from mischance.cli.console import film_progress
+    from mischance.reports.replay.animation import replay_page, replay_video
+
+    drawn = {}
+    if html is not None:
+        drawn["html"] = str(replay_page(dataset, run, html))
+    if video is not None:
+        with film_progress(str(video), quiet=quiet or ctx.obj["quiet"]) as show:
+            drawn["video"] = str(replay_video(dataset, run, video, show))
+    return drawn
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@json_option
+def verify(dataset: Path, as_json: bool) -> None:
+    """Hash every file of a dataset again and name those that differ."""
+    from mischance.dataset.draft import verify as differences
+
+    found = differences(dataset)
+    if as_json:
+        print_json({"dataset": str(dataset), "intact": not found, "differences": found})
+    else:
+        for line in found:
+            click.echo(line)
+        if not found:
+            click.echo(f"{dataset}: every file is as the manifest says")
+    if found:
+        files = "one file differs" if len(found) == 1 else f"{len(found)} files differ"
+        fail(f"{dataset} is damaged: {files} from the manifest", "make it again with its sweep in another folder", 1)

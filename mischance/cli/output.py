@@ -1,0 +1,31 @@
+"""What verbs print: stdout is data for the next command, stderr is for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on stdout."""
+    import json
+
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(ctx: click.Context, text: str, *, err: bool = True, bold: bool = False) -> None:
+    """Print a line for people, unless --quiet was given."""
+    if not (ctx.obj or {}).get("quiet"):
+        click.secho(text, err=err, bold=bold, color=(ctx.obj or {}).get("color"))
+
+
+def fail(message: str, hint: str, code: int, *, as_json: bool = False) -> NoReturn:
+    """Say what went wrong and what to try, as the last lines; a document for stdout only where none was printed."""
+    if as_json:
+        print_json({"error": message, "hint": hint, "exit_code": code})
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(code)

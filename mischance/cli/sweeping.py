@@ -1,0 +1,154 @@
+"""Verbs that play runs into datasets: `run`, `sweep`, `test`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mischance.cli.options import LIMIT, changes_of, json_option, load_scenario, scenario_options
+from mischance.cli.output import fail, print_json
+from mischance.errors import MischanceError
+
+SWEEP_RUNS = 100  # where neither --runs nor a plan says how many
+
+
+def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Dataset folder [outputs/NAME]."),
+        click.option("--twin", is_flag=True, help="Play each run beside its twins; fill t_effect and t_observable."),
+        click.option("--keep-twins", is_flag=True, help="Store the twin's rows too, under twins/."),
+        LIMIT,
+        click.option("--retry-failed", is_flag=True, help="Try again the runs that the ledger has as failed."),
+        click.option("--dry-run", is_flag=True, help="Say what would be done, and what it would take."),
+        click.option("--preview/--no-preview", default=True, help="Draw preview.png into the dataset."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return json_option(scenario_options(command))
+
+
+@click.command()
+@click.argument("scenario")
+@click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Number of runs.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
+@_run_options
+@click.pass_context
+def run(ctx: click.Context, /, **options: Any) -> None:
+    """Play a scenario once (or a few times) and write a dataset."""
+    _sweep(ctx, **options)
+
+
+@click.command()
+@click.argument("scenario")
+@click.option("--runs", type=click.IntRange(1), help="Number of runs [100, or the points of the scenario's plan].")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
+@_run_options
+@click.pass_context
+def sweep(ctx: click.Context, /, **options: Any) -> None:
+    """Play many runs, by Monte Carlo or the scenario's plan, into a dataset; the same command resumes a stopped one."""
+    _sweep(ctx, **options)
+
+
+def _sweep(
+    ctx: click.Context, scenario: str, runs: int | None, workers: int, out: Path | None, twin: bool, keep_twins: bool,
+    limit: float, retry_failed: bool, dry_run: bool, preview: bool, overrides: tuple[str, ...], seed: int | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    from mischance.cli.console import show_summary, summary, sweep_with_progress
+
+    loaded = load_scenario(scenario, overrides, seed)
+    total = runs or (loaded.plan.size if loaded.plan else SWEEP_RUNS)
+    folder = out or Path("outputs") / loaded.name.replace("/", "_").replace(":", "_")
+    if dry_run:
+        from mischance.cli.console import estimate
+
+        plan = estimate(loaded, total, workers, folder)
+        if as_json:
+            print_json(plan)
+        else:
+            click.echo(plan["text"])
+        return
+    result = sweep_with_progress(
+        loaded, total, folder, workers=workers, twin=twin, keep_twins=keep_twins, limit=limit,
+        retry_failed=retry_failed, quiet=ctx.obj["quiet"] or as_json, color=ctx.obj["color"],
+        notes=not ctx.obj["quiet"],
+    )  # fmt: skip
+    facts = summary(loaded, result, preview=preview)
+    if as_json:
+        print_json(facts)
+    else:
+        show_summary(facts, quiet=ctx.obj["quiet"])
+    if facts["not_done"]:
+        fail(
+            f"{facts['not_done']} of {total} runs were not done",
+            f"the same command with --retry-failed tries them again; {folder}/ledger.sqlite has the reasons",
+            1,
+        )
+
+
+def _names(given: tuple[str, ...]) -> list[str] | None:
+    """Return the names that were given, '' left out; None where none was."""
+    return [name for name in given if name] if given else None
+
+
+@click.command()
+@click.argument("suite")
+@click.option(
+    "--agent", metavar="AGENT", help="The system under test: a name, file.py:Class, file.py:function or {kind: …}."
+)
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    help="Agent that failed runs are played again with; may be given more than once ('' = none) [the world's own].",
+)
+@click.option("--runs", type=click.IntRange(1), help="Runs of each scenario [10, or the points of its plan].")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the datasets [outputs/test].")
+@LIMIT
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
+@click.option(
+    "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Compare with a stored --json report."
+)
+@scenario_options
+@json_option
+@click.pass_context
+def test(
+    ctx: click.Context, suite: str, agent: str | None, references: tuple[str, ...], runs: int | None, workers: int,
+    out: Path | None, limit: float, junit: Path | None, baseline: Path | None, overrides: tuple[str, ...],
+    seed: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Test an agent on a suite: a folder, a file, a tag or a scenario; a plan is played over all its points."""
+    from mischance.cli.console import waiting_notes
+    from mischance.sweep import suite as testing
+
+    names = testing.suite(suite)
+    quiet = ctx.obj["quiet"] or as_json
+
+    def show(name: str, place: int, total: int) -> None:
+        if not quiet:
+            click.echo(f"[{place + 1}/{total}] {name}", err=True)
+
+    report = testing.run_suite(
+        names, out or Path("outputs") / "test", agent=agent, references=_names(references),
+        runs=runs, workers=workers, limit=limit, seed=seed, overrides=changes_of(overrides), progress=show,
+        watch=None if ctx.obj["quiet"] else lambda name: waiting_notes(name, limit),
+    )  # fmt: skip
+    if baseline is not None:
+        report = testing.compared(report, baseline)
+    if junit is not None:
+        try:
+            junit.write_text(testing.junit(report), encoding="utf-8")
+        except OSError as error:
+            raise MischanceError(f"cannot write {junit}: {error.strerror}") from error
+    if as_json:
+        print_json(report.facts())
+    else:
+        click.echo(testing.text(report))
+    if not report.ok:
+        sys.exit(1)
