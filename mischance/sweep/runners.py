@@ -36,8 +36,8 @@ class Runner(Protocol):
     dataset's folder at the same path. Jobs and results are messages that pickle (see `messages`). The runner is the
     only one who notices that a worker is gone: it hands such a job back as `Failed(reason, "crashed")`, and the sweep
     plays the job's runs again one by one until it knows the culprit. A job that nobody had begun is not lost: the
-    runner gives it to another worker. Jobs may be done twice, for example by a worker that was taken for lost: both make
-    the same bytes under the same names.
+    runner gives it to another worker. Jobs may be done twice, for example by a worker that was taken for lost: both
+    make the same bytes under the same names.
 
     A sweep calls all methods from one thread, and `close` at its end, whichever way it ends; a runner serves one sweep.
     """
