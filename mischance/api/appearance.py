@@ -9,11 +9,14 @@ the role `entity`, which names the body.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import atan2, hypot
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import atan2, hypot, nan
+from typing import Any
 
 from mischance.api.geometry import Piece
-from mischance.api.tables import Column, Schema
+from mischance.api.labels import table_of_rows
+from mischance.api.tables import Column, Schema, Table
 
 LANES, BODIES, PATHS, CONTACTS = TABLES = ("lanes", "bodies", "paths", "contacts")
 """Names of the tables. Their columns: `LANE_ROWS`, `bodies_schema`, `paths_schema`, `CONTACT_ROWS`."""
@@ -156,3 +159,49 @@ def lane_rows(
 def segment(x: float, y: float, to_x: float, to_y: float) -> Piece:
     """Return a straight piece from one place to another."""
     return Piece.at(x, y, atan2(to_y - y, to_x - x), 0.0, hypot(to_x - x, to_y - y))
+
+
+def rectangle(x: float, y: float, to_x: float, to_y: float) -> list[Piece]:
+    """Return the outline of a rectangle with sides along x and y, counter-clockwise from its corner (x, y)."""
+    corners = [(x, y), (to_x, y), (to_x, to_y), (x, to_y), (x, y)]
+    line: list[Piece] = []
+    for (x0, y0), (x1, y1) in pairwise(corners):
+        s = line[-1].s + line[-1].length if line else 0.0
+        line.append(segment(x0, y0, x1, y1)._replace(s=s))
+    return line
+
+
+def body_row(
+    schema: Schema, body: str, kind: str, role: int, shape: int, size: Sequence[float], *,
+    pose: Sequence[float] = (nan, nan, nan, nan), color: Sequence[float] = (), parent: str = "", braking: float = nan,
+    t: float = 0.0,
+) -> tuple[Any, ...]:  # fmt: skip
+    """Return one row in the order of `bodies_schema`.
+
+    Args:
+        schema: the table's columns, where names and kinds get their codes.
+        body, kind: its name, and what it is.
+        role, shape: one of SUBJECT, OTHER, SCENERY, and one of BOX, CYLINDER, SPHERE.
+        size: length, width and height [m]; of what is round, its diameter twice.
+        pose: x, y, z [m] and yaw [rad] of what stands there for good.
+        color: red, green, blue, each 0-1; none where nobody says.
+        parent: name of the body that it hangs on by a joint.
+        braking: strongest deceleration that it has by itself [m/s2].
+        t: since when it is there [s].
+    """
+    names = schema["body"].names
+    known = (names.index(body), names.index(parent) if parent else -1) if names else (body, parent)
+    code = schema["kind"].names.index(kind)
+    paint = packed_color(color) if len(color) else -1
+    return (t, known[0], code, role, shape, *size, *pose, paint, known[1], braking)
+
+
+def table_per_run(schema: Schema, keys: Sequence[Any], rows: Callable[[int], Sequence[Sequence[Any]]]) -> Table:
+    """Return a table of which run i has `rows(i)`; runs that follow each other with equal keys share one call."""
+    distinct: list[Sequence[Any]] = []
+    which: list[int] = []
+    for i, key in enumerate(keys):
+        if not i or key != keys[i - 1]:
+            distinct.append(rows(i))
+        which.append(len(distinct) - 1)
+    return table_of_rows(schema, [[tuple(row) for row in rows_] for rows_ in distinct]).pick(which)

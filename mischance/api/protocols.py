@@ -210,9 +210,6 @@ class Declared:
     reference_agents: tuple[str, ...] = ()
     """Agents that `mischance test` plays failed runs of this simulator again with."""
 
-    preview: tuple[str, ...] = ()
-    """Measures and series of a simulator that a preview shows first."""
-
     randomness: tuple[str, ...] | None = None
     """Components of the random streams that a branch changes, `*` for any text; () = deterministic, None = not said."""
 
@@ -265,7 +262,7 @@ ROOMS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
             "max_batch", "batch_key", "max_chunk_seconds", "measures", "targets", "signals", "commands", "complete",
-            "default_actor", "entity", "reference_agents", "preview", "randomness",
+            "default_actor", "entity", "reference_agents", "randomness",
         ),
         ("simulators",),
     ),

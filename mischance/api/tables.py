@@ -27,8 +27,9 @@ BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
 
 
-ROLES = ("time", "key", "entity", "label", "value", "position")
-"""Roles of columns: time of a row, identity of a row, whom it is about, truth about it, its main number, a place."""
+ROLES = ("time", "key", "entity", "label", "value", "position", "away")
+"""Roles of columns: time of a row, identity of a row, whom it is about, truth about it, its main number, a place, and
+whether the one that it is about is out of everybody's reach. Reports show what has the role value first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,15 @@ APART = 0.1  # time without force after which the next force is another contact 
 
 MEASURES: Schema = {
     "person.contacts": Column("int64", about="how many times arm or load touched the person"),
-    "person.force": Column(unit="N", about="largest contact force on the person; no injury is claimed"),
+    "person.force": Column(unit="N", role="value", about="largest contact force on the person; no injury is claimed"),
     "person.pressure": Column(unit="Pa", about="that force over the contact area of the settings: a proxy"),
     "person.energy": Column(unit="J", about="most work that one contact did on hand or forearm"),
     "person.contact_time": Column(unit="s", null=True, about="first touch of the person"),
     "person.contact_speed": Column(unit="m/s", about="tool against the touched part, just before the first touch"),
     "person.margin": Column(about="1 + separation / 1 m without contact, else 1 - force / limit"),
-    "min_separation": Column(unit="m", about="smallest distance from the person to arm or load; inf = nobody there"),
+    "min_separation": Column(
+        unit="m", role="value", about="smallest distance from the person to arm or load; inf = nobody there"
+    ),
     "object.dropped": Column("int64", about="1 = the box was lost from the gripper"),
     "object.slip": Column(unit="m", about="farthest way of the box in the closed gripper"),
     "object.margin": Column(about="1 - slip / 0.04 m; negative = dropped"),

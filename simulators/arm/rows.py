@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mischance.api.appearance import CONTACTS
 from mischance.api.labels import table_of_rows
 from mischance.api.runs import Chunk
 from mischance.api.scene import Motion
-from mischance.api.tables import EVENTS
+from mischance.api.tables import EVENTS, Table
 
 from .tables import CELL_ROWS, CONTACT_ROWS, JOINT_ROWS, WRENCH_ROWS
 
@@ -29,8 +30,10 @@ RATE = 120  # steps of the world per second; each is two control steps, a contro
 class Rows:
     """Rows of one run since the last chunk. `k`: the world's last step; `since`: its step at the last chunk."""
 
-    def __init__(self, scene: Scene, bodies: Sequence[str]) -> None:
+    def __init__(self, scene: Scene, bodies: Sequence[str], outline: Mapping[str, Table]) -> None:
+        """`outline`: the tables `lanes` and `bodies`, written once."""
         self._scene, self._bodies = scene, tuple(bodies)
+        self._outline = outline
         self._count = 0
         self.k = self.since = 0
         self.clear()
@@ -80,7 +83,8 @@ class Rows:
                 "joints": table_of_rows(JOINT_ROWS, [self.joints]),
                 "cell": table_of_rows(CELL_ROWS, [self.cells]),
                 "wrench": table_of_rows(WRENCH_ROWS, [self.wrenches]),
-                "contacts": table_of_rows(CONTACT_ROWS, [self.contacts]),
+                CONTACTS: table_of_rows(CONTACT_ROWS, [self.contacts]),
+                **{name: one if self.k == 0 else Table.empty(one.schema, 1) for name, one in self._outline.items()},
             },
             motion=Motion(self._bodies, steps / RATE, state[..., :7].copy(), state[..., 7:].copy()),
             scenes=(self._scene,),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from mischance.api.appearance import BODIES, LANES
 from mischance.api.tables import Table
 
 from .appearance import moving, scene
@@ -14,6 +15,7 @@ from .faults import Faults
 from .measures import OUTCOME, SLIP, CellMeasures, Contact, labels
 from .model import HAND_MASS, JOINTS, G, apply, length, scale, subtract, transpose
 from .monitor import Monitor
+from .outline import bodies_table, lanes_table
 from .path import Program, Reach
 from .rows import RATE, Rows
 from .tables import TOUCHED
@@ -53,7 +55,8 @@ class Run:
         self._monitor = Monitor(settings.monitor, self._faults)
         person = settings.person
         self._measures = CellMeasures(person.limit if person else inf, person.area if person else 1.0)
-        self._rows = Rows(scene(settings, self._reach), moving(settings))
+        outline = {LANES: lanes_table(settings), BODIES: bodies_table(settings, self._reach)}
+        self._rows = Rows(scene(settings, self._reach), moving(settings), outline)
         self._over = False
         self._done = inf
         self._leg = ""

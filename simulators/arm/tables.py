@@ -46,9 +46,11 @@ CELL_ROWS: Schema = {
     "separation": Column(
         unit="m", null=True, floor=1e-9, about="person to arm or load; NaN = nobody there", role="value"
     ),
-    "needed": Column(unit="m", null=True, floor=1e-9, about="protective separation at this moment's speeds"),
-    "speed": Column(unit="m/s", floor=1e-9, about="of the tool centre point"),
-    "rate": Column(floor=1e-9, about="how fast the program runs; 1 = as planned, 0 = stopped"),
-    "slip": Column(unit="m", floor=1e-9, about="way of the box in the gripper since it was grasped"),
+    "needed": Column(
+        unit="m", null=True, floor=1e-9, about="protective separation at this moment's speeds", role="value"
+    ),
+    "speed": Column(unit="m/s", floor=1e-9, about="of the tool centre point", role="value"),
+    "rate": Column(floor=1e-9, about="how fast the program runs; 1 = as planned, 0 = stopped", role="value"),
+    "slip": Column(unit="m", floor=1e-9, about="way of the box in the gripper since it was grasped", role="value"),
     "holding": Column("bool", about="both fingers touch the box"),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from mischance.api.appearance import BODIES, CONTACTS, LANES
 from mischance.api.protocols import FaultKind
 from mischance.api.runs import Chunk
 from mischance.api.scene import Motion
@@ -15,6 +16,7 @@ from mischance.api.tables import EVENTS, LABELS, Column, Table
 from mischance.errors import RunError
 
 from .events import MEASURES, OUTCOME, FlightLog, outcome_row
+from .outline import bodies_table, lanes_table
 from .settings import ROTORS
 from .settings import Settings as QuadrotorSettings
 
@@ -139,6 +141,7 @@ class Quadrotor:
         ]
         self._scenes = self._look()
         self._tables = _schemas(self._names, tuple(own[0].obstacles))
+        self._seen = {LANES: lanes_table(own), BODIES: bodies_table(own)}
         self._k = 0
         return self._chunk(0, self._state[:, None], np.zeros((runs, 0, fast.EVENT)), np.zeros(runs, np.int64))
 
@@ -261,7 +264,8 @@ class Quadrotor:
             events=Table.of(EVENTS, [log.columns() for log in self._logs]),
             tables={
                 "drones": self._rows(steps, motion, (steps > first) | begin, last),
-                "contacts": self._contacts(),
+                CONTACTS: self._contacts(),
+                **(self._seen if begin else {n: Table.empty(one.schema, one.runs) for n, one in self._seen.items()}),
             },
             motion=Motion(self._names, steps / RATE, pose, _velocity(motion)),
             scenes=self._scenes,

@@ -22,13 +22,19 @@ INNOCENT = ("breeze",)
 
 MEASURES: Schema = {
     "contacts": Column("int64", about="contacts of drones with ground, obstacles and each other; a landing is none"),
-    "min_separation": Column(unit="m", about="smallest free distance of a drone from others and birds; inf = none"),
-    "min_clearance": Column(unit="m", about="smallest free distance of a flying drone from ground and obstacles"),
+    "min_separation": Column(
+        unit="m", role="value", about="smallest free distance of a drone from others and birds; inf = none"
+    ),
+    "min_clearance": Column(
+        unit="m", role="value", about="smallest free distance of a flying drone from ground and obstacles"
+    ),
     "fence_margin": Column(unit="m", about="smallest distance inside the geofence; negative = outside; inf = no fence"),
     "max_tilt": Column(unit="rad", about="largest tilt before any contact"),
     "max_speed": Column(unit="m/s", about="largest speed before any contact"),
     "max_deviation": Column(unit="m", about="largest distance from the planned path before any contact"),
-    "impact_speed": Column(unit="m/s", about="speed relative to what was hit, at the first contact; 0 = none"),
+    "impact_speed": Column(
+        unit="m/s", role="value", about="speed relative to what was hit, at the first contact; 0 = none"
+    ),
     "contact_time": Column(unit="s", null=True, about="when the first contact was"),
     "min_voltage": Column(unit="V", about="lowest voltage of any battery before any contact"),
     "energy": Column(unit="J", about="energy taken from all batteries"),

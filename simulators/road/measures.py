@@ -26,11 +26,15 @@ MEASURES: Schema = {
         unit="m/s3", about="largest change of its acceleration between looks 0.05 s apart, before any contact"
     ),
     "min_ttc": Column(
-        unit="s", about="shortest time to collision of the boxes, 2-D, constant velocities; inf = never on course"
+        unit="s",
+        role="value",
+        about="shortest time to collision of the boxes, 2-D, constant velocities; inf = never on course",
     ),
     "t_min_ttc": Column(unit="s", null=True, about="when that was"),
     "min_gap": Column(
-        unit="m", about="smallest distance of the boxes; after a contact minus the closing speed times 1 s"
+        unit="m",
+        role="value",
+        about="smallest distance of the boxes; after a contact minus the closing speed times 1 s",
     ),
     "t_min_gap": Column(unit="s", about="when that was"),
     "min_thw": Column(unit="s", about="shortest headway, bumper gap / ego speed, behind somebody in the ego's path"),
@@ -48,8 +52,10 @@ MEASURES: Schema = {
     ),
     "t_max_stn": Column(unit="s", null=True, about="when that was"),
     "contact_time": Column(unit="s", null=True, about="when the ego was first touched"),
-    "contact_speed": Column(unit="m/s", about="closing speed along the normal at the ego's first contact; 0 = none"),
-    "delta_v": Column(unit="m/s", about="change of the ego's velocity in its first contact"),
+    "contact_speed": Column(
+        unit="m/s", role="value", about="closing speed along the normal at the ego's first contact; 0 = none"
+    ),
+    "delta_v": Column(unit="m/s", role="value", about="change of the ego's velocity in its first contact"),
     "other.delta_v": Column(unit="m/s", about="change of the other one's velocity in that contact"),
     "impulse": Column(unit="N s", about="impulse exchanged in that contact"),
     "energy_lost": Column(unit="J", about="kinetic energy lost in that contact"),

@@ -21,8 +21,8 @@ from mischance.api.appearance import (
     bodies_schema,
     lane_rows,
     packed_color,
+    table_per_run,
 )
-from mischance.api.labels import table_of_rows
 from mischance.api.tables import Table
 
 from .actors import crossing_line, main_line
@@ -44,15 +44,7 @@ def lanes_table(settings: Sequence[Settings]) -> Table:
 
     Runs whose roads are equal share their rows; the friction of lanes is each run's own.
     """
-    distinct: list[list[Row]] = []
-    which = []
-    last = None
-    for one in settings:
-        if last is None or one.road != last:
-            last = one.road
-            distinct.append(_rows(one))
-        which.append(len(distinct) - 1)
-    table = table_of_rows(LANE_ROWS, distinct).pick(which)
+    table = table_per_run(LANE_ROWS, [one.road for one in settings], lambda i: _rows(settings[i]))
     own = np.repeat([one.friction for one in settings], np.diff(table.offsets))
     friction = table.columns["friction"]
     friction[:] = np.where(table.columns["kind"] == LANE, own, friction)

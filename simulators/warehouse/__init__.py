@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from mischance.api.appearance import LANE_ROWS, LANES
 from mischance.api.runs import Chunk
 from mischance.api.tables import EVENTS, LABELS, Table
 
 from .faults import KINDS, targets
+from .outline import lanes_table
 from .settings import Settings as WarehouseSettings
 from .tables import MEASURES, OUTCOME, TABLES
 
@@ -62,12 +64,13 @@ class Warehouse:
             Run(draw.settings or self.settings, draw, stream) for draw, stream in zip(draws, streams, strict=True)
         ]
         self._end = 0.0
-        return self._chunk(0.0, [run.advance(0.0) for run in self._runs])
+        lanes = lanes_table([draw.settings or self.settings for draw in draws])
+        return self._chunk(0.0, [run.advance(0.0) for run in self._runs], lanes)
 
     def advance(self, until: float, commands: Commands | None) -> Chunk:
         """Return rows and events in (last end, until]; this world takes no commands."""
         start, self._end = self._end, until
-        return self._chunk(start, [run.advance(until) for run in self._runs])
+        return self._chunk(start, [run.advance(until) for run in self._runs], Table.empty(LANE_ROWS, len(self._runs)))
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the measures and verdict of every run, and the labels of faults and contacts."""
@@ -78,12 +81,15 @@ class Warehouse:
         """Forget the runs."""
         self._runs = []
 
-    def _chunk(self, start: float, told: Sequence[tuple[dict[str, Any], dict[str, dict[str, Any]]]]) -> Chunk:
+    def _chunk(
+        self, start: float, told: Sequence[tuple[dict[str, Any], dict[str, dict[str, Any]]]], lanes: Table
+    ) -> Chunk:
+        rows = {name: Table.of(schema, [tables[name] for _, tables in told]) for name, schema in TABLES.items()}
         return Chunk(
             start=start,
             end=self._end,
             ends=np.array([run.end for run in self._runs]),
             over=np.array([run.over for run in self._runs]),
             events=Table.of(EVENTS, [events for events, _ in told]),
-            tables={name: Table.of(schema, [tables[name] for _, tables in told]) for name, schema in TABLES.items()},
+            tables={**rows, LANES: lanes},
         )

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from mischance.api.appearance import BODIES
 from mischance.api.tables import EVENTS
 
 from .dispatch import Agv, Floor
 from .faults import Faults
 from .outcome import FleetMeasures
-from .tables import ACTORS, ORDERS, STAGES, STATES, columns
+from .outline import AGV, LOAD, PERSON, body
+from .tables import STAGES, STATES, TABLES, columns
 
 if TYPE_CHECKING:
     from mischance.api.randomness import Streams
@@ -27,10 +29,12 @@ G = 9.80665  # standard gravity [m/s2]
 
 
 class Log:
-    """Rows of `events`, `actors` and `orders` that wait for the next chunk."""
+    """Rows of `events`, `actors`, `orders` and `bodies` that wait for the next chunk."""
 
-    def __init__(self, env: simpy.Environment, floor: Floor) -> None:
-        self._env, self._floor = env, floor
+    def __init__(self, env: simpy.Environment, floor: Floor, settings: Settings) -> None:
+        self._env, self._floor, self._settings = env, floor, settings
+        self._known: set[str] = set()
+        self._bodies: list[tuple[Any, ...]] = []
         self._count = 0
         self._events: list[tuple[Any, ...]] = []
         self._actors: list[tuple[Any, ...]] = []
@@ -48,24 +52,34 @@ class Log:
         self._orders.append((self._env.now, job.number, STAGES.index(stage), agv, *self._floor.point(node)))
 
     def actors(self, t: float, agvs: Sequence[Agv], people: Sequence[Person]) -> None:
-        """Add the rows of `actors` at t: position, yaw, speed and state of everyone."""
+        """Add the rows of `actors` at t: position, yaw, speed and state of everyone; of `bodies`, those who are new."""
         for agv in agvs:
             if agv.out:
                 piece = agv.piece(t)
                 row = (*piece.at(t), piece.heading(t), piece.speed(t), STATES.index(piece.kind))
             else:
                 row = (*self._floor.bay(agv.node), agv.yaw, 0.0, STATES.index("bay"))
-            self._actors.append((t, agv.name, 0, *row, agv.load))
+            self._actors.append((t, agv.name, AGV, *row, not agv.out, agv.load))
+            self._body(t, agv.name, AGV)
         for person in people:
             piece = person.piece(t)
             row = (*piece.at(t), piece.yaw, piece.speed(t), STATES.index(piece.kind))
-            self._actors.append((t, person.name, 2 if person.load else 1, *row, 0))
+            kind = LOAD if person.load else PERSON
+            self._actors.append((t, person.name, kind, *row, False, 0))
+            self._body(t, person.name, kind)
+
+    def _body(self, t: float, name: str, kind: int) -> None:
+        """Add a row of `bodies` for somebody who has none yet."""
+        if name not in self._known:
+            self._known.add(name)
+            self._bodies.append(body(self._settings, name, kind, t))
 
     def take(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Return and clear the events and the tables' rows since the last call."""
         events = columns(EVENTS, self._events)
-        tables = {"actors": columns(ACTORS, self._actors), "orders": columns(ORDERS, self._orders)}
-        self._events, self._actors, self._orders = [], [], []
+        rows = (("actors", self._actors), ("orders", self._orders), (BODIES, self._bodies))
+        tables = {name: columns(TABLES[name], found) for name, found in rows}
+        self._events, self._actors, self._orders, self._bodies = [], [], [], []
         return events, tables
 
 
@@ -77,7 +91,7 @@ class State:
         self.env = simpy.Environment()
         self.floor = Floor(settings)
         self.faults = Faults(draw, settings.fleet.count)
-        self.log = Log(self.env, self.floor)
+        self.log = Log(self.env, self.floor, settings)
         self.agvs = [self._parked(k) for k in range(1, settings.fleet.count + 1)]
         self.people: list[Person] = []
         self.measures = FleetMeasures(self.deceleration, self.faults.breaks, settings.orders.due)

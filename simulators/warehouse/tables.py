@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mischance.api.appearance import BODIES
 from mischance.api.tables import Column
+
+from .outline import BODY_ROWS, KINDS
 
 if TYPE_CHECKING:
     from mischance.api.tables import Schema
@@ -16,12 +19,13 @@ STAGES = ("arrived", "assigned", "picked", "delivered")
 ACTORS: Schema = {
     "t": Column(unit="s", role="time"),
     "actor": Column("text", about="agv1, agv2 …; person1 …, load1 … while on the floor", role="entity"),
-    "category": Column("category", names=("agv", "person", "load")),
+    "category": Column("category", names=KINDS),
     "x": Column(unit="m", floor=1e-9, role="position"),
     "y": Column(unit="m", floor=1e-9, role="position"),
     "yaw": Column(unit="rad", floor=1e-9),
     "speed": Column(unit="m/s", floor=1e-9),
     "state": Column("category", names=STATES),
+    "away": Column("bool", about="in a bay, off the floor: nobody can meet it", role="away"),
     "load": Column("int64", about="number of the order that is carried; 0 = none"),
 }
 ORDERS: Schema = {
@@ -32,13 +36,17 @@ ORDERS: Schema = {
     "x": Column(unit="m", about="crossing of the bay that the stage belongs to", role="position"),
     "y": Column(unit="m", role="position"),
 }
-TABLES: Mapping[str, Schema] = {"actors": ACTORS, "orders": ORDERS}
+TABLES: Mapping[str, Schema] = {"actors": ACTORS, "orders": ORDERS, BODIES: BODY_ROWS}
 
 MEASURES: Schema = {
     "contacts": Column("int64", about="1 = an AGV touched a person or another AGV, which ends the run"),
     "contact_time": Column(unit="s", null=True),
-    "impact_speed": Column(unit="m/s", about="closing speed along the line of centres at the contact; 0 = none"),
-    "min_separation": Column(unit="m", about="least distance of a moving AGV to a person or AGV; inf = none met"),
+    "impact_speed": Column(
+        unit="m/s", role="value", about="closing speed along the line of centres at the contact; 0 = none"
+    ),
+    "min_separation": Column(
+        unit="m", role="value", about="least distance of a moving AGV to a person or AGV; inf = none met"
+    ),
     "near_misses": Column("int64", about="encounters nearer than `near` that were no contact"),
     "max_btn": Column(
         about="brake threat number: deceleration that an AGV needed to stop short of a person or load in its way over"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mischance.api.appearance import BOX, LANE, LANE_ROWS, bodies_schema, body_row, lane_rows
+from mischance.api.arrow import arrow_batch
+from mischance.api.geometry import Piece
+from mischance.api.labels import table_of_rows
 from mischance.errors import DatasetError
 from mischance.reports.canvas import ALARM, GOOD, PALETTE, WARNING
 from mischance.reports.preview.picture import contact_sheet
@@ -18,10 +23,13 @@ from mischance.reports.preview.sheet import shown_runs, table
 from mischance.reports.replay.style import ASPHALT, ROLES
 
 
-def store(dataset: Path, name: str, columns: dict[str, object]) -> None:
+def store(dataset: Path, name: str, columns: dict[str, object], **roles: str) -> None:
     folder = dataset / name
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), folder / "000000000-000000063.parquet")
+    table = pa.table(columns)
+    facts = {name: {"role": role, "unit": "us" if role == "time" else ""} for name, role in roles.items()}
+    fields = [field.with_metadata(facts.get(field.name, {})) for field in table.schema]
+    pq.write_table(table.cast(pa.schema(fields)), folder / "000000000-000000063.parquet")
 
 
 def started(dataset: Path, name: str) -> Path:
@@ -85,13 +93,16 @@ def paid(tmp_path: Path) -> Path:
         "amount": amount[order].astype(np.int64),
         "approved": rng.random(len(hours)) < 0.95,
     }
-    store(dataset, "truth/transactions", transactions)
+    store(dataset, "truth/transactions", transactions, t="time", event_id="key", amount="value")
     marked = kind > 0
     labels = {"run": np.zeros(int(marked.sum()), np.int64), "event_id": event[marked]}
     store(
         dataset,
         "labels/transactions",
         {**labels, "is_fraud": kind[marked] == 1, "hard_negative": kind[marked] == 2},
+        event_id="key",
+        is_fraud="label",
+        hard_negative="label",
     )
     store(dataset, "runs", {"run": [0], "event": [True]})
     return dataset
@@ -114,7 +125,7 @@ def test_images_come_with_the_boxes_of_their_objects(filmed: Path, tmp_path: Pat
     assert has(bare, PALETTE[0]) < has(out, PALETTE[0])
 
 
-def test_payments_show_campaign_and_innocent_burst(paid: Path, tmp_path: Path):
+def test_events_with_a_value_show_their_labels(paid: Path, tmp_path: Path):
     out = contact_sheet(paid, tmp_path / "sheet.png")
     assert has(out, ALARM) > 500
     assert has(out, WARNING) > 200
@@ -133,10 +144,8 @@ def driven(tmp_path: Path) -> Path:
     """Return a dataset of eight runs of two cars on a road, without a camera; in the last three they touch."""
     dataset = tmp_path / "driven"
     dataset.mkdir()
-    road = {"lanes": 2, "lane_width": 3.5, "length": 200.0}
     scenario = {"mischance": 1, "name": "test/driven", "about": "A test.", "seed": 7, "event": {"name": "crash"}}
-    world = {"kind": "road", "road": road, "actors": {"ego": {}, "other": {}}}
-    (dataset / "scenario.yaml").write_text(json.dumps({**scenario, "vary": {"gap": 1, "pace": 1}, "simulator": world}))
+    (dataset / "scenario.yaml").write_text(json.dumps({**scenario, "vary": {"gap": 1, "pace": 1}}))
     t, runs = np.linspace(0.0, 4.0, 81), 8
     gap = np.linspace(85.0, 50.0, runs)
     ego, other = 15.0 * t, gap[:, None] + 4.0 + 0.0 * t
@@ -150,12 +159,20 @@ def driven(tmp_path: Path) -> Path:
         "x": x,
         "y": np.full(len(x), 1.75),
     }
-    sizes = {"length": np.full(len(x), 4.5), "width": np.full(len(x), 1.8), "category": ["car"] * len(x)}
     store(
         dataset,
         "truth/actors",
-        {**rows, **sizes, "actor": ["ego", "other"] * (len(t) * runs), "yaw": np.zeros(len(x)), "speed": speed},
+        {**rows, "actor": ["ego", "other"] * (len(t) * runs), "yaw": np.zeros(len(x)), "speed": speed},
+        actor="entity",
     )
+    lanes = [row for n in range(2) for row in lane_rows(
+        LANE, n, [Piece.at(0.0, 0.0, 0.0)], begin=-inf, end=inf, offset=1.75 + 3.5 * n, width=3.5)]  # fmt: skip
+    looks = bodies_schema(("car",), ("ego", "other"))
+    bodies = [body_row(looks, name, "car", role, BOX, (4.5, 1.8, 1.5)) for name, role in (("ego", 0), ("other", 1))]
+    for name, schema, told in (("lanes", LANE_ROWS, lanes), ("bodies", looks, bodies)):
+        batch = arrow_batch(table_of_rows(schema, [told] * runs), np.arange(runs))
+        (dataset / "truth" / name).mkdir()
+        pq.write_table(pa.Table.from_batches([batch]), dataset / "truth" / name / "000000000-000000063.parquet")
     event = hit.any(axis=1)
     assert event.sum() == 3
     facts = {"run": np.arange(runs), "event": event, "margin": gap, "gap": gap, "pace": np.arange(runs) * 1.0}
@@ -172,7 +189,7 @@ def test_runs_without_a_camera_are_shown_from_above_with_how_they_came_out(drive
     assert image is not None
     bar = image[118 : 118 + 14, 28:388]  # three of eight are red
     assert abs((bar == ALARM).all(axis=2).mean() - 3 / 8) < 0.02
-    ego, other = ROLES["ego"], ROLES["partner"]
+    ego, other = ROLES["subject"], ROLES["partner"]
     assert min(has(out, ego), has(out, other)) > 500  # both cars, in every panel
 
 

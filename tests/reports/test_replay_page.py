@@ -23,17 +23,23 @@ import pyarrow.parquet as pq
 import pytest
 
 import mischance
+from mischance.api.appearance import BOX, LINE_KINDS, OTHER, SUBJECT, bodies_schema, body_row
+from mischance.api.arrow import arrow_batch
+from mischance.api.labels import table_of_rows
+from mischance.api.tables import Table
 from mischance.errors import DatasetError
 from mischance.language.loading import load
 from mischance.opening.reading import Dataset
 from mischance.reports.replay.animation import LARGEST, replay_page, replay_video
 from mischance.reports.replay.captions import moments
 from mischance.reports.replay.charts import nearness
-from mischance.reports.replay.ground import _along, grip, ground, inside
+from mischance.reports.replay.ground import grip, inside
 from mischance.reports.replay.outlines import _KINDS, silhouette
-from mischance.reports.replay.story import story
+from mischance.reports.replay.run_view import run_view
 from mischance.reports.replay.style import fill, glaze
-from mischance.reports.replay.tracks import Track
+from mischance.reports.replay.tracks import Appearance, Track
+from mischance.simulators.road.outline import lanes_table
+from mischance.simulators.road.settings import Settings
 from mischance.sweep.jobs import sweep
 
 HOSTILE = "<script>document.title='owned'</script>\"'&</style>]]>-->"
@@ -47,9 +53,17 @@ def crash(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def store(dataset: Path, name: str, columns: dict[str, Any]) -> None:
+def store(dataset: Path, name: str, columns: dict[str, Any], **roles: str) -> None:
     (dataset / name).mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), dataset / name / "000000000-000000063.parquet")
+    table = pa.table(columns)
+    fields = [field.with_metadata({"role": roles.get(field.name, "")}) for field in table.schema]
+    pq.write_table(table.cast(pa.schema(fields)), dataset / name / "000000000-000000063.parquet")
+
+
+def store_table(dataset: Path, name: str, table: Table) -> None:
+    (dataset / name).mkdir(parents=True, exist_ok=True)
+    batch = arrow_batch(table, np.arange(table.runs))
+    pq.write_table(pa.Table.from_batches([batch]), dataset / name / "000000000-000000063.parquet")
 
 
 def made(dataset: Path, name: str = "test/made", frames: int = 50, **scenario: Any) -> Path:
@@ -69,6 +83,7 @@ def made(dataset: Path, name: str = "test/made", frames: int = 50, **scenario: A
             "y": np.zeros(2 * frames),
             "z": np.stack([5.0 - t, np.full(frames, 3.0)], axis=1).ravel(),
         },
+        drone="entity",
     )
     store(dataset, "runs", {"run": [0], HOSTILE: [1.5], "event": [True], "verdict": [HOSTILE], "reason": [HOSTILE]})
     event = {"run": [0], "t": [2.0], "event_id": ["event:0"], "parent_id": [""], "kind": [HOSTILE]}
@@ -90,11 +105,23 @@ ROAD = {
 }
 
 
+def paved(dataset: Path, road: dict[str, Any], friction: float = 0.8) -> None:
+    """Write the tables `lanes` and `bodies` of a road on which a car and a cyclist are."""
+    settings = Settings.model_validate({"road": road, "friction": friction, "actors": {"ego": {"speed": 0.0}}})
+    store_table(dataset, "truth/lanes", lanes_table([settings]))
+    schema = bodies_schema(("car", "cyclist"), ("rider", "ego"))
+    rows = [
+        body_row(schema, "rider", "cyclist", OTHER, BOX, (1.8, 0.6, 1.75)),
+        body_row(schema, "ego", "car", SUBJECT, BOX, (4.5, 1.8, 1.5), braking=10.0),
+    ]
+    store_table(dataset, "truth/bodies", table_of_rows(schema, [rows]))
+
+
 def driven(dataset: Path) -> Path:
     """Write a dataset by hand: a car that reverses, a cyclist, and a planned turn to the left with a radius of 10 m."""
     dataset.mkdir(parents=True)
-    world = {"kind": "road", "road": ROAD, "friction": 0.8}
-    (dataset / "scenario.yaml").write_text(json.dumps({"mischance": 1, "name": "test/driven", "simulator": world}))
+    (dataset / "scenario.yaml").write_text(json.dumps({"mischance": 1, "name": "test/driven"}))
+    paved(dataset, ROAD)
     t = np.linspace(0.0, 2.0, 41)
     two = np.repeat(t, 2)
     store(
@@ -106,9 +133,9 @@ def driven(dataset: Path) -> Path:
             "y": np.stack([np.full(41, 1.75), 10.0 - 2.0 * t], axis=1).ravel(),
             "yaw": np.tile([np.pi, -np.pi / 2.0], 41), "speed": np.tile([-3.0, 2.0], 41),
             "vx": np.tile([3.0, 0.0], 41), "vy": np.tile([0.0, -2.0], 41),
-            "category": ["car", "cyclist"] * 41, "length": np.tile([4.5, 1.8], 41), "width": np.tile([1.8, 0.6], 41),
             "gap": np.full(82, np.inf), "ttc": pa.array([None, np.inf] * 41, pa.float64()),
         },
+        actor="entity",
     )  # fmt: skip
     pieces = {"x": [20.0, 30.0, 40.0], "y": [1.75, 1.75, 11.75], "heading": [0.0, 0.0, np.pi / 2.0]}
     ways = {"way": [0.0, 10.0, 10.0 + 5.0 * np.pi], "length": [10.0, 5.0 * np.pi, 1e9], "curvature": [0.0, 0.1, 0.0]}
@@ -133,7 +160,7 @@ def test_a_page_shows_what_is_stored(crash: Path, tmp_path: Path):
     assert t[0] == 0.0
     assert t[-1] >= actors["t"].max() - 1e-3
     assert {body["name"] for body in data["bodies"]} == set(actors["actor"])
-    assert data["bodies"][0]["role"] == "ego"
+    assert data["bodies"][0]["role"] == "subject"
     for body in data["bodies"]:
         rows = actors[actors["actor"] == body["name"]]
         assert [body["length"], body["width"]] == [rows["length"].iloc[0], rows["width"].iloc[0]]
@@ -182,7 +209,7 @@ def test_strings_stay_strings(tmp_path: Path):
 
 def test_bodies_of_any_table_with_positions(tmp_path: Path):
     data = data_of(replay_page(made(tmp_path / "made"), 0, tmp_path / "out.html"))
-    assert [body["disc"] for body in data["bodies"]] == [True, True]
+    assert [body["round"] for body in data["bodies"]] == [True, True]
     rows = {row["name"]: row["lines"][0]["values"] for row in data["series"]}
     assert set(rows) == {"gap", "speed", "acceleration", "height"}
     t = np.array(data["t"])
@@ -203,7 +230,7 @@ def test_a_run_without_motion_is_drawn_as_the_same_run_with_it(crash: Path, tmp_
     settings = {"sensors": "{}", "faults": "[]", "simulator.motion": "false"}
     sweep(load("driving/cut_in:crash", settings), 1, tmp_path / "bare")
     assert not (tmp_path / "bare" / "truth" / "motion").exists()
-    whole, bare = story(crash, 0, 200_000), story(tmp_path / "bare", 0, 200_000)
+    whole, bare = run_view(crash, 0, 200_000), run_view(tmp_path / "bare", 0, 200_000)
     assert [body.name for body in bare.bodies] == [body.name for body in whole.bodies]
     shared = np.isin(whole.t, bare.t)
     assert shared.sum() > 40
@@ -225,7 +252,7 @@ def test_who_reverses_has_its_rear_ahead_and_keeps_its_way(tmp_path: Path):
     assert ego["speed"] == [-3.0] * 41
     assert ego["x"][-1] > ego["x"][0]
     assert abs(ego["yaw"][0]) == pytest.approx(np.pi, abs=1e-3)
-    (way,) = data["ways"]
+    (way,) = data["paths"]
     points = np.array(way["points"])
     arc = points[(points[:, 0] > 30.0) & (points[:, 1] < 11.75)]
     assert len(arc) > 5
@@ -234,9 +261,9 @@ def test_who_reverses_has_its_rear_ahead_and_keeps_its_way(tmp_path: Path):
 
 
 def test_the_road_is_where_its_settings_say(tmp_path: Path):
-    told = story(driven(tmp_path / "made"), 0, 100)
-    areas = [line.points for line in told.road if line.kind == "area"]
-    (patch,) = [line for line in told.road if line.kind == "patch"]
+    run = run_view(driven(tmp_path / "made"), 0, 100)
+    areas = [line.points for line in run.ground if line.kind == "lane"]
+    (patch,) = [line for line in run.ground if line.kind == "patch"]
     assert patch.friction == 0.1
     assert [bool(inside(patch.points, x, y)) for x, y in ((10.0, 1.0), (10.0, 3.6), (4.0, 1.0))] == [True, False, False]
     centre, turn = np.array([40.0, 20.0]), np.radians([20.0, 45.0, 70.0])
@@ -244,33 +271,38 @@ def test_the_road_is_where_its_settings_say(tmp_path: Path):
         x, y = (centre + radius * np.stack([np.sin(turn), -np.cos(turn)], axis=1)).T
         assert (np.any([inside(area, x, y) for area in areas], axis=0) == on).all(), radius
     assert any(inside(area, 25.0, -20.0) for area in areas)  # the crossing road, 25 m along
-    for line in told.road:  # nothing is painted where another road goes through
-        if line.kind in ("edge", "dashed"):
+    for line in run.ground:  # nothing is painted where another road goes through
+        if line.kind in ("edge", "divider"):
             middle = 0.5 * (line.points[:-1] + line.points[1:])
             assert sum(inside(area, *middle.T).astype(int) for area in areas).max() <= 1
 
 
-def test_the_grip_limit_is_that_of_the_world(tmp_path: Path):
-    """Beside the lanes too, from a patch's start until before its end, behind a bend, with a fault on top."""
-    world = {"simulator": {"friction": 0.8, "road": {**ROAD, "patches": [
+def standing(x: Any, y: Any, **look: Any) -> Track:
+    t, zeros = np.arange(float(len(x))), np.zeros(len(x))
+    return Track(Appearance("ego", "car", length=4.5, width=1.8, **look), t, x, y, *[zeros] * 7)
+
+
+def test_the_grip_limit_is_that_of_the_ground(tmp_path: Path):
+    """Beside the lanes too, from a patch's start until before its end, behind a bend; not while a fault acts on it."""
+    dataset = driven(tmp_path / "made")
+    paved(dataset, {**ROAD, "patches": [
         {"start": 5.0, "end": 15.0, "friction": 0.1, "right": -100.0, "left": 100.0},
         {"start": 75.0, "end": 85.0, "friction": 0.3, "right": -2.0, "left": 1.0},
-    ]}}, "faults": [{"ramp": "1.0 s"}]}  # fmt: skip
+    ]})  # fmt: skip
     x = np.array([4.9, 5.0, 10.0, 10.0, 14.9, 15.0, 60.5, 57.9, 40.0 + 20.0, 10.0])
     y = np.array([0.0, 9.0, -50.0, 40.0, 0.0, 0.0, 30.0, 30.0, 20.0, -101.0])
-    t, zeros = np.arange(10.0), np.zeros(10)
-    track = Track("ego", "car", 4.5, 1.8, False, t, x, y, zeros, zeros, zeros, zeros, zeros, zeros)
+    track, opened = standing(x, y), Dataset(dataset)
     expected = np.array([0.8, 0.1, 0.1, 0.1, 0.1, 0.8, 0.3, 0.8, 0.8, 0.8])
-    assert grip(world, {}, {}, track) == pytest.approx(expected)
-    found = {"class": ["fault/road/friction"], "target": ["road"], "severity": [0.5], "causes": ['["fault:0"]']}
-    labels = {name: np.array(values) for name, values in {**found, "t_cause": [4.5], "t_end": [6.5]}.items()}
-    expected[5], expected[6] = 0.5 * (0.8 + 0.5), 0.5  # half grown, grown
-    assert grip(world, {}, labels, track) == pytest.approx(expected)
-    (patch, _) = [
-        line for line in ground(world, {}, Dataset(driven(tmp_path / "made")), 0, [track]) if line.friction < 1
-    ]
-    assert patch.points[:, 1].min() == -100.0
-    assert patch.points[:, 1].max() == 100.0
+    assert grip(opened, 0, {}, track) == pytest.approx(expected)
+    found = {"class": ["fault/road/friction"], "role": ["fault"], "t_cause": [4.5], "t_end": [6.5]}
+    expected[5:7] = np.nan
+    labels = {name: np.array(values) for name, values in found.items()}
+    assert grip(opened, 0, labels, track) == pytest.approx(expected, nan_ok=True)
+    (wide, _) = [line for line in run_view(dataset, 0, 100).ground if line.kind == "patch"]
+    assert wide.points[:, 1].min() == -100.0
+    assert wide.points[:, 1].max() == 100.0
+    shutil.rmtree(dataset / "truth" / "lanes")
+    assert grip(Dataset(dataset), 0, {}, track) is None
 
 
 def test_what_has_no_area_is_no_mishap():
@@ -283,13 +315,23 @@ def test_what_has_no_area_is_no_mishap():
     assert not image.any()
 
 
-def test_a_patch_that_ends_before_it_starts_is_not_drawn(tmp_path: Path):
+def test_a_line_that_ends_before_it_begins_is_not_drawn(tmp_path: Path):
     dataset = driven(tmp_path / "made")
-    scenario = json.loads((dataset / "scenario.yaml").read_text())
-    scenario["simulator"]["road"]["patches"][0] |= {"start": 15.0, "end": 5.0}
-    (dataset / "scenario.yaml").write_text(json.dumps(scenario))
-    assert not [one for one in story(dataset, 0, 100).road if one.kind == "patch"]
+    settings = Settings.model_validate({"road": ROAD, "actors": {"ego": {"speed": 0.0}}})
+    table = lanes_table([settings])
+    patch = table.columns["kind"] == LINE_KINDS.index("patch")
+    table.columns["end"][patch] = table.columns["begin"][patch] - 1.0
+    store_table(dataset, "truth/lanes", table)
+    assert not [one for one in run_view(dataset, 0, 100).ground if one.kind == "patch"]
     assert replay_page(dataset, 0, tmp_path / "out.html").is_file()
+
+
+def test_a_line_without_end_is_drawn_beyond_everybody(tmp_path: Path):
+    dataset = driven(tmp_path / "made")
+    paved(dataset, {"lanes": 1})
+    (lane,) = [one.points for one in run_view(dataset, 0, 100).ground if one.kind == "lane"]
+    assert lane[:, 0].min() < -100.0  # the car drives from x = 30 m on
+    assert 100.0 < lane[:, 0].max() < 1000.0
 
 
 def test_many_equal_events_are_one_moment():
@@ -303,12 +345,23 @@ def test_many_equal_events_are_one_moment():
     assert (second.title, second.cause) == ("car1: contact", 0)
 
 
-def test_who_stands_in_a_bay_is_near_nobody():
-    t, zeros = np.arange(4.0), np.zeros(4)
-    away = np.array([True, False, False, True])
-    one = Track("agv1", "agv", 1.0, 1.0, True, t, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, away)
-    two = replace(one, name="agv2", x=zeros + 3.0, away=None)
-    assert nearness(one, two) == pytest.approx([np.nan, 2.0, 2.0, np.nan], nan_ok=True)
+def test_who_is_out_of_reach_is_near_nobody():
+    zeros = np.zeros(4)
+    one = replace(standing(zeros, zeros, shape="cylinder"), away=np.array([True, False, False, True]))
+    two = standing(zeros + 9.0, zeros, shape="cylinder")
+    assert nearness(one, two) == pytest.approx([np.nan, 4.5, 4.5, np.nan], nan_ok=True)
+
+
+def test_round_bodies_are_round_and_spheres_meet_in_space():
+    disc, ball = (
+        standing(np.zeros(1), np.zeros(1), shape="cylinder"),
+        standing(np.zeros(1), np.zeros(1), shape="sphere"),
+    )
+    aslant = replace(disc, x=disc.x + 3.0, y=disc.y + 4.0)
+    assert nearness(disc, aslant) == pytest.approx([0.5])  # the boxes around them would overlap
+    assert nearness(ball, replace(aslant, z=aslant.z + 12.0)) == pytest.approx([13.0 - 4.5])
+    nobody_says = replace(ball, look=replace(ball.look, sized=False))
+    assert nearness(nobody_says, replace(nobody_says, x=ball.x + 3.0)) == pytest.approx([3.0])
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):
@@ -323,8 +376,8 @@ def test_a_damaged_file_is_named(tmp_path: Path):
 
 def test_what_happened_names_its_cause(crash: Path, tmp_path: Path):
     data = data_of(replay_page(crash, 0, tmp_path / "out.html"))
-    contact = next(mark for mark in data["marks"] if mark["kind"] == "contact")
-    cause = data["marks"][contact["cause"]]
+    contact = next(mark for mark in data["moments"] if mark["kind"] == "contact")
+    cause = data["moments"][contact["cause"]]
     assert cause["title"] == "intruder: lane change start"
     assert cause["t"] < contact["t"]
     row = mischance.open(crash).table("contacts").iloc[0]
@@ -360,17 +413,6 @@ def test_a_dataset_without_positions_points_to_its_preview(tmp_path: Path):
     with pytest.raises(DatasetError, match="no table of truth has positions") as caught:
         replay_page(tmp_path / "made", 0, tmp_path / "x.html")
     assert "preview.png" in caught.value.hint
-
-
-def test_a_bend_of_the_road_is_an_arc():
-    radius, left = 50.0, 3.5
-    quarter = radius * np.pi / 2.0
-    pieces = [(100.0, 0.0), (quarter, 1.0 / radius)]
-    s = np.linspace(100.0, 100.0 + quarter, 9)
-    away = _along(pieces, s, left) - [100.0, radius]
-    np.testing.assert_allclose(np.hypot(*away.T), radius - left)
-    beyond = _along(pieces, np.array([-10.0, 100.0 + quarter + 20.0]), 0.0)
-    np.testing.assert_allclose(beyond, [[-10.0, 0.0], [150.0, 70.0]], atol=1e-9)
 
 
 def test_a_film_can_be_read_again(crash: Path, tmp_path: Path):
@@ -498,10 +540,10 @@ def test_a_browser_shows_the_page_and_asks_for_nothing(browser: Any, crash: Path
     stopped = time_of(browser)
     browser.execute_async_script("setTimeout(arguments[0], 100)")
     assert time_of(browser) == stopped
-    strip = browser.find_element(By.ID, "strip")
+    charts = browser.find_element(By.ID, "charts")
     from selenium.webdriver import ActionChains
 
-    ActionChains(browser).move_to_element(strip).click().perform()
+    ActionChains(browser).move_to_element(charts).click().perform()
     assert 0.3 * last < time_of(browser) < 0.7 * last
     nameless = browser.execute_script(
         "return [...document.querySelectorAll('button, input, select, canvas')]"
@@ -522,7 +564,7 @@ def test_the_road_is_drawn_where_the_numbers_say(browser: Any, tmp_path: Path):
         browser.execute_script("document.getElementById('out').click()")
     x0, y0, scale = map(float, browser.execute_script("return document.documentElement.dataset.view").split(","))
     left, top = browser.execute_script(
-        "const b = document.getElementById('stage').getBoundingClientRect(); return [b.left, b.top]"
+        "const b = document.getElementById('top-view').getBoundingClientRect(); return [b.left, b.top]"
     )
     image = picture(browser)
 
@@ -541,7 +583,7 @@ def test_the_road_is_drawn_where_the_numbers_say(browser: Any, tmp_path: Path):
     ego = data_of(page)["bodies"][0]
     red, green, blue = (int(at(ego["x"][0] + 1.55, ego["y"][0] + 0.8)[i]) for i in (2, 1, 0))
     assert blue > red + 60 > green - 60  # the flank of the car that the run is about
-    words = browser.execute_script("return document.getElementById('stage').getAttribute('aria-label')")
+    words = browser.execute_script("return document.getElementById('top-view').getAttribute('aria-label')")
     assert "ego 3.0 m/s backwards" in words
     assert requests(browser) == [page.as_uri()]
     assert browser.get_log("browser") == []
@@ -554,7 +596,7 @@ def test_keys_go_from_moment_to_moment_and_change_speed_and_view(browser: Any, c
     page = replay_page(crash, 0, tmp_path / "out.html")
     shown(browser, page)
     body = browser.find_element(By.TAG_NAME, "body")
-    times = sorted({mark["t"] for mark in data_of(page)["marks"]})
+    times = sorted({mark["t"] for mark in data_of(page)["moments"]})
     seen = []
     for _ in times:
         body.send_keys("n")

@@ -11,13 +11,22 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
-from mischance.api.arrow import readable
-from mischance.api.tables import AnyArray
+from mischance.api.arrow import declared_columns, readable
+from mischance.api.tables import AnyArray, Column
 from mischance.errors import DatasetError
 from mischance.reports.canvas import FAINT, Canvas
 
 WIDTH, MARGIN, GAP = 1500, 28, 10
 Columns = Mapping[str, AnyArray]
+
+
+def facts(folder: Path) -> dict[str, Column]:
+    """Return what the first file of a table says of its columns; {} where there is no file."""
+    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+    if not files:
+        return {}
+    with readable(files[0]):
+        return declared_columns(pq.read_schema(files[0]))
 
 
 def table(folder: Path) -> Columns:

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from mischance.reports.canvas import PALETTE, Axes, Canvas, round_ticks
-from mischance.reports.preview.sheet import MARGIN, WIDTH, Columns, table, title
+from mischance.reports.preview.sheet import MARGIN, WIDTH, Columns, facts, table, title
 
-LEAST = 20  # rows a run below which a table is a list of happenings and no signal
+LEAST = 20  # rows a run below which a table is a list of events and no signal
 
 
 def signals(dataset: Path) -> Canvas:
     """Draw the signals of the fullest table of truth, else of a sensor, a few runs on top of each other.
 
-    Where rows belong to several actors, those of the first are drawn. Columns that tell runs apart come first.
+    Where rows belong to several entities, those of the first are drawn. Columns that tell runs apart come first.
     """
     for room in ("truth", "sensors"):
-        tables = {folder.name: _first_actor(table(folder)) for folder in sorted((dataset / room).glob("*"))}
+        tables = {folder.name: _first_entity(folder) for folder in sorted((dataset / room).glob("*"))}
         sizes = {
             name: len(columns["t"]) / len(np.unique(columns["run"]))
             for name, columns in tables.items()
@@ -34,12 +34,14 @@ def signals(dataset: Path) -> Canvas:
     return canvas
 
 
-def _first_actor(columns: Columns) -> Columns:
-    """Return the rows of the actor that comes first, where a column says whose they are."""
-    who = columns.get("actor")
-    if who is None or not len(who):
+def _first_entity(folder: Path) -> Columns:
+    """Return the rows of the entity that comes first, where a column of that role says whose they are."""
+    columns = table(folder)
+    key = next((name for name, fact in facts(folder).items() if fact.role == "entity"), None)
+    owner = columns.get(key) if key else None
+    if owner is None or not len(owner):
         return columns
-    return {name: values[who == who[0]] for name, values in columns.items()}
+    return {name: values[owner == owner[0]] for name, values in columns.items()}
 
 
 def _telling(columns: Columns) -> list[str]:

@@ -1,12 +1,13 @@
 "use strict";
-// Draws the run that stands in #data: a picture from above, a strip of measures, and what moves between them.
+// Draws the run that stands in #data: a top view and charts on one clock. One file above 400 lines, since a page is one
+// script: every part draws from the same few variables (time, zoom, colours).
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const T = data.t, first = T[0], last = T[T.length - 1], span = last - first || 1;
-  const stage = $("stage"), strip = $("strip"), root = document.documentElement;
+  const topView = $("top-view"), charts = $("charts"), root = document.documentElement;
   const moments = [...document.querySelectorAll(".moment")];
-  const ego = data.bodies[0];
+  const subject = data.bodies[0];
   const LEFT = 58, RIGHT = 14, TRAIL = 4, FLASH = 0.45;
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   let now = first, playing = false, before = 0, zoom = 1, pan = [0, 0], ink = {}, pointed = -1;
@@ -61,33 +62,34 @@
     return Number.isFinite(x0) ? [x0, x1, y0, y1] : [-1, 1, -1, 1];
   }
   const reach = (body) => Math.hypot(body.length, body.width) / 2;
-  // a hall has an end and is seen whole, a road has none
-  const hall = data.road.some((line) => line.kind === "edge") ? [] : data.road.filter((line) => line.kind === "area").flatMap((line) => line.points.map(([x, y]) => [x, y, 0]));
+  const SURFACES = ["lane", "aisle", "area"], GLAZED = ["patch", "zone"], BARRIERS = ["wall", "fence"];
+  const endless = data.ground.some((line) => line.kind === "lane"); // along a road the subject is followed
+  const hall = !data.ground.some((line) => line.kind === "aisle") ? [] : data.ground.filter((line) => SURFACES.includes(line.kind)).flatMap((line) => line.points.map(([x, y]) => [x, y, 0]));
   const whole = bounds(data.bodies.flatMap((b) => T.flatMap((_, i) => b.x[i] === null ? [] : [[b.x[i], b.y[i], reach(b)]])).concat(hall));
   const partner = data.bodies.find((b) => b.role === "partner");
-  const FOLLOW = Math.max(15 * ego.length, 12 * ego.width, 4);
+  const FOLLOW = Math.max(15 * subject.length, 12 * subject.width, 4);
   const somewhere = (body) => pose(body, now) || pose(body, T[body.x.findIndex((x) => x !== null)]);
   function camera(width, height) {
     const mode = $("view").value;
     let cx, cy, scale;
-    const most = 60 / Math.min(ego.width, 1);
+    const most = 60 / Math.min(subject.width, 1);
     const fit = ([x0, x1, y0, y1], least = 0, largest = most) => {
       cx = (x0 + x1) / 2; cy = (y0 + y1) / 2;
       scale = clamp(Math.min((width - 80) / Math.max(x1 - x0, 1e-6), (height - 80) / Math.max(y1 - y0, 1e-6)), least, largest);
     };
-    const p = somewhere(ego) || { x: 0, y: 0, yaw: 0 };
+    const p = somewhere(subject) || { x: 0, y: 0, yaw: 0 };
     if (mode === "run") fit(whole);
     else if (mode === "all") {
       fit(bounds(data.bodies.flatMap((b) => { const q = pose(b, now); return q ? [[q.x, q.y, reach(b) + 2 * b.width]] : []; })));
     } else if (mode === "pair") { // near enough to see, wide enough to hold both, and never without the first one
-      const q = (partner && somewhere(partner)) || p, room = 1.2 * ego.length;
-      fit(bounds([[p.x, p.y, room], [q.x, q.y, room]]), 14 / ego.width * 0.5, Math.min(width / (8 * ego.length), height / (3.4 * ego.length)));
+      const q = (partner && somewhere(partner)) || p, room = 1.2 * subject.length;
+      fit(bounds([[p.x, p.y, room], [q.x, q.y, room]]), 14 / subject.width * 0.5, Math.min(width / (8 * subject.length), height / (3.4 * subject.length)));
       const half = [(width / 2 - 90) / scale, (height / 2 - 60) / scale];
       cx = clamp(cx, p.x - half[0], p.x + half[0]); cy = clamp(cy, p.y - half[1], p.y + half[1]);
     } else {
-      scale = Math.max(Math.min(width / FOLLOW, height / (5 * ego.length)), 44 / Math.max(ego.length, ego.width));
-      if (scale * 3.2 * ego.width > height) scale = height / (3.2 * ego.width);
-      const ahead = data.road.length ? 0.2 / scale / zoom : 0;
+      scale = Math.max(Math.min(width / FOLLOW, height / (5 * subject.length)), 44 / Math.max(subject.length, subject.width));
+      if (scale * 3.2 * subject.width > height) scale = height / (3.2 * subject.width);
+      const ahead = data.ground.length ? 0.2 / scale / zoom : 0;
       cx = p.x + ahead * width * Math.cos(p.yaw || 0); cy = p.y + ahead * height * Math.sin(p.yaw || 0);
     }
     scale *= zoom;
@@ -106,8 +108,8 @@
     c.lineJoin = "round";
     return [c, w, h];
   }
-  const AREAS = { area: "asphalt", patch: "patch", obstacle: "obstacle" };
-  const onRoad = data.road.some((line) => line.kind === "area");
+  const AREAS = { lane: "asphalt", aisle: "asphalt", area: "asphalt", patch: "patch", zone: "zone", obstacle: "obstacle" };
+  const surfaced = data.ground.some((line) => SURFACES.includes(line.kind));
   const FONT = 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
   const say = (c, text, x, y, color, { size = 12, weight = 400, align = "left" } = {}) => {
     c.font = `${weight} ${size}px ${FONT}`; c.textAlign = align; c.textBaseline = "alphabetic"; c.fillStyle = color;
@@ -137,25 +139,25 @@
     for (const x of xs) { c.moveTo(Math.round(cam.x(x)) + 0.5, 0); c.lineTo(Math.round(cam.x(x)) + 0.5, h); }
     for (let k = Math.ceil(y0 / step); k * step <= y1; k++) { const y = Math.round(cam.y(k * step)) + 0.5; c.moveTo(0, y); c.lineTo(w, y); }
     c.stroke();
-    for (const line of data.road) {
+    for (const line of data.ground) {
       if (!AREAS[line.kind]) continue;
       path(c, cam, line.points); c.closePath(); c.fillStyle = ink[AREAS[line.kind]];
-      c.globalAlpha = line.kind === "patch" ? 0.6 : 1; c.fill(); c.globalAlpha = 1;
+      c.globalAlpha = GLAZED.includes(line.kind) ? 0.6 : 1; c.fill(); c.globalAlpha = 1;
     }
-    for (const line of data.road) {
+    for (const line of data.ground) {
       if (AREAS[line.kind]) continue;
       path(c, cam, line.points);
-      c.strokeStyle = line.kind === "edge" ? (onRoad ? ink.edge : ink.fence) : ink.paint;
-      c.lineWidth = Math.max(1, (line.kind === "stop" ? 0.4 : 0.15) * cam.scale);
+      c.strokeStyle = BARRIERS.includes(line.kind) ? ink.fence : line.kind === "divider" ? ink.paint : ink.edge;
+      c.lineWidth = Math.max(1.5, line.width * cam.scale);
       // dashes of 6 m, 12 m apart, tied to the ground, so that one sees how fast the picture goes by
-      c.setLineDash(line.kind === "edge" || line.kind === "stop" ? [] : [6 * cam.scale, 12 * cam.scale]);
+      c.setLineDash(line.kind === "divider" ? [6 * cam.scale, 12 * cam.scale] : []);
       c.stroke();
       c.setLineDash([]);
     }
     return [xs, step];
   }
   function patches(c, w, h, cam) { // the friction that is written on a stretch, where there is room for it
-    for (const line of data.road) {
+    for (const line of data.ground) {
       if (line.friction === null) continue;
       const seen = line.points.map(([x, y]) => [cam.x(x), cam.y(y)]);
       const left = clamp(Math.min(...seen.map((p) => p[0])), 0, w), right = clamp(Math.max(...seen.map((p) => p[0])), 0, w);
@@ -186,33 +188,34 @@
     }
     c.globalAlpha = 1;
   }
-  function ways(c, cam) { // where they mean to go, as long as nobody touched them
-    for (const way of data.ways) {
-      if (now < way.start - 1e-9 || (way.end !== null && now >= way.end - 1e-9)) continue;
-      const body = data.bodies.find((b) => b.name === way.who), p = pose(body, now);
+  function plannedPaths(c, cam) { // where they mean to go, as long as nobody touched them
+    for (const planned of data.paths) {
+      if (now < planned.start - 1e-9 || (planned.end !== null && now >= planned.end - 1e-9)) continue;
+      const body = data.bodies.find((b) => b.name === planned.body), p = pose(body, now);
       if (!p) continue;
       let nearest = 0, best = Infinity;
-      way.points.forEach(([x, y], i) => { const far = (x - p.x) ** 2 + (y - p.y) ** 2; if (far < best) { best = far; nearest = i; } });
+      planned.points.forEach(([x, y], i) => { const far = (x - p.x) ** 2 + (y - p.y) ** 2; if (far < best) { best = far; nearest = i; } });
       const room = 1 + Math.round(Math.max(0.6 * body.length, 0.6 * Math.abs(p.speed || 0)) / 1.5); // joined smoothly
-      const rest = way.points.slice(nearest + room);
+      const rest = planned.points.slice(nearest + room);
       if (!rest.length) continue;
       path(c, cam, [[p.x, p.y], ...rest]);
-      c.strokeStyle = ink[body.role]; c.lineWidth = 2; c.globalAlpha = body === ego ? 0.75 : 0.4;
+      c.strokeStyle = ink[body.role]; c.lineWidth = 2; c.globalAlpha = body === subject ? 0.75 : 0.4;
       c.setLineDash([2, 6]); c.lineCap = "round"; c.stroke(); c.setLineDash([]); c.lineCap = "butt"; c.globalAlpha = 1;
     }
   }
-  function chains(c, cam) {
-    for (const chain of data.chains) {
-      const places = chain.who.map((name) => pose(data.bodies.find((b) => b.name === name) || ego, now)).filter(Boolean);
+  function links(c, cam) { // what hangs together
+    c.strokeStyle = ink.linked; c.lineCap = "round";
+    for (const link of data.links) {
+      const places = link.bodies.map((name) => data.bodies.find((b) => b.name === name)).filter(Boolean).map((b) => pose(b, now)).filter(Boolean);
       if (places.length < 2) continue;
       path(c, cam, places.map((p) => [p.x, p.y]));
-      c.strokeStyle = ink.other; c.lineCap = "round"; c.lineWidth = Math.max(3, chain.width * cam.scale); c.globalAlpha = 0.55; c.stroke();
-      c.globalAlpha = 1; c.lineCap = "butt";
+      c.lineWidth = Math.max(3, link.width * cam.scale); c.stroke();
     }
+    c.lineCap = "butt";
   }
-  const enlarged = (body, scale) => scale * Math.max(1, (body.small ? 13 : body.disc ? 11 : 5) / (Math.max(body.length, body.width) * scale));
+  const enlarged = (body, scale) => scale * Math.max(1, (body.small ? 13 : body.round ? 11 : 5) / (Math.max(body.length, body.width) * scale));
   function shape(c, cam, body, p) {
-    const touched = data.contacts.some((k) => k.t <= now + 1e-6 && k.who.includes(body.name));
+    const touched = data.contacts.some((k) => k.t <= now + 1e-6 && k.bodies.includes(body.name));
     const braking = body.brakes.some(([a, b]) => a <= now && now <= b), backwards = p.speed !== null && p.speed < -0.05;
     const k = enlarged(body, cam.scale), small = Math.max(body.length, body.width) * k < 18 && !body.small;
     c.save();
@@ -245,13 +248,12 @@
     const long = Math.min(0.5 * v * cam.scale, 90);
     if (v < 0.3 || long < 7) return;
     const along = Math.cos(p.yaw) * vx / v + Math.sin(p.yaw) * vy / v, k = enlarged(body, cam.scale);
-    const from = body.disc ? body.length / 2 * k : (Math.abs(along) * body.length + Math.sqrt(Math.max(0, 1 - along * along)) * body.width) / 2 * k;
+    const from = body.round ? body.length / 2 * k : (Math.abs(along) * body.length + Math.sqrt(Math.max(0, 1 - along * along)) * body.width) / 2 * k;
     const x = cam.x(p.x), y = cam.y(p.y), ux = vx / v, uy = -vy / v;
     c.globalAlpha = 0.85; arrow(c, x + ux * (from + 2), y + uy * (from + 2), x + ux * (from + 2 + long), y + uy * (from + 2 + long), ink[body.role], 2); c.globalAlpha = 1;
   }
   const pace = (p) => p.speed === null ? "" : `${Math.abs(p.speed).toFixed(1)} m/s${p.speed < -0.05 ? " backwards" : ""}`;
-  const linked = new Set(data.chains.flatMap((chain) => chain.who.slice(0, -1)));
-  const told = new Set(data.contacts.flatMap((k) => k.who));
+  const met = new Set(data.contacts.flatMap((k) => k.bodies));
   function names(c, w, h, cam, shown, taken) {
     taken.push(...shown.map(({ body, p }) => {
       const k = enlarged(body, cam.scale) / 2, co = Math.abs(Math.cos(p.yaw)), si = Math.abs(Math.sin(p.yaw));
@@ -261,7 +263,7 @@
     const boxes = taken.slice(-shown.length);
     for (const [n, { body, p }] of shown.entries()) {
       const px = cam.x(p.x), py = cam.y(p.y);
-      if (linked.has(body.name) || px < -20 || px > w + 20 || py < -20 || py > h + 20) continue;
+      if (!body.named || px < -20 || px > w + 20 || py < -20 || py > h + 20) continue;
       const speed = body.role === "other" && p.speed !== null && Math.abs(p.speed) < 0.05 ? "" : pace(p);
       const nameWidth = wide(c, body.name, { weight: 600 });
       const width = nameWidth + (speed ? wide(c, speed) + 7 : 0) + 12;
@@ -269,7 +271,7 @@
       const free = (y) => y > 26 && y + 18 < h - 18 && !taken.some(([a, b, d, e]) => x < d + 2 && x + width > a - 2 && y < e + 2 && y + 18 > b - 2);
       let y = [up, down, up - 22, down + 22, up - 44, down + 44].find(free);
       if (y === undefined) { // no room: only those that matter are written over others
-        if (body.role === "other" && !told.has(body.name)) continue;
+        if (body.role === "other" && !met.has(body.name)) continue;
         y = clamp(up, 4, h - 24);
       }
       taken.push([x, y, x + width, y + 18]);
@@ -282,15 +284,15 @@
   }
   const hardest = Math.max(...data.contacts.map((k) => k.impulse ? Math.hypot(...k.impulse) : 0), 1e-9);
   // Some body's first contact is red; later ones, as it bounces on the ground, are grey.
-  const met = new Set(), firsts = new Set(), called = new Set(), loud = new Set();
+  const touchedBefore = new Set(), firsts = new Set(), called = new Set(), loud = new Set();
   for (const k of [...data.contacts].sort((a, b) => a.t - b.t)) {
-    if (!k.who.length || k.who.some((name) => !met.has(name))) firsts.add(k);
-    k.who.forEach((name) => met.add(name));
+    if (!k.bodies.length || k.bodies.some((name) => !touchedBefore.has(name))) firsts.add(k);
+    k.bodies.forEach((name) => touchedBefore.add(name));
   }
-  for (const mark of data.marks) {
-    if (mark.kind !== "contact") continue;
-    if (!called.has(mark.title) || [...firsts].some((k) => Math.abs(k.t - mark.t) < 0.01)) loud.add(mark);
-    called.add(mark.title);
+  for (const moment of data.moments) {
+    if (moment.kind !== "contact") continue;
+    if (!called.has(moment.title) || [...firsts].some((k) => Math.abs(k.t - moment.t) < 0.01)) loud.add(moment);
+    called.add(moment.title);
   }
   function contacts(c, w, cam, taken) {
     const past = data.contacts.filter((k) => k.t <= now + 1e-6);
@@ -316,7 +318,7 @@
     });
     const last = past[past.length - 1];
     if (!last) return;
-    const head = `contact at ${last.t.toFixed(3)} s`, lines = [last.who.join(" – "), ...last.words].filter(Boolean);
+    const head = `contact at ${last.t.toFixed(3)} s`, lines = [last.bodies.join(" – "), ...last.words].filter(Boolean);
     const width = Math.max(wide(c, head, { weight: 600 }), ...lines.map((line) => wide(c, line))) + 16, high = 22 + 15 * lines.length;
     const x = w - width - 8;
     plate(c, x, 8, width, high);
@@ -326,14 +328,14 @@
     taken.push([x, 8, x + width, 8 + high]);
   }
   function cross(c, x, y) { c.beginPath(); c.moveTo(x - 5, y - 5); c.lineTo(x + 5, y + 5); c.moveTo(x - 5, y + 5); c.lineTo(x + 5, y - 5); c.stroke(); }
-  function drawStage() {
-    const [c, w, h] = prepare(stage), cam = camera(w, h), taken = [];
+  function drawTopView() {
+    const [c, w, h] = prepare(topView), cam = camera(w, h), taken = [];
     const [xs, step] = ground(c, w, h, cam);
     const shown = data.bodies.map((body) => ({ body, p: pose(body, now) })).filter((s) => s.p);
-    for (const { body } of shown) if (!linked.has(body.name)) trail(c, cam, body);
-    ways(c, cam);
+    for (const { body } of shown) if (body.named) trail(c, cam, body);
+    plannedPaths(c, cam);
     patches(c, w, h, cam);
-    chains(c, cam);
+    links(c, cam);
     const below = [...shown].reverse(); // who is small lies on top: nobody vanishes below a car
     for (const small of [false, true]) for (const { body, p } of below) if (body.small === small) { motion(c, cam, body, p); shape(c, cam, body, p); }
     contacts(c, w, cam, taken);
@@ -342,28 +344,28 @@
     root.dataset.view = `${cam.x(0)},${cam.y(0)},${cam.scale}`; // where (0, 0) lies, and pixels a metre
   }
 
-  // -- the strip ------------------------------------------------------------------------------------------------
+  // -- the charts ------------------------------------------------------------------------------------------------
   const toX = (t, w) => LEFT + (t - first) / span * (w - LEFT - RIGHT);
-  const FOOT = 22, HEAD = data.marks.length ? 34 : 0; // heights of the axis of time, and of the line of moments
+  const FOOT = 22, HEAD = data.moments.length ? 34 : 0; // heights of the axis of time, and of the line of moments
   const ORDER = ["label", "event", "fault", "contact"]; // what is drawn on top comes last
   const HUES = { contact: "event", fault: "fault", event: "ink", label: "faint" };
-  function drawStrip() {
-    const [c, w, h] = prepare(strip);
+  function drawCharts() {
+    const [c, w, h] = prepare(charts);
     c.fillStyle = ink.paper; c.fillRect(0, 0, w, h);
     const room = (h - FOOT - HEAD) / data.series.length, [ts] = rounds(first, last, Math.max(3, (w - LEFT) / 110));
-    for (const mark of data.marks) { // what lasts is a band behind everything
-      if (mark.end === null || mark.kind !== "fault") continue;
+    for (const moment of data.moments) { // what lasts is a band behind everything
+      if (moment.end === null || moment.kind !== "fault") continue;
       c.fillStyle = ink.fault; c.globalAlpha = 0.1;
-      c.fillRect(toX(mark.t, w), 0, Math.max(2, toX(Math.min(mark.end, last), w) - toX(mark.t, w)), h - FOOT); c.globalAlpha = 1;
+      c.fillRect(toX(moment.t, w), 0, Math.max(2, toX(Math.min(moment.end, last), w) - toX(moment.t, w)), h - FOOT); c.globalAlpha = 1;
     }
     data.series.forEach((row, n) => drawRow(c, w, row, HEAD + n * room, room, ts));
     for (const t of ts) say(c, `${t}`, toX(t, w), h - 7, ink.faint, { size: 11, align: "center" });
     say(c, "t [s]", 8, h - 7, ink.faint, { size: 11 });
-    for (const mark of data.marks) {
-      const x = toX(mark.t, w);
-      c.strokeStyle = loud.has(mark) ? ink.event : mark.kind === "fault" ? ink.fault : ink.faint;
-      c.globalAlpha = loud.has(mark) ? 0.9 : 0.4; c.lineWidth = loud.has(mark) ? 1.5 : 1;
-      c.setLineDash(loud.has(mark) ? [] : [2, 3]);
+    for (const moment of data.moments) {
+      const x = toX(moment.t, w);
+      c.strokeStyle = loud.has(moment) ? ink.event : moment.kind === "fault" ? ink.fault : ink.faint;
+      c.globalAlpha = loud.has(moment) ? 0.9 : 0.4; c.lineWidth = loud.has(moment) ? 1.5 : 1;
+      c.setLineDash(loud.has(moment) ? [] : [2, 3]);
       c.beginPath(); c.moveTo(x, HEAD - 9); c.lineTo(x, h - FOOT); c.stroke();
     }
     c.setLineDash([]); c.globalAlpha = 1;
@@ -373,35 +375,35 @@
     drawMoments(c, w);
     c.fillStyle = ink.ink; c.beginPath(); c.moveTo(x - 6, h - FOOT + 7); c.lineTo(x + 6, h - FOOT + 7); c.lineTo(x, h - FOOT); c.fill();
   }
-  function current() { let found = -1; data.marks.forEach((mark, i) => { if (mark.t <= now + 5e-4) found = i; }); return found; }
+  function current() { let found = -1; data.moments.forEach((moment, i) => { if (moment.t <= now + 5e-4) found = i; }); return found; }
   function drawMoments(c, w) { // a line of its own: what happened when, and what came of what
     if (!HEAD) return;
     const y = HEAD - 10, lit = pointed >= 0 ? pointed : current();
     say(c, "events", 8, y + 4, ink.faint, { size: 11 });
     c.strokeStyle = ink.line; c.lineWidth = 1; c.beginPath(); c.moveTo(LEFT, y + 0.5); c.lineTo(w - RIGHT, y + 0.5); c.stroke();
-    const arc = (mark, strong) => {
-      const a = toX(data.marks[mark.cause].t, w), b = toX(mark.t, w);
+    const arc = (moment, strong) => {
+      const a = toX(data.moments[moment.cause].t, w), b = toX(moment.t, w);
       if (b - a < 3) return;
       const high = Math.min(15, 4 + (b - a) / 6);
-      c.strokeStyle = strong ? ink[HUES[mark.kind]] : ink.faint; c.lineWidth = strong ? 2 : 1; c.globalAlpha = strong ? 1 : 0.5;
+      c.strokeStyle = strong ? ink[HUES[moment.kind]] : ink.faint; c.lineWidth = strong ? 2 : 1; c.globalAlpha = strong ? 1 : 0.5;
       c.beginPath(); c.moveTo(a, y - 3); c.bezierCurveTo(a + (b - a) * 0.2, y - 4 - high, b - (b - a) * 0.2, y - 4 - high, b, y - 5); c.stroke(); c.globalAlpha = 1;
     };
-    data.marks.forEach((mark, i) => { if (mark.cause >= 0 && i !== lit) arc(mark, false); });
+    data.moments.forEach((moment, i) => { if (moment.cause >= 0 && i !== lit) arc(moment, false); });
     let step = lit; // the whole chain of causes of the moment that is lit
-    for (let n = 0; n < 20 && step >= 0 && data.marks[step].cause >= 0; n++) { arc(data.marks[step], true); step = data.marks[step].cause; }
-    const drawn = [...data.marks.keys()].sort((a, b) => ORDER.indexOf(data.marks[a].kind) - ORDER.indexOf(data.marks[b].kind));
+    for (let n = 0; n < 20 && step >= 0 && data.moments[step].cause >= 0; n++) { arc(data.moments[step], true); step = data.moments[step].cause; }
+    const drawn = [...data.moments.keys()].sort((a, b) => ORDER.indexOf(data.moments[a].kind) - ORDER.indexOf(data.moments[b].kind));
     drawn.forEach((i) => {
-      const mark = data.marks[i], x = toX(mark.t, w);
-      if (mark.kind === "label" && data.marks.some((k) => k.kind === "contact" && Math.abs(toX(k.t, w) - x) < 5)) return; // says the same
-      c.fillStyle = c.strokeStyle = ink[HUES[mark.kind]]; c.lineWidth = 2;
-      if (mark.kind === "contact") { c.strokeStyle = ink.paper; c.lineWidth = 5; cross(c, x, y); c.strokeStyle = loud.has(mark) ? ink.event : ink.faint; c.lineWidth = 2.5; cross(c, x, y); }
-      else if (mark.kind === "fault") { c.beginPath(); c.moveTo(x, y - 5); c.lineTo(x + 5, y); c.lineTo(x, y + 5); c.lineTo(x - 5, y); c.fill(); }
+      const moment = data.moments[i], x = toX(moment.t, w);
+      if (moment.kind === "label" && data.moments.some((k) => k.kind === "contact" && Math.abs(toX(k.t, w) - x) < 5)) return; // says the same
+      c.fillStyle = c.strokeStyle = ink[HUES[moment.kind]]; c.lineWidth = 2;
+      if (moment.kind === "contact") { c.strokeStyle = ink.paper; c.lineWidth = 5; cross(c, x, y); c.strokeStyle = loud.has(moment) ? ink.event : ink.faint; c.lineWidth = 2.5; cross(c, x, y); }
+      else if (moment.kind === "fault") { c.beginPath(); c.moveTo(x, y - 5); c.lineTo(x + 5, y); c.lineTo(x, y + 5); c.lineTo(x - 5, y); c.fill(); }
       else { c.beginPath(); c.arc(x, y, i === lit ? 5 : 3.5, 0, 2 * Math.PI); c.fill(); }
     });
     if (pointed >= 0) {
-      const mark = data.marks[pointed], text = `${mark.t.toFixed(2)} s  ${mark.title}`, width = wide(c, text) + 12;
-      const x = clamp(toX(mark.t, w) - width / 2, 4, w - width - 4);
-      plate(c, x, HEAD - 2, width, 18); say(c, text, x + 6, HEAD + 11, ink[HUES[mark.kind]]);
+      const moment = data.moments[pointed], text = `${moment.t.toFixed(2)} s  ${moment.title}`, width = wide(c, text) + 12;
+      const x = clamp(toX(moment.t, w) - width / 2, 4, w - width - 4);
+      plate(c, x, HEAD - 2, width, 18); say(c, text, x + 6, HEAD + 11, ink[HUES[moment.kind]]);
     }
   }
   function drawRow(c, w, row, top, room, ts) {
@@ -458,13 +460,13 @@
   // -- everything together --------------------------------------------------------------------------------------
   function colors() {
     const style = getComputedStyle(root);
-    for (const name of ("paper ink faint line ground asphalt patch obstacle paint edge fence grid ego partner other event fault need limit "
+    for (const name of ("paper ink faint line ground asphalt patch zone obstacle linked paint edge fence grid subject partner other event fault need limit "
       + "glass dark lamp tail brake skin block").split(" ")) {
       ink[name] = style.getPropertyValue(`--${name}`).trim();
     }
   }
   function draw() {
-    drawStage(); drawStrip();
+    drawTopView(); drawCharts();
     $("time").value = now;
     $("time").setAttribute("aria-valuetext", `${now.toFixed(2)} seconds`);
     $("clock").textContent = `${now.toFixed(2)} s`;
@@ -479,13 +481,13 @@
   function speak(here) { // what the picture shows, in words
     const parts = data.bodies.slice(0, 8).map((b) => { const p = pose(b, now); return p ? `${b.name} ${pace(p)}`.trim() : ""; }).filter(Boolean);
     const gap = data.series.find((row) => row.name === "gap"), v = gap ? at(gap.lines[0].values, now) : null;
-    stage.setAttribute("aria-label", `The run from above at ${now.toFixed(2)} seconds: ${parts.join(", ")}${v === null ? "" : `; gap ${v.toFixed(1)} m`}`);
-    const words = here >= 0 ? `${data.marks[here].t.toFixed(2)} s: ${data.marks[here].title}` : "";
+    topView.setAttribute("aria-label", `The run from above at ${now.toFixed(2)} seconds: ${parts.join(", ")}${v === null ? "" : `; gap ${v.toFixed(1)} m`}`);
+    const words = here >= 0 ? `${data.moments[here].t.toFixed(2)} s: ${data.moments[here].title}` : "";
     if ($("spoken").textContent !== words) $("spoken").textContent = words;
   }
-  function zoomBy(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) { // what is below (x, y) stays there
+  function zoomBy(factor, x = topView.clientWidth / 2, y = topView.clientHeight / 2) { // what is below (x, y) stays there
     const next = clamp(zoom * factor, 0.05, 40), k = next / zoom;
-    const aside = [x - stage.clientWidth / 2, y - stage.clientHeight / 2];
+    const aside = [x - topView.clientWidth / 2, y - topView.clientHeight / 2];
     zoom = next; pan = [aside[0] - (aside[0] - pan[0]) * k, aside[1] - (aside[1] - pan[1]) * k]; draw();
   }
   $("time").min = first; $("time").max = last;
@@ -499,29 +501,29 @@
   $("view").addEventListener("change", () => { zoom = 1; pan = [0, 0]; draw(); });
   $("in").addEventListener("click", () => zoomBy(1.25));
   $("out").addEventListener("click", () => zoomBy(0.8));
-  moments.forEach((moment) => moment.addEventListener("click", () => { pause(); seek(data.marks[Number(moment.dataset.index)].t); }));
+  moments.forEach((moment) => moment.addEventListener("click", () => { pause(); seek(data.moments[Number(moment.dataset.index)].t); }));
   function nearest(e) { // the moment whose sign is below the pointer
-    const box = strip.getBoundingClientRect();
+    const box = charts.getBoundingClientRect();
     if (e.clientY - box.top > HEAD) return -1;
     let found = -1, best = 9;
-    data.marks.forEach((mark, i) => { const far = Math.abs(toX(mark.t, box.width) - (e.clientX - box.left)); if (far < best) { best = far; found = i; } });
+    data.moments.forEach((moment, i) => { const far = Math.abs(toX(moment.t, box.width) - (e.clientX - box.left)); if (far < best) { best = far; found = i; } });
     return found;
   }
-  function scrub(e) { pause(); const box = strip.getBoundingClientRect(); seek(first + (e.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT) * span); }
-  strip.addEventListener("pointerdown", (e) => {
+  function scrub(e) { pause(); const box = charts.getBoundingClientRect(); seek(first + (e.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT) * span); }
+  charts.addEventListener("pointerdown", (e) => {
     const i = nearest(e);
-    if (i >= 0) { pause(); seek(data.marks[i].t); } else { strip.setPointerCapture(e.pointerId); scrub(e); }
+    if (i >= 0) { pause(); seek(data.moments[i].t); } else { charts.setPointerCapture(e.pointerId); scrub(e); }
   });
-  strip.addEventListener("pointermove", (e) => {
+  charts.addEventListener("pointermove", (e) => {
     if (e.buttons) { scrub(e); return; }
     const i = nearest(e);
-    if (i !== pointed) { pointed = i; drawStrip(); }
+    if (i !== pointed) { pointed = i; drawCharts(); }
   });
-  strip.addEventListener("pointerleave", () => { if (pointed >= 0) { pointed = -1; drawStrip(); } });
-  stage.addEventListener("pointerdown", (e) => stage.setPointerCapture(e.pointerId));
-  stage.addEventListener("pointermove", (e) => { if (e.buttons) { pan = [pan[0] + e.movementX, pan[1] + e.movementY]; draw(); } });
-  stage.addEventListener("dblclick", () => { zoom = 1; pan = [0, 0]; draw(); });
-  stage.addEventListener("wheel", (e) => { e.preventDefault(); zoomBy(e.deltaY < 0 ? 1.1 : 1 / 1.1, e.offsetX, e.offsetY); }, { passive: false });
+  charts.addEventListener("pointerleave", () => { if (pointed >= 0) { pointed = -1; drawCharts(); } });
+  topView.addEventListener("pointerdown", (e) => topView.setPointerCapture(e.pointerId));
+  topView.addEventListener("pointermove", (e) => { if (e.buttons) { pan = [pan[0] + e.movementX, pan[1] + e.movementY]; draw(); } });
+  topView.addEventListener("dblclick", () => { zoom = 1; pan = [0, 0]; draw(); });
+  topView.addEventListener("wheel", (e) => { e.preventDefault(); zoomBy(e.deltaY < 0 ? 1.1 : 1 / 1.1, e.offsetX, e.offsetY); }, { passive: false });
   const faster = (by) => { $("rate").selectedIndex = clamp($("rate").selectedIndex + by, 0, $("rate").options.length - 1); };
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.tagName === "SELECT") return;
@@ -530,24 +532,23 @@
     const does = {
       " ": toggle, ArrowLeft: () => { pause(); seek(now - many * STEP); }, ArrowRight: () => { pause(); seek(now + many * STEP); },
       Home: () => { pause(); seek(first); }, End: () => { pause(); seek(last); },
-      n: () => { const next = data.marks.find((mark) => mark.t > now + 5e-4); pause(); seek(next ? next.t : last); },
-      p: () => { const past = data.marks.filter((mark) => mark.t < now - 5e-4).pop(); pause(); seek(past ? past.t : first); },
+      n: () => { const next = data.moments.find((moment) => moment.t > now + 5e-4); pause(); seek(next ? next.t : last); },
+      p: () => { const past = data.moments.filter((moment) => moment.t < now - 5e-4).pop(); pause(); seek(past ? past.t : first); },
       v: () => { $("view").selectedIndex = ($("view").selectedIndex + 1) % $("view").options.length; zoom = 1; pan = [0, 0]; draw(); },
       "<": () => faster(-1), ",": () => faster(-1), ">": () => faster(1), ".": () => faster(1),
       "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8),
     }[e.key];
     if (does) { e.preventDefault(); does(); }
   });
-  // Without a road there is no way to follow: the whole run, or everybody where its bodies would be dots.
+  // Without lanes there is nothing to follow: the whole run, or everybody where bodies would be dots.
   const longest = Math.max(...data.bodies.map((b) => b.length));
   const small = Math.max(whole[1] - whole[0], whole[3] - whole[2]) <= 25 * longest;
-  const driven = data.bodies.some((b) => b.kind === "car");
-  $("view").value = onRoad && driven ? (partner ? "pair" : "follow") : small || data.chains.length ? "run" : data.bodies.length > 1 ? (onRoad ? "run" : "all") : "follow";
+  $("view").value = endless ? (partner ? "pair" : "follow") : surfaced || small || data.links.length ? "run" : data.bodies.length > 1 ? "all" : "follow";
   const wanted = /^#t=([\d.]+)$/.exec(location.hash);
   if (wanted) now = clamp(Number(wanted[1]), first, last);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colors(); draw(); });
-  new ResizeObserver(draw).observe($("stage-box"));
-  new ResizeObserver(draw).observe($("strip-box"));
+  new ResizeObserver(draw).observe($("top-view-box"));
+  new ResizeObserver(draw).observe($("charts-box"));
   colors(); draw();
   root.dataset.ready = "true";
 })();

@@ -20,9 +20,9 @@ from mischance.api.tables import AnyArray, FloatArray
 from mischance.dataset.disk import disk, write_whole
 from mischance.errors import DatasetError
 from mischance.reports.replay.film import film
-from mischance.reports.replay.model import Story
-from mischance.reports.replay.outlines import BRAKING, PEOPLE, VEHICLES
-from mischance.reports.replay.story import story
+from mischance.reports.replay.model import RunView
+from mischance.reports.replay.outlines import BRAKING, SMALL, VEHICLES
+from mischance.reports.replay.run_view import run_view
 
 LARGEST = 1_000_000  # bytes of a page
 _PAGE_FRAMES, _FILM_FRAMES = 2400, 200_000
@@ -46,7 +46,7 @@ def replay_page(dataset: Path, run: int, out: Path) -> Path:
     _check_out(dataset, out, (".html", ".htm"))
     frames = _PAGE_FRAMES
     while True:
-        page = _page(story(dataset, run, frames)).encode()
+        page = _page(run_view(dataset, run, frames)).encode()
         if len(page) <= LARGEST or frames <= _ROUGH:
             break
         frames = max(_ROUGH, int(0.9 * frames * LARGEST / len(page)))
@@ -71,7 +71,7 @@ def replay_video(dataset: Path, run: int, out: Path, progress: Callable[[int, in
         DatasetError: as `replay_page`, or OpenCV on this machine cannot write such a film.
     """
     _check_out(dataset, out, (".mp4",))
-    return film(story(dataset, run, _FILM_FRAMES), out, progress)
+    return film(run_view(dataset, run, _FILM_FRAMES), out, progress)
 
 
 def _check_out(dataset: Path, out: Path, suffixes: tuple[str, ...]) -> None:
@@ -83,7 +83,7 @@ def _check_out(dataset: Path, out: Path, suffixes: tuple[str, ...]) -> None:
         raise DatasetError(f"{out} lies inside the dataset, whose manifest would not know it", "name a file elsewhere")
 
 
-def _page(told: Story) -> str:
+def _page(run: RunView) -> str:
     here = Path(__file__).parent
     script, style = ((here / f"animation.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
     environment = jinja2.Environment(
@@ -91,7 +91,7 @@ def _page(told: Story) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     return environment.get_template("animation.html.j2").render(
-        told=told, script=script, style=style, script_hash=_hash(script), style_hash=_hash(style), data=_data(told)
+        run=run, script=script, style=style, script_hash=_hash(script), style_hash=_hash(style), data=_data(run)
     )
 
 
@@ -100,60 +100,62 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _data(told: Story) -> str:
+def _data(run: RunView) -> str:
     """Return what the page's script draws, as JSON that cannot end the element it stands in."""
-    spots = np.concatenate([np.concatenate([body.x, body.y]) for body in told.bodies])
+    spots = np.concatenate([np.concatenate([body.x, body.y]) for body in run.bodies])
     spots = spots[np.isfinite(spots)]
-    places = 2 if not len(spots) or np.ptp(spots) > 8.0 else 4  # centimetres on a road, less at an arm
+    places = 2 if not len(spots) or np.ptp(spots) > 8.0 else 4  # centimetres, less where everything is small
     looks: dict[Any, int] = {}  # equal bodies share their outlines
     shapes: list[Any] = []
-    for body in told.bodies:
-        key = (body.kind, body.length, body.width, body.disc)
+    for body in run.bodies:
+        key = (body.kind, body.length, body.width, body.round)
         if key not in looks:
             looks[key] = len(shapes)
             shapes.append([[part.paint, np.round(part.points, 3).ravel().tolist()] for part in body.parts])
     document: dict[str, Any] = {
-        "t": _numbers(told.t, 3),
-        "event": told.event,
+        "t": _numbers(run.t, 3),
+        "event": run.event,
         "shapes": shapes,
         "bodies": [
             {
-                "name": body.name, "role": body.role, "kind": body.kind, "disc": body.disc,
-                "shape": looks[body.kind, body.length, body.width, body.disc], "small": body.kind in PEOPLE,
+                "name": body.name, "role": body.role, "kind": body.kind, "round": body.round,
+                "shape": looks[body.kind, body.length, body.width, body.round], "small": body.kind in SMALL,
+                "named": body.named,
                 "length": round(body.length, 3), "width": round(body.width, 3),
                 "x": _numbers(body.x, places), "y": _numbers(body.y, places), "yaw": _numbers(body.yaw, 3),
                 "speed": _numbers(body.speed, 2),
-                "brakes": _spans(told.t, body.acceleration) if body.kind in VEHICLES else [],
+                "brakes": _spans(run.t, body.acceleration) if body.kind in VEHICLES else [],
             }
-            for body in told.bodies
+            for body in run.bodies
         ],
         "contacts": [
-            {"t": round(c.t, 4), "x": round(c.x, 3), "y": round(c.y, 3), "who": c.who, "words": c.words,
+            {"t": round(c.t, 4), "x": round(c.x, 3), "y": round(c.y, 3), "bodies": c.bodies, "words": c.words,
              "normal": c.normal, "impulse": c.impulse}
-            for c in told.contacts
+            for c in run.contacts
         ],
-        "marks": [
+        "moments": [
             {"t": round(m.t, 4), "kind": m.kind, "title": m.title, "words": m.words, "end": _number(m.end, 4),
              "cause": m.cause}
-            for m in told.marks
+            for m in run.moments
         ],
-        "road": [
-            {"kind": line.kind, "points": np.round(line.points, 2).tolist(), "friction": _number(line.friction, 3)}
-            for line in told.road
+        "ground": [
+            {"kind": line.kind, "points": np.round(line.points, places).tolist(), "friction": _number(line.friction, 3),
+             "width": round(line.width, 3)}
+            for line in run.ground
         ],
-        "ways": [
-            {"who": way.who, "start": round(way.start, 4), "end": _number(way.end, 4),
-             "points": np.round(way.points, 2).tolist()}
-            for way in told.ways
+        "paths": [
+            {"body": path.body, "start": round(path.start, 4), "end": _number(path.end, 4),
+             "points": np.round(path.points, 2).tolist()}
+            for path in run.paths
         ],
-        "chains": [{"who": chain.who, "width": chain.width} for chain in told.chains],
+        "links": [{"bodies": link.bodies, "width": round(link.width, 3)} for link in run.links],
         "series": [
             {
                 "name": row.name, "unit": row.unit, "about": row.about, "low": round(row.low, 3),
                 "high": round(row.high, 3), "limits": row.limits,
                 "lines": [{"whose": w, "role": role, "values": _numbers(v, 2)} for w, role, v in row.lines],
             }
-            for row in told.series
+            for row in run.series
         ],
     }  # fmt: skip
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

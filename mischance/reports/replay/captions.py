@@ -12,7 +12,7 @@ import numpy as np
 
 from mischance.api.tables import AnyArray
 from mischance.opening.reading import Dataset
-from mischance.reports.replay.model import Mark
+from mischance.reports.replay.model import Moment
 
 # Details of events are SI numbers without units of their own; the last word of a name tells these quantities.
 _UNITS = {
@@ -24,9 +24,9 @@ _UNITS = {
 FEW = 4  # more equal events at one time than this are told in one line
 
 
-def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> tuple[Mark, ...]:
+def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> tuple[Moment, ...]:
     """Return events and the times of labels, in order of time, each with its cause."""
-    marks: list[tuple[Mark, str, Sequence[str]]] = []  # with its own id, and those of its causes
+    marks: list[tuple[Moment, str, Sequence[str]]] = []  # with its own id, and those of its causes
     titles: dict[str, str] = {}
     for i in range(len(events["t"]) if events else 0):
         kind, subject = str(events["kind"][i]).replace("_", " "), str(events["subject"][i])
@@ -34,7 +34,7 @@ def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> t
         identity, parent = str(events["event_id"][i]), str(events["parent_id"][i]) if "parent_id" in events else ""
         titles[identity] = title
         family = "contact" if kind == "contact" else "event"
-        mark = Mark(float(events["t"][i]), family, title, _said(details_of(events["details"][i])))
+        mark = Moment(float(events["t"][i]), family, title, _said(details_of(events["details"][i])))
         marks.append((mark, identity, [parent]))
     planned: dict[str, str] = {}  # a planned fault's id -> the label that tells of it
     for i in range(len(labels["t_cause"]) if labels else 0):
@@ -50,10 +50,10 @@ def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> t
         family = "fault" if role == "fault" or path.startswith("fault") else "label"
         lasting = end if end > start else float("nan")
         said = "; ".join([f"label: {role or 'cause'}", *words])
-        marks.append((Mark(start, family, title, said, lasting), identity, by))
+        marks.append((Moment(start, family, title, said, lasting), identity, by))
         for column, said in (("t_effect", "first effect"), ("t_observable", "observable from here")):
             if np.isfinite(labels[column][i]):
-                marks.append((Mark(float(labels[column][i]), family, title, f"label: {said}"), "", [identity]))
+                marks.append((Moment(float(labels[column][i]), family, title, f"label: {said}"), "", [identity]))
     known = sorted((one for one in marks if np.isfinite(one[0].t)), key=lambda one: one[0].t)
     places = {identity: n for n, (_, identity, _) in reversed(list(enumerate(known))) if identity}
     places |= {cause: places[identity] for cause, identity in planned.items() if identity in places}
@@ -64,7 +64,7 @@ def moments(events: Mapping[str, AnyArray], labels: Mapping[str, AnyArray]) -> t
     return _folded(found)
 
 
-def _folded(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+def _folded(marks: Sequence[Moment]) -> tuple[Moment, ...]:
     """Return the moments with events that are equal but for whom they befell, at one time, as one with their number."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for n, mark in enumerate(marks):
@@ -72,7 +72,7 @@ def _folded(marks: Sequence[Mark]) -> tuple[Mark, ...]:
         alone = () if mark.kind == "event" else (n,)  # of contacts and faults each one counts
         groups.setdefault((round(mark.t, 3), mark.kind, what, *alone), []).append(n)
     place: dict[int, int] = {}
-    kept: list[Mark] = []
+    kept: list[Moment] = []
     for key, rows in groups.items():
         first = marks[rows[0]]
         alike = [marks[row].title for row in rows]

@@ -16,8 +16,8 @@ from mischance.reports.replay.tracks import Track
 CLOSE = 0.06  # a stored place belongs to an event no farther away than this [s]
 
 
-class Kick(NamedTuple):
-    """What a contact did to a body: change of velocity [m/s] and of yaw rate [rad/s]."""
+class Jump(NamedTuple):
+    """What a contact did to the motion of a body: change of velocity [m/s] and of yaw rate [rad/s]."""
 
     t: float
     vx: float
@@ -25,9 +25,9 @@ class Kick(NamedTuple):
     rate: float
 
 
-def kicks_of(hits: Mapping[str, AnyArray]) -> dict[str, list[Kick]]:
+def velocity_jumps(hits: Mapping[str, AnyArray]) -> dict[str, list[Jump]]:
     """Return when each body was in a contact and how that changed its motion, by name; NaN where it is not stored."""
-    found: dict[str, list[Kick]] = {}
+    found: dict[str, list[Jump]] = {}
     if not (hits and {"a", "b"} <= set(hits)):
         return found
     order = np.argsort(hits["t"], kind="stable").tolist()
@@ -35,12 +35,12 @@ def kicks_of(hits: Mapping[str, AnyArray]) -> dict[str, list[Kick]]:
         names = [f"delta_v_{one}_x", f"delta_v_{one}_y", f"delta_yaw_rate_{one}"]
         changes = [hits[name] if name in hits else np.full(len(hits["t"]), np.nan) for name in names]
         for i in order:
-            kick = Kick(float(hits["t"][i]), *(float(change[i]) for change in changes))
-            found.setdefault(str(hits[one][i]), []).append(kick)
-    return {name: sorted(kicks) for name, kicks in found.items()}
+            jump = Jump(float(hits["t"][i]), *(float(change[i]) for change in changes))
+            found.setdefault(str(hits[one][i]), []).append(jump)
+    return {name: sorted(jumps) for name, jumps in found.items()}
 
 
-def through(track: Track, kicks: Sequence[Kick]) -> Track:
+def with_contacts(track: Track, jumps: Sequence[Jump]) -> Track:
     """Return a track with a sample at each contact between two of its own.
 
     Until the contact the body goes on as the sample before says, from then on with what the contact made of it. A
@@ -51,9 +51,9 @@ def through(track: Track, kicks: Sequence[Kick]) -> Track:
     turning = np.diff(track.yaw) / np.diff(track.t)
     rows: list[tuple[float, ...]] = []
     last, state = -1, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    for kick in kicks:
-        i = int(np.searchsorted(track.t, kick.t, side="right")) - 1
-        if not 0 <= i < len(track.t) - 1 or track.t[i + 1] - kick.t < 1e-9:
+    for jump in jumps:
+        i = int(np.searchsorted(track.t, jump.t, side="right")) - 1
+        if not 0 <= i < len(track.t) - 1 or track.t[i + 1] - jump.t < 1e-9:
             continue
         if i != last:  # its own slope of yaw would look past the contact
             vx, vy = float(track.vx[i]), float(track.vy[i])
@@ -72,7 +72,7 @@ def through(track: Track, kicks: Sequence[Kick]) -> Track:
             gain = 0.0
         last = i
         t, x, y, yaw, vx, vy, rate = state
-        ago = kick.t - t
+        ago = jump.t - t
         grown = 1.0 + 0.5 * gain * ago
         x, y, yaw, vx, vy = (
             x + vx * ago * grown,
@@ -81,16 +81,16 @@ def through(track: Track, kicks: Sequence[Kick]) -> Track:
             vx * (1.0 + gain * ago),
             vy * (1.0 + gain * ago),
         )
-        rows.append((kick.t, x, y, yaw, vx, vy, float(track.z[i]), float(track.acceleration[i])))
-        if np.isfinite(kick.vx + kick.vy + kick.rate):
-            vx, vy, rate = vx + kick.vx, vy + kick.vy, rate + kick.rate
-        rows.append((kick.t + 1e-6, x, y, yaw, vx, vy, float(track.z[i]), float(track.acceleration[i])))
-        state = (kick.t, x, y, yaw, vx, vy, rate)
+        rows.append((jump.t, x, y, yaw, vx, vy, float(track.z[i]), float(track.acceleration[i])))
+        if np.isfinite(jump.vx + jump.vy + jump.rate):
+            vx, vy, rate = vx + jump.vx, vy + jump.vy, rate + jump.rate
+        rows.append((jump.t + 1e-6, x, y, yaw, vx, vy, float(track.z[i]), float(track.acceleration[i])))
+        state = (jump.t, x, y, yaw, vx, vy, rate)
     if not rows:
         return track
     t, x, y, yaw, vx, vy, z, acceleration = np.array(rows).T
     places = np.clip(np.searchsorted(track.t, t, side="right") - 1, 0, len(track.t) - 1)
-    backwards = np.where((track.speed[places] < 0.0) & (t <= kicks[0].t), -1.0, 1.0)
+    backwards = np.where((track.speed[places] < 0.0) & (t <= jumps[0].t), -1.0, 1.0)
     order = np.argsort(np.concatenate([track.t, t]), kind="stable")
 
     def among(values: FloatArray, new: FloatArray) -> FloatArray:
@@ -120,15 +120,17 @@ def contacts_of(
     by_name = {track.name: track for track in placed}
     for i in np.flatnonzero(events["kind"] == "contact").tolist() if events else ():
         details, when = details_of(events["details"][i]), float(events["t"][i])
-        who = tuple(name for name in (str(events["subject"][i]), str(details.get("with", ""))) if name in by_name)
+        names = tuple(name for name in (str(events["subject"][i]), str(details.get("with", ""))) if name in by_name)
         if hits and len(hits["t"]) and {"x", "y"} <= set(hits):  # the place is stored, in a table of another make
             k = int(np.argmin(np.abs(hits["t"] - when)))
             if abs(float(hits["t"][k]) - when) < CLOSE:
-                found.append(Contact(when, float(hits["x"][k]), float(hits["y"][k]), who))
+                found.append(Contact(when, float(hits["x"][k]), float(hits["y"][k]), names))
                 continue
-        if who:
-            x, y = (float(np.mean([np.interp(when, t, getattr(by_name[name], axis)) for name in who])) for axis in "xy")
-            found.append(Contact(when, x, y, who))
+        if names:
+            x, y = (
+                float(np.mean([np.interp(when, t, getattr(by_name[name], axis)) for name in names])) for axis in "xy"
+            )
+            found.append(Contact(when, x, y, names))
     return tuple(found)
 
 

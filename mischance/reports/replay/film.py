@@ -12,7 +12,7 @@ from mischance.api.tables import AnyArray, FloatArray
 from mischance.dataset.disk import disk
 from mischance.errors import DatasetError
 from mischance.reports.canvas import round_ticks
-from mischance.reports.replay.model import Mark, Series, Story
+from mischance.reports.replay.model import Moment, RunView, Series
 from mischance.reports.replay.style import (
     EVENT,
     FAINT,
@@ -38,31 +38,31 @@ from mischance.reports.replay.top_view import (
     first_contacts,
     ground,
     names,
+    planned_paths,
     scale_bar,
     trails,
     usual_view,
     value,
     view,
-    ways,
 )
 
 SIZE = (1280, 720)
 RATE = 25  # frames a second
 LONGEST = 120.0  # a longer run is shown faster [s]
-_HEAD, _STAGE, _FOOT = 76, 350, 26  # heights of title, picture from above, and the axis of time
+_HEAD, _TOP_VIEW, _FOOT = 76, 350, 26  # heights of title, picture from above, and the axis of time
 _EVENTS = 24  # height of the line of events
 _LEFT, _RIGHT = 70, 20
 _TRAIL = 4.0  # as on the page [s]
 _HUES = {"contact": EVENT, "fault": FAULT, "event": INK, "label": FAINT}
 
 
-def film(told: Story, out: Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Write a story as MP4 and return its path; the file is whole or absent.
+def film(run: RunView, out: Path, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Write a run as MP4 and return its path; the file is whole or absent.
 
     Raises:
         DatasetError: OpenCV has no encoder here, or the disk does not take the file.
     """
-    span = float(told.t[-1] - told.t[0])
+    span = float(run.t[-1] - run.t[0])
     faster = _faster(span)
     frames = int(span / faster * RATE) + 1
     temporary = out.with_name(f".{out.stem}.tmp{out.suffix}")
@@ -73,9 +73,9 @@ def film(told: Story, out: Path, progress: Callable[[int, int], None] | None = N
     try:
         if not writer.isOpened():
             raise DatasetError("OpenCV cannot write MP4 films on this machine", "a page works everywhere: --html")
-        picture = _Picture(told, faster)
+        picture = _FrameDrawer(run, faster)
         for k in range(frames):
-            writer.write(picture.at(min(float(told.t[0]) + k * faster / RATE, float(told.t[-1]))))
+            writer.write(picture.at(min(float(run.t[0]) + k * faster / RATE, float(run.t[-1]))))
             if progress is not None:
                 progress(k + 1, frames)
         writer.release()
@@ -104,25 +104,25 @@ def _check(path: Path, frames: int) -> None:
         raise DatasetError(f"the film came out with {written} of {frames} frames", "is the disk full?")
 
 
-class _Picture:
-    """Draws the frame of a moment. What does not move is drawn once."""
+class _FrameDrawer:
+    """Draws the frame of a time. What does not move is drawn once."""
 
-    def __init__(self, told: Story, faster: float) -> None:
-        self.told, self.faster = told, faster
-        self._events = _HEAD + _STAGE + _EVENTS - 9 if told.marks else 0
-        self.rows = _rows(len(told.series), _EVENTS if told.marks else 0)
+    def __init__(self, run: RunView, faster: float) -> None:
+        self.run, self.faster = run, faster
+        self._events = _HEAD + _TOP_VIEW + _EVENTS - 9 if run.moments else 0
+        self.rows = _rows(len(run.series), _EVENTS if run.moments else 0)
         self._still = np.full((SIZE[1], SIZE[0], 3), PAPER, np.uint8)
         self._title()
-        for place, row in zip(self.rows, told.series, strict=True):
+        for place, row in zip(self.rows, run.series, strict=True):
             self._axes(place, row)
-        self._marks()
-        self._view = usual_view(told)
+        self._moments()
+        self._view = usual_view(run)
 
     def at(self, now: float) -> AnyArray:
         """Return the frame at a time; shape (720, 1280, 3), blue, green, red."""
         image = self._still.copy()
-        self._stage(image[_HEAD : _HEAD + _STAGE], now)
-        for place, row in zip(self.rows, self.told.series, strict=True):
+        self._top_view(image[_HEAD : _HEAD + _TOP_VIEW], now)
+        for place, row in zip(self.rows, self.run.series, strict=True):
             self._values(image, place, row, now)
         x = float(self._x(now))
         top, bottom = self._events or self.rows[0][0], self.rows[-1][0] + self.rows[-1][1]
@@ -134,12 +134,12 @@ class _Picture:
     # -- what does not move -------------------------------------------------------------------------------------
 
     def _title(self) -> None:
-        told, image = self.told, self._still
-        x = write(image, told.name, 16, 28, 19, INK, bold=True)
-        x = write(image, f"run {told.run}, seed {told.seed}", x + 16, 28, 14, FAINT)
-        happened = told.event if told.happened else f"no {told.event}"
-        write(image, happened, x + 16, 28, 15, EVENT if told.happened else GOOD, bold=True)
-        for i, words in enumerate(wrapped(told.reason or told.verdict, SIZE[0] - 32, 13)[:2]):
+        run, image = self.run, self._still
+        x = write(image, run.name, 16, 28, 19, INK, bold=True)
+        x = write(image, f"run {run.run}, seed {run.seed}", x + 16, 28, 14, FAINT)
+        happened = run.event if run.happened else f"no {run.event}"
+        write(image, happened, x + 16, 28, 15, EVENT if run.happened else GOOD, bold=True)
+        for i, words in enumerate(wrapped(run.reason or run.verdict, SIZE[0] - 32, 13)[:2]):
             write(image, words, 16, 50 + 18 * i, 13, INK)
 
     def _axes(self, place: tuple[int, int], row: Series) -> None:
@@ -162,43 +162,43 @@ class _Picture:
         for piece in np.split(np.arange(len(values)), cuts):
             if not known[piece[0]]:
                 continue
-            points = np.stack([self._x(self.told.t[piece]), _y(place, row, values[piece])], axis=1)
+            points = np.stack([self._x(self.run.t[piece]), _y(place, row, values[piece])], axis=1)
             if role in ("need", "limit"):
                 dotted(self._still, points, ROLES[role], 2 if role == "need" else 1, 3.0, 4.0)
             else:
                 line(self._still, points, ROLES[role], 2)
 
-    def _marks(self) -> None:
+    def _moments(self) -> None:
         """Draw the line of events with what came of what, and each one's time through all rows."""
-        image, told = self._still, self.told
+        image, run = self._still, self.run
         bottom = self.rows[-1][0] + self.rows[-1][1]
-        loud = _loud(told)
-        for n, mark in enumerate(told.marks):
-            x, contact = round(float(self._x(mark.t))), n in loud
+        loud = _first_contact_moments(run)
+        for n, moment in enumerate(run.moments):
+            x, contact = round(float(self._x(moment.t))), n in loud
             for y in range(self._events, bottom, 1 if contact else 7):
                 cv2.line(image, (x, y), (x, min(y + 2, bottom)), EVENT if contact else FAINT, 1)
-        for t in round_ticks(float(told.t[0]), float(told.t[-1]), 10):
+        for t in round_ticks(float(run.t[0]), float(run.t[-1]), 10):
             write(image, f"{t:g}", round(float(self._x(t))) - 4, SIZE[1] - 9, 12, FAINT)
         write(image, "t [s]", 16, SIZE[1] - 9, 12, FAINT)
-        if not told.marks:
+        if not run.moments:
             return
         y = self._events
         write(image, "events", 16, y + 4, 12, FAINT)
         cv2.line(image, (_LEFT, y), (SIZE[0] - _RIGHT, y), LINE, 1)
-        for mark in told.marks:
-            if mark.cause >= 0:
-                self._because(told.marks[mark.cause], mark, y)
-        for n in sorted(range(len(told.marks)), key=lambda n: list(_HUES)[::-1].index(told.marks[n].kind)):
-            mark = told.marks[n]
-            spot = np.array([float(self._x(mark.t)), y])
-            if mark.kind == "contact":
+        for moment in run.moments:
+            if moment.cause >= 0:
+                self._because(run.moments[moment.cause], moment, y)
+        for n in sorted(range(len(run.moments)), key=lambda n: list(_HUES)[::-1].index(run.moments[n].kind)):
+            moment = run.moments[n]
+            spot = np.array([float(self._x(moment.t)), y])
+            if moment.kind == "contact":
                 cross(image, spot, 5.0, PAPER, 4)
                 cross(image, spot, 5.0, EVENT if n in loud else FAINT, 2)
-            elif mark.kind != "label":
-                cv2.circle(image, fine(spot), 4 << SHIFT, _HUES[mark.kind], -1, cv2.LINE_AA, SHIFT)
+            elif moment.kind != "label":
+                cv2.circle(image, fine(spot), 4 << SHIFT, _HUES[moment.kind], -1, cv2.LINE_AA, SHIFT)
 
-    def _because(self, cause: Mark, mark: Mark, y: float) -> None:
-        start, end = float(self._x(cause.t)), float(self._x(mark.t))
+    def _because(self, cause: Moment, moment: Moment, y: float) -> None:
+        start, end = float(self._x(cause.t)), float(self._x(moment.t))
         if end - start < 3.0:
             return
         way = np.linspace(0.0, 1.0, 24)
@@ -209,7 +209,7 @@ class _Picture:
     # -- what moves -----------------------------------------------------------------------------------------------
 
     def _x(self, t: float | FloatArray) -> FloatArray:
-        first, last = float(self.told.t[0]), float(self.told.t[-1])
+        first, last = float(self.run.t[0]), float(self.run.t[-1])
         return np.asarray(_LEFT + (np.asarray(t) - first) / ((last - first) or 1.0) * (SIZE[0] - _LEFT - _RIGHT))
 
     def _values(self, image: AnyArray, place: tuple[int, int], row: Series, now: float) -> None:
@@ -217,7 +217,7 @@ class _Picture:
         title = " ".join(part for part in (row.name, f"[{row.unit}]" if row.unit else "") if part)
         x = write(image, title, _LEFT, top, 13, INK, bold=True)
         for whose, role, values in row.lines:
-            found = value(self.told.t, values, now)
+            found = value(self.run.t, values, now)
             words = "-" if np.isnan(found) else f"{found:.{2 if abs(found) < 10 else 1}f}"
             x = write(image, f"{'' if whose == row.name else whose} {words}", x + 14, top, 13, ROLES[role], bold=True)
             if np.isfinite(found):
@@ -227,34 +227,34 @@ class _Picture:
             if words and x + 14 + width(f"- - {words}", 11) < SIZE[0]:
                 x = write(image, f"- - {words}", x + 14, top, 11, FAINT)
 
-    def _stage(self, image: AnyArray, now: float) -> None:
-        told = self.told
-        seen = view(told, self._view, now, image.shape[1], image.shape[0])
-        ground(image, told, seen)
-        trails(image, told, seen, now - _TRAIL, now)
-        ways(image, told, seen, now)
-        covered = bodies(image, told, seen, now)
-        taken = contacts(image, told, seen, now)
-        names(image, told, seen, now, covered, taken)
+    def _top_view(self, image: AnyArray, now: float) -> None:
+        run = self.run
+        seen = view(run, self._view, now, image.shape[1], image.shape[0])
+        ground(image, run, seen)
+        trails(image, run, seen, now - _TRAIL, now)
+        planned_paths(image, run, seen, now)
+        covered = bodies(image, run, seen, now)
+        taken = contacts(image, run, seen, now)
+        names(image, run, seen, now, covered, taken)
         scale_bar(image, seen)
 
 
-def _loud(told: Story) -> set[int]:
-    """Return which of the moments are somebody's first contact: red, where later ones are grey."""
-    times = np.array([contact.t for contact in first_contacts(told)])
+def _first_contact_moments(run: RunView) -> set[int]:
+    """Return which of the moments are some body's first contact: red, where later ones are grey."""
+    times = np.array([contact.t for contact in first_contacts(run)])
     called: set[str] = set()
     found = set()
-    for n, mark in enumerate(told.marks):
-        if mark.kind == "contact":
-            if mark.title not in called or (np.abs(times - mark.t) < 0.01).any():
+    for n, moment in enumerate(run.moments):
+        if moment.kind == "contact":
+            if moment.title not in called or (np.abs(times - moment.t) < 0.01).any():
                 found.add(n)
-            called.add(mark.title)
+            called.add(moment.title)
     return found
 
 
 def _rows(count: int, above: int) -> list[tuple[int, int]]:
-    """Return top and height of each row of the strip, below so many pixels for the events."""
-    top = _HEAD + _STAGE + above
+    """Return top and height of each row of the charts, below so many pixels for the events."""
+    top = _HEAD + _TOP_VIEW + above
     room = (SIZE[1] - _FOOT - top) / count
     return [(round(top + i * room) + 22, round(room) - 28) for i in range(count)]
 

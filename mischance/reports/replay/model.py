@@ -1,4 +1,4 @@
-"""The parts of a run's story as an animation shows it: plain data, SI units, one clock for all."""
+"""What an animation shows of a run: plain data, SI units, one clock for all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from mischance.reports.replay.outlines import Part
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One body on the story's clock; arrays (n,), NaN where it is not there.
+    """One body on the clock of the view; arrays (n,), NaN where it is not there.
 
-    `parts` is what it looks like from above, in its own frame; `speed` is negative where it goes backwards.
+    `parts` is what it looks like from above, in its own frame; `speed` is negative where it goes backwards. `role` is
+    its colour: subject, partner (whose curves stand beside the subject's), other or scenery. `named`: its name is
+    written beside it.
     """
 
     name: str
@@ -20,46 +22,47 @@ class Body:
     role: str
     length: float
     width: float
-    disc: bool
+    round: bool
     parts: tuple[Part, ...]
     x: FloatArray
     y: FloatArray
     yaw: FloatArray
     speed: FloatArray
     acceleration: FloatArray
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Where and when two bodies met, and what they did to each other; empty or NaN where nobody wrote it down.
+    """Where and when two bodies met, and what they did to each other; empty or NaN where it is not stored.
 
-    `normal` points from the first to the second of `who`; `impulse` is what the second received [N s].
+    `normal` points from the first to the second of `bodies`; `impulse` is what the second received [N s].
     """
 
     t: float
     x: float
     y: float
-    who: tuple[str, ...]
+    bodies: tuple[str, ...]
     normal: tuple[float, float] | None = None
     impulse: tuple[float, float] | None = None
     words: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """Where a body means to go from a time until another: points (n, 2) [m], in the direction of travel."""
+class PlannedPath:
+    """Where a body means to go from `start` until `end` [s]: points (n, 2) [m], in the direction of travel."""
 
-    who: str
+    body: str
     start: float
     end: float
     points: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A moment of the list: an event, or a time that a label gives. `kind`: event, contact, fault or label.
+class Moment:
+    """A time in the list of moments: of an event, or one that a label gives.
 
-    `cause` is the place in the list of what brought it about; -1 where nothing is said.
+    `kind`: event, contact, fault or label. `cause`: place in the list of its cause; -1 where there is none.
     """
 
     t: float
@@ -71,28 +74,30 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line on the ground, or the outline of an area, patch or obstacle; points (n, 2) [m].
+class GroundLine:
+    """A line on the ground, or the outline of a surface; points (n, 2) [m].
 
-    `friction` is that of a patch, NaN elsewhere.
+    `kind` is one of `mischance.api.appearance.LINE_KINDS`. An outline goes along its right border and back along the
+    left one. `friction` is that of a patch, NaN elsewhere. `width`: of the line [m].
     """
 
     kind: str
     points: FloatArray
     friction: float = float("nan")
+    width: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
-    """Bodies that hang together, as the links of an arm do: drawn as one line through them, this wide [m]."""
+class Link:
+    """A body that hangs on another one by a joint: drawn as a line between the two, this wide [m]."""
 
-    who: tuple[str, ...]
+    bodies: tuple[str, str]
     width: float
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One row of the strip: values over the story's clock, and levels to compare with."""
+    """One chart: values over the clock of the view, and levels to compare with."""
 
     name: str
     unit: str
@@ -104,7 +109,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class RunView:
     """Everything that is drawn of one run."""
 
     name: str
@@ -120,9 +125,9 @@ class Story:
     t: FloatArray
     bodies: tuple[Body, ...]
     contacts: tuple[Contact, ...]
-    marks: tuple[Mark, ...]
-    road: tuple[Line, ...]
-    ways: tuple[Way, ...]
-    chains: tuple[Chain, ...]
+    moments: tuple[Moment, ...]
+    ground: tuple[GroundLine, ...]
+    paths: tuple[PlannedPath, ...]
+    links: tuple[Link, ...]
     series: tuple[Series, ...]
     notes: tuple[str, ...]

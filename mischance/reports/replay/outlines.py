@@ -25,11 +25,11 @@ class Part:
     points: FloatArray
 
 
-def silhouette(kind: str, length: float, width: float, disc: bool = False) -> tuple[Part, ...]:
+def silhouette(kind: str, length: float, width: float, is_round: bool = False) -> tuple[Part, ...]:
     """Return what a body of that kind and size [m] looks like; a plain box or disc where the kind is not known."""
     draw = _KINDS.get(kind)
     if draw is None:
-        return _disc(length) if disc else _plain(length, width)
+        return _disc(length) if is_round else _plain(length, width)
     return draw(length, width)
 
 
@@ -186,7 +186,7 @@ _KINDS: dict[str, Callable[[float, float], tuple[Part, ...]]] = {
     "agv": _agv, "drone": _drone,
 }  # fmt: skip
 # Drawn large enough to see, and on top of all others.
-PEOPLE = frozenset({"pedestrian", "child", "person", "animal", "cyclist", "motorcycle", "debris"})
+SMALL = frozenset({"pedestrian", "child", "person", "animal", "cyclist", "motorcycle", "debris"})
 VEHICLES = frozenset({"car", "truck", "van", "bus"})
 BRAKING = 0.7  # deceleration above which brake lamps are drawn lit, UN R13-H for electric braking; unverified [m/s2]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from mischance.api.appearance import SURFACES
 from mischance.api.tables import AnyArray, FloatArray
 from mischance.reports.canvas import Color, color
 
@@ -15,9 +16,12 @@ SHIFT = 4  # OpenCV draws with 1/16 pixel: bodies glide, they do not hop
 PAPER, INK, FAINT, LINE = color("#ffffff"), color("#1b2430"), color("#5b6777"), color("#d8dee6")
 GROUND, ASPHALT, FENCE, GRID = color("#e9eee7"), color("#c9d0d8"), color("#8b949f"), color("#dce3db")
 EVENT, GOOD, FAULT, BRAKE = color("#d0342c"), color("#157347"), color("#8a6d1a"), color("#ff3b30")
-AREAS = {"area": ASPHALT, "patch": color("#8fc3ea"), "obstacle": FENCE}
+AREAS = {
+    **dict.fromkeys(SURFACES, ASPHALT), "patch": color("#8fc3ea"), "zone": color("#f2c879"), "obstacle": FENCE
+}  # fmt: skip
+GLAZED = ("patch", "zone")  # what is below them shines through
 ROLES = {
-    "ego": color("#1f5fe0"), "partner": color("#0b7a6e"), "other": color("#566377"),
+    "subject": color("#1f5fe0"), "partner": color("#0b7a6e"), "other": color("#566377"),
     "need": color("#c2410c"), "limit": FAINT,
 }  # fmt: skip
 PAINTS = {

@@ -1,4 +1,8 @@
-"""Where everybody was: bodies with poses over time, read from whatever tables of truth have positions."""
+"""Where bodies were: poses over time, from every table of truth that has positions, and what the bodies are.
+
+A table has positions where it has `t`, `x`, `y` and a text column of the role `entity`, which names the body. What the
+bodies are stands in `truth/bodies`; one that is not there is a disc of unknown size.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +12,53 @@ from typing import Any
 
 import numpy as np
 
-from mischance.api.arrow import readable, units
+from mischance.api.appearance import BODIES, CONTACTS, LANES, PATHS
+from mischance.api.arrow import declared_columns, readable, units
+from mischance.api.geometry import Rectangle
 from mischance.api.tables import AnyArray, BoolArray, FloatArray
 from mischance.errors import DatasetError
 from mischance.opening.reading import Dataset
 
-_KEYS = ("actor", "body", "drone", "robot", "agv", "vehicle", "person", "ship", "name")
 _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _MOTION = "truth/motion"
-# Length and width [m] where neither a table nor the scenario says them: what is usual for such a body.
-_USUAL = {
-    "car": (4.5, 1.8), "truck": (10.0, 2.5), "van": (5.5, 2.0), "bus": (12.0, 2.5), "motorcycle": (2.2, 0.8),
-    "cyclist": (1.8, 0.6), "pedestrian": (0.5, 0.6), "child": (0.35, 0.4),
-    "animal": (1.5, 0.5), "debris": (0.8, 0.6), "occluder": (4.5, 1.8),
-}  # fmt: skip
-DISC = 0.3  # radius of a body whose size nobody knows [m], or less where everything is small
+_NO_POSITIONS = {f"truth/{name}" for name in (BODIES, CONTACTS, LANES, PATHS)}
+RADIUS = 0.3  # of a body of unknown size [m], or less where everything is small
 _SMALL = 0.012  # of the extent of the whole run: a body of unknown size is drawn no larger
-# Where the settings of a world hold the radius of all bodies of one kind.
-_RADII = {"agv": ("fleet", "radius"), "person": ("people", "radius"), "load": ("loads", "radius")}
-_BAY = "bay"  # a state of who is off the floor: nobody can meet it there
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What a body is: a row of `truth/bodies`. Sizes [m] are 0 where nobody says them; `sized`: somebody does.
+
+    `braking`: strongest deceleration that it has by itself [m/s2], NaN where nobody says. `pose`: x, y, z [m] and yaw
+    [rad] of what stands for good, else None.
+    """
+
+    name: str
+    kind: str = ""
+    role: str = "other"
+    shape: str = "cylinder"
+    length: float = 0.0
+    width: float = 0.0
+    parent: str = ""
+    braking: float = float("nan")
+    pose: tuple[float, float, float, float] | None = None
+    sized: bool = True
+
+    @property
+    def radius(self) -> float:
+        """Radius of what is round [m]; 0 where nobody says its size."""
+        return 0.5 * self.length if self.sized else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
     """One body over its own sample times: poses [m, rad], speed [m/s], acceleration [m/s2]; each (n,).
 
-    `away` is True where nobody can meet it, in a bay; None where it always can be met.
+    `away` is True where it is out of everybody's reach; None where it never is.
     """
 
-    name: str
-    kind: str
-    length: float
-    width: float
-    disc: bool
+    look: Appearance
     t: FloatArray
     x: FloatArray
     y: FloatArray
@@ -52,33 +70,68 @@ class Track:
     vy: FloatArray
     away: BoolArray | None = None
 
+    @property
+    def name(self) -> str:
+        """The body's name."""
+        return self.look.name
 
-def tracks(dataset: Dataset, run: int, scenario: Mapping[str, Any]) -> tuple[list[Track], list[Track]]:
+    @property
+    def box(self) -> Rectangle:
+        """Its outline from above over time."""
+        return Rectangle(self.x, self.y, self.yaw, self.look.length, self.look.width)
+
+
+def appearances(dataset: Dataset, run: int) -> dict[str, Appearance]:
+    """Return what the bodies of a run are, by name, in the order of the table; {} where there is none."""
+    table = rows(dataset, f"truth/{BODIES}", run)
+    if not {"body", "kind", "role", "length", "width"} <= set(table):
+        return {}
+    found: dict[str, Appearance] = {}
+
+    def number(name: str, i: int) -> float:
+        return float(table[name][i]) if name in table else float("nan")
+
+    def word(name: str, i: int, otherwise: str = "") -> str:
+        return str(table[name][i]) if name in table else otherwise
+
+    for i, name in enumerate(table["body"].astype(str).tolist()):
+        length, width = (number(side, i) if number(side, i) > 0.0 else 0.0 for side in ("length", "width"))
+        x, y, z, yaw = (number(axis, i) for axis in ("x", "y", "z", "yaw"))
+        found[name] = Appearance(
+            name, word("kind", i), word("role", i), word("shape", i, "box"), length, width, word("parent", i),
+            number("braking", i),
+            (x, y, float(np.nan_to_num(z)), float(np.nan_to_num(yaw))) if np.isfinite(x + y) else None,
+        )  # fmt: skip
+    return found
+
+
+def tracks(dataset: Dataset, run: int, looks: Mapping[str, Appearance]) -> tuple[list[Track], list[Track]]:
     """Return the bodies of a run and, where there is a table of motion, the same bodies at its finer times.
+
+    The subject comes first, then the others in the order of `truth/bodies`.
 
     Raises:
         DatasetError: no table of truth has positions in this run.
     """
     found: dict[str, Track] = {}
     fine: dict[str, Track] = {}
-    truth = [path for path in dataset.tables() if path.startswith("truth/")]
+    truth = [path for path in dataset.tables() if path.startswith("truth/") and path not in _NO_POSITIONS]
     for path in (*(path for path in truth if path != _MOTION), *(path for path in truth if path == _MOTION)):
-        for track in _of_table(dataset, path, run, scenario):
+        for track in _of_table(dataset, path, run, looks):
             (fine if path == _MOTION else found).setdefault(track.name, track)
     for name, track in fine.items():
         found.setdefault(name, track)
     if not found:
         raise DatasetError(
-            f"run {run} of {dataset.path} cannot be drawn: no table of truth has positions (x and y over time)",
+            f"run {run} of {dataset.path} cannot be drawn: no table of truth has positions (t, x, y and a column of the"
+            " role 'entity')",
             f"{dataset.path / 'preview.png'} shows what the dataset holds",
         )
-    order = sorted(found, key=lambda name: (name != "ego", list(found).index(name)))
+    place = {name: n for n, name in enumerate(looks)}
+    subject = next((look.name for look in looks.values() if look.role == "subject"), "")
+    order = sorted(found, key=lambda name: (name != subject, place.get(name, len(place))))
     bodies = _sized([found[name] for name in order])
-    return bodies, [
-        replace(fine[body.name], length=body.length, width=body.width, disc=body.disc, kind=body.kind)
-        for body in bodies
-        if body.name in fine
-    ]
+    return bodies, [replace(fine[body.name], look=body.look) for body in bodies if body.name in fine]
 
 
 def _sized(bodies: list[Track]) -> list[Track]:
@@ -86,8 +139,13 @@ def _sized(bodies: list[Track]) -> list[Track]:
     spots = np.concatenate([np.stack([track.x, track.y], axis=1) for track in bodies])
     spots = spots[np.isfinite(spots).all(axis=1)]
     extent = float(np.ptp(spots, axis=0).max()) if len(spots) else 0.0
-    size = 2.0 * min(DISC, _SMALL * extent) if extent > 0.0 else 2.0 * DISC
-    return [replace(body, length=size, width=size) if body.length == 0.0 else body for body in bodies]
+    size = 2.0 * min(RADIUS, _SMALL * extent) if extent > 0.0 else 2.0 * RADIUS
+    return [
+        replace(body, look=replace(body.look, length=size, width=size, sized=False))
+        if not (body.look.length and body.look.width)
+        else body
+        for body in bodies
+    ]
 
 
 def columns(table: Any) -> dict[str, AnyArray]:
@@ -95,8 +153,7 @@ def columns(table: Any) -> dict[str, AnyArray]:
     found: dict[str, AnyArray] = {}
     for name in table.column_names:
         column = table.column(name)
-        kind = str(column.type)
-        if "string" in kind:
+        if "string" in str(column.type):
             found[name] = np.array([value or "" for value in column.to_pylist()], object)
         else:
             found[name] = column.to_numpy()
@@ -115,36 +172,29 @@ def rows(dataset: Dataset, path: str, run: int) -> dict[str, AnyArray]:
     return found
 
 
-def _of_table(dataset: Dataset, path: str, run: int, scenario: Mapping[str, Any]) -> Iterator[Track]:
-    """Yield the bodies of one table; none where its rows are no bodies in motion (a contact has x and y too)."""
+def _of_table(dataset: Dataset, path: str, run: int, looks: Mapping[str, Appearance]) -> Iterator[Track]:
+    """Yield the bodies of one table; none where it has no positions."""
     import pyarrow.parquet as pq
 
     first = next(iter(sorted((dataset.path / path).glob("*.parquet"))))
     with readable(first):
         schema = pq.read_schema(first)
-    names = set(schema.names)
-    if not {"t", "x", "y"} <= names or "event_id" in names or {"a", "b"} <= names:
+    declared = declared_columns(schema)
+    # numbers of orders, tickets … are no names of bodies
+    named = (name for name, one in declared.items() if one.role == "entity" and one.dtype in ("text", "category"))
+    key = next(named, None)
+    if key is None or not {"t", "x", "y"} <= set(schema.names):
         return
-    word = path.rpartition("/")[2]
-    if word in ("contacts", "paths", "lanes"):
-        return  # where something happened, or lies
     table = rows(dataset, path, run)
-    if not len(table["t"]):
-        return
-    key = next((name for name in (*_KEYS, word.removesuffix("s")) if name in names), None)
-    if key is None:
-        if names & {"yaw", "speed", "vx", "z"}:
-            yield _track(word, table, scenario)
-        return
-    if table[key].dtype != object and not names & {"yaw", "speed", "vx", "z"}:
-        return  # numbers of orders, tickets …: what is done with them, and where, is no body's motion
     who = table[key].astype(str)
+    away = next((name for name, one in declared.items() if one.role == "away"), None)
     _, order = np.unique(who, return_index=True)
     for name in who[np.sort(order)].tolist():
-        yield _track(name, {column: values[who == name] for column, values in table.items()}, scenario)
+        own = {column: values[who == name] for column, values in table.items()}
+        yield _track(looks.get(name, Appearance(name)), own, None if away is None else own[away])
 
 
-def _track(name: str, table: Mapping[str, AnyArray], scenario: Mapping[str, Any]) -> Track:
+def _track(look: Appearance, table: Mapping[str, AnyArray], away: AnyArray | None) -> Track:
     t = table["t"].astype(np.float64)
     keep = np.concatenate([np.diff(t) > 0.0, [True]])  # of rows at the same time, the last
     t = t[keep]
@@ -161,18 +211,19 @@ def _track(name: str, table: Mapping[str, AnyArray], scenario: Mapping[str, Any]
     vx, vy = column("vx"), column("vy")
     vx, vy = (_slope(x, t) if vx is None else vx), (_slope(y, t) if vy is None else vy)
     speed = column("speed")
-    speed = np.sqrt(vx**2 + vy**2 + (column("vz") if "vz" in table else zeros()) ** 2) if speed is None else speed  # type: ignore[operator]
+    if speed is None:
+        vz = column("vz")
+        speed = np.sqrt(vx**2 + vy**2 + (zeros() if vz is None else vz) ** 2)
     yaw = column("yaw", "heading")
     if yaw is None:
         q = [column(part) for part in ("qx", "qy", "qz", "qw")]
         yaw = zeros() if any(part is None for part in q) else _yaw(*q)  # type: ignore[arg-type]
     acceleration = column("acceleration", "ax")
-    state = table.get("state")
-    kind, length, width, disc = _shape(name, table.get("category"), column("length"), column("width"), scenario)
+    reach = None if away is None else np.asarray(away[keep], np.bool_)
     return Track(
-        name, kind, length, width, disc, t, x, y, zeros() if z is None else z, np.unwrap(yaw), speed,
+        look, t, x, y, zeros() if z is None else z, np.unwrap(yaw), speed,
         _slope(speed, t) if acceleration is None else acceleration, vx, vy,
-        np.asarray(state[keep] == _BAY, np.bool_) if state is not None and (state == _BAY).any() else None,
+        reach if reach is not None and reach.any() else None,
     )  # fmt: skip
 
 
@@ -187,43 +238,3 @@ def _slope(values: FloatArray, t: FloatArray) -> FloatArray:
 def _yaw(qx: FloatArray, qy: FloatArray, qz: FloatArray, qw: FloatArray) -> FloatArray:
     """Return the heading of a unit quaternion, x y z w [rad]."""
     return np.arctan2(2.0 * (qw * qz + qx * qy), 1.0 - 2.0 * (qy**2 + qz**2))
-
-
-def _shape(
-    name: str, category: AnyArray | None, length: FloatArray | None, width: FloatArray | None,
-    scenario: Mapping[str, Any],
-) -> tuple[str, float, float, bool]:  # fmt: skip
-    """Return kind, length, width, and whether it is round: from columns, the scenario, or what is usual.
-
-    Both sizes are 0 where nobody knows them.
-    """
-    simulator = scenario.get("simulator") or {}
-    actors = simulator.get("actors") or {}
-    said = actors.get(name) if isinstance(actors, Mapping) else None
-    said = said if isinstance(said, Mapping) else {}
-    kind = str(said.get("body") or said.get("kind") or "")
-    if category is not None and len(category) and isinstance(category[0], str):
-        kind = category[0]
-    usual = _USUAL.get(kind)
-    sizes = []
-    for axis, (column, key) in enumerate(((length, "length"), (width, "width"))):
-        stated = said.get(key)
-        if column is not None and len(column) and np.isfinite(column[0]) and column[0] > 0.0:
-            sizes.append(float(column[0]))
-        elif isinstance(stated, int | float) and stated > 0:
-            sizes.append(float(stated))
-        elif usual:
-            sizes.append(usual[axis])
-    drone = (simulator.get("drones") or {}).get(name)
-    radius = (drone.get("airframe") or {}).get("radius") if isinstance(drone, Mapping) else None
-    if len(sizes) < 2 and isinstance(radius, int | float):
-        return kind or "drone", 2.0 * radius, 2.0 * radius, True
-    bird = (simulator.get("birds") or {}).get(name)
-    if isinstance(bird, Mapping) and isinstance(bird.get("radius"), int | float):
-        return kind or "bird", 2.0 * bird["radius"], 2.0 * bird["radius"], True
-    if len(sizes) < 2:
-        part, key = _RADII.get(kind, ("", ""))
-        radius = (simulator.get(part) or {}).get(key) if part else None
-        size = 2.0 * radius if isinstance(radius, int | float) else 0.0
-        return kind, size, size, True
-    return kind, sizes[0], sizes[1], False

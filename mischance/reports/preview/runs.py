@@ -11,10 +11,21 @@ import numpy as np
 from mischance.api.tables import AnyArray, BoolArray
 from mischance.errors import DatasetError
 from mischance.reports.canvas import ALARM, FAINT, GOOD, LINE, SCALE, Axes, Canvas, round_ticks
-from mischance.reports.preview.sheet import GAP, MARGIN, WIDTH, Columns, shown_runs, table, title
-from mischance.reports.replay.model import Story
-from mischance.reports.replay.story import story
-from mischance.reports.replay.top_view import View, bodies, contacts, extent, ground, names, scale_bar, trails, ways
+from mischance.reports.preview.sheet import GAP, MARGIN, WIDTH, Columns, facts, shown_runs, table, title
+from mischance.reports.replay.model import RunView
+from mischance.reports.replay.run_view import run_view
+from mischance.reports.replay.top_view import (
+    View,
+    bodies,
+    contacts,
+    endless,
+    extent,
+    ground,
+    names,
+    planned_paths,
+    scale_bar,
+    trails,
+)
 
 PANELS, COLUMNS = 6, 2
 FRAMES = 600  # of a run that is drawn still
@@ -24,76 +35,83 @@ _ALONE = 520  # height of the picture of a run that stands alone
 MOST_POINTS = 5000
 
 
-def tracks(dataset: Path) -> Canvas | None:
+def runs_from_above(dataset: Path) -> Canvas | None:
     """Return a sheet with outcomes and some runs from above; None where no table of truth has positions."""
     runs = table(dataset / "runs")
     if not runs or not len(runs["run"]):
         return None
-    stories: list[Story] = []
+    views: list[RunView] = []
     for run in shown_runs(runs, runs["run"].tolist(), PANELS):
         try:
-            stories.append(story(dataset, run, FRAMES))
+            views.append(run_view(dataset, run, FRAMES))
         except DatasetError:
             return None
     count = len(runs["run"])
     summary = _SUMMARY if count > 1 else 0.0  # of one run there is nothing to sum up
-    columns = min(COLUMNS, len(stories))
-    rows, tall = -(-len(stories) // columns), _PANEL if columns > 1 else _ALONE
+    columns = min(COLUMNS, len(views))
+    rows, tall = -(-len(views) // columns), _PANEL if columns > 1 else _ALONE
     canvas = Canvas(WIDTH, round(_TOP + summary + rows * (tall + 46) + 12))
     many = len(list((dataset / "runs").glob("*.parquet"))) > 1
-    scenario = title(canvas, dataset, f"{'the first ' * many}{count} run{'s' * (count > 1)}, {len(stories)} from above")
+    scenario = title(canvas, dataset, f"{'the first ' * many}{count} run{'s' * (count > 1)}, {len(views)} from above")
     if count > 1:
-        _outcomes(canvas, runs, scenario, stories[0])
+        measures = [
+            (name, fact.unit)
+            for name, fact in facts(dataset / "runs").items()
+            if fact.role == "value" and name != "margin"
+        ]
+        _outcomes(canvas, runs, scenario, views[0], measures)
     wide = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
-    for i, told in enumerate(stories):
+    for i, shown in enumerate(views):
         x = MARGIN + (i % columns) * (wide + GAP)
         y = _TOP + summary + (i // columns) * (tall + 46)
-        _panel(canvas, told, x, y, (wide, tall))
+        _panel(canvas, shown, x, y, (wide, tall))
     return canvas
 
 
 # -- one run -----------------------------------------------------------------------------------------------------
 
 
-def _panel(canvas: Canvas, told: Story, x: float, y: float, room: tuple[int, int]) -> None:
+def _panel(canvas: Canvas, shown: RunView, x: float, y: float, room: tuple[int, int]) -> None:
     """Draw one run at its moment, with the way that everybody came."""
-    now, said = _moment(told)
+    now, said = _moment(shown)
     wide, tall = room
-    end = canvas.text(x, y + 18, f"run {told.run}", size=15, bold=True) + 12
-    end = canvas.tag(end, y + 18, told.event if told.happened else f"no {told.event}", ALARM if told.happened else GOOD)
+    end = canvas.text(x, y + 18, f"run {shown.run}", size=15, bold=True) + 12
+    end = canvas.tag(
+        end, y + 18, shown.event if shown.happened else f"no {shown.event}", ALARM if shown.happened else GOOD
+    )
     end = canvas.text(end + 12, y + 18, said, size=13, bold=True) + 12
-    reason = _shortened(canvas, _cause(told), x + wide - end, 12)
+    reason = _shortened(canvas, _cause(shown), x + wide - end, 12)
     canvas.text(end, y + 18, reason, size=12, ink=FAINT)
     size = (wide * SCALE, tall * SCALE)
     image: AnyArray = np.zeros((size[1], size[0], 3), np.uint8)
-    seen = _view(told, now, *size)
-    ground(image, told, seen, SCALE)
-    trails(image, told, seen, -np.inf, now, SCALE)
-    ways(image, told, seen, now, SCALE)
-    covered = bodies(image, told, seen, now, SCALE)
-    taken = contacts(image, told, seen, now, SCALE, words=False)
-    names(image, told, seen, now, covered, taken, size=12.0 * SCALE)
+    seen = _view(shown, now, *size)
+    ground(image, shown, seen, SCALE)
+    trails(image, shown, seen, -np.inf, now, SCALE)
+    planned_paths(image, shown, seen, now, SCALE)
+    covered = bodies(image, shown, seen, now, SCALE)
+    taken = contacts(image, shown, seen, now, SCALE, words=False)
+    names(image, shown, seen, now, covered, taken, size=12.0 * SCALE)
     scale_bar(image, seen, 10.0 * SCALE)
     canvas.picture(x, y + 28, image, wide)
 
 
-def _moment(told: Story) -> tuple[float, str]:
-    """Return the time to show and what it is: the first contact of the first body, the nearest pass, or the end."""
-    ego = told.bodies[0].name
-    hits = sorted(contact.t for contact in told.contacts if ego in contact.who or not contact.who)
-    hits = hits or sorted(contact.t for contact in told.contacts)
+def _moment(shown: RunView) -> tuple[float, str]:
+    """Return the time to show and what it is: the subject's first contact, its nearest pass, or the end."""
+    subject = shown.bodies[0].name
+    hits = sorted(contact.t for contact in shown.contacts if subject in contact.bodies or not contact.bodies)
+    hits = hits or sorted(contact.t for contact in shown.contacts)
     if hits:
         return hits[0], f"contact at {hits[0]:.2f} s"
-    gap = next((row.lines[0][2] for row in told.series if row.name == "gap"), None)
+    gap = next((row.lines[0][2] for row in shown.series if row.name == "gap"), None)
     if gap is not None and np.isfinite(gap).any():
         k = int(np.nanargmin(gap))
-        return float(told.t[k]), f"nearest at {told.t[k]:.2f} s: {gap[k]:.2f} m"
-    return float(told.t[-1]), f"end at {told.t[-1]:.1f} s"
+        return float(shown.t[k]), f"nearest at {shown.t[k]:.2f} s: {gap[k]:.2f} m"
+    return float(shown.t[-1]), f"end at {shown.t[-1]:.1f} s"
 
 
-def _cause(told: Story) -> str:
+def _cause(shown: RunView) -> str:
     """Return the reason without what the panel's head says already."""
-    return (told.reason or told.verdict).removeprefix(f"{told.event}: ").removeprefix("no contact: ")
+    return (shown.reason or shown.verdict).removeprefix(f"{shown.event}: ").removeprefix("no contact: ")
 
 
 def _shortened(canvas: Canvas, text: str, room: float, size: float) -> str:
@@ -105,21 +123,22 @@ def _shortened(canvas: Canvas, text: str, room: float, size: float) -> str:
     return line
 
 
-def _view(told: Story, now: float, wide: int, tall: int) -> View:
-    """Return a view of the last seconds of the first body and who came nearest; of the whole run without a road."""
-    low, high = extent(told)
-    paved = any(line.kind == "area" for line in told.road) and any(body.kind == "car" for body in told.bodies)
-    shown = [body for body in told.bodies if body.role != "other"]
-    close = (told.t >= now - BEFORE) & (told.t <= now + AFTER)
+def _view(shown: RunView, now: float, wide: int, tall: int) -> View:
+    """Return a view of the last seconds of the subject and its partner; of the whole run where there is no lane."""
+    low, high = extent(shown)
+    paved = endless(shown)
+    pair = [body for body in shown.bodies if body.role != "other"]
+    close = (shown.t >= now - BEFORE) & (shown.t <= now + AFTER)
     if paved and close.any():
-        spots = np.concatenate([np.stack([body.x, body.y], axis=1)[close] for body in shown])
+        spots = np.concatenate([np.stack([body.x, body.y], axis=1)[close] for body in pair])
         spots = spots[np.isfinite(spots).all(axis=1)]
-        room = 0.8 * told.bodies[0].length
+        room = 0.8 * shown.bodies[0].length
         if len(spots):
             low, high = spots.min(axis=0) - room, spots.max(axis=0) + room
     size = np.maximum(high - low, 1e-6)
-    ego = told.bodies[0]
-    most = min(wide / (7.0 * ego.length), tall / (3.0 * ego.length)) if paved else 60.0 * SCALE / min(ego.width, 1.0)
+    subject = shown.bodies[0]
+    closest = min(wide / (7.0 * subject.length), tall / (3.0 * subject.length))
+    most = closest if paved else 60.0 * SCALE / min(subject.width, 1.0)
     margin = 30.0 * SCALE
     scale = min((wide - 2 * margin) / size[0], (tall - 2 * margin) / size[1], most)
     return View(0.5 * (low + high), float(scale), wide, tall)
@@ -128,7 +147,9 @@ def _view(told: Story, now: float, wide: int, tall: int) -> View:
 # -- all runs ----------------------------------------------------------------------------------------------------
 
 
-def _outcomes(canvas: Canvas, runs: Columns, scenario: Mapping[str, Any], first: Story) -> None:
+def _outcomes(
+    canvas: Canvas, runs: Columns, scenario: Mapping[str, Any], first: RunView, measures: Sequence[tuple[str, str]]
+) -> None:
     """Draw how often the event happened and, over two of the drawn values, where."""
     happened = np.asarray(runs["event"], np.bool_) if "event" in runs else np.zeros(len(runs["run"]), np.bool_)
     n, hit = len(happened), int(happened.sum())
@@ -138,7 +159,7 @@ def _outcomes(canvas: Canvas, runs: Columns, scenario: Mapping[str, Any], first:
     canvas.fill(MARGIN, y + 12, full * hit / n, 14, ALARM)
     canvas.fill(MARGIN + full * hit / n, y + 12, full * (n - hit) / n, 14, GOOD)
     canvas.text(MARGIN, y + 46, "of the runs that were played, not a probability", size=12, ink=FAINT)
-    _facts(canvas, runs, happened, first.event, y + 76)
+    _facts(canvas, runs, happened, first.event, measures, y + 76)
     picked = _telling(runs, list(scenario.get("vary") or {}), happened)
     if len(picked) < 2 or n < 2:
         return
@@ -159,12 +180,22 @@ def _outcomes(canvas: Canvas, runs: Columns, scenario: Mapping[str, Any], first:
         canvas.dots(axes.at(xs[rows], ys[rows]), ink, radius)
 
 
-def _facts(canvas: Canvas, runs: Columns, happened: BoolArray, event: str, y: float) -> None:
-    """Write a few measures: how near it came where the event did not happen, and how hard it was where it did."""
+def _facts(
+    canvas: Canvas, runs: Columns, happened: BoolArray, event: str, measures: Sequence[tuple[str, str]], y: float
+) -> None:
+    """Write a few measures: `min_…` of runs in which the event did not happen, others of those in which it did.
+
+    Args:
+        canvas: what to write on.
+        runs: columns of the table `runs`.
+        happened: whether the event did; shape (runs,).
+        event: its name.
+        measures: name and unit of those to write.
+        y: where the first line goes.
+    """
     shown = 0
-    for name, unit in (("min_gap", "m"), ("min_separation", "m"), ("min_ttc", "s"), ("contact_speed", "m/s"),
-                       ("impact_speed", "m/s"), ("delta_v", "m/s")):  # fmt: skip
-        if name not in runs or runs[name].dtype.kind not in "if" or shown == 4:
+    for name, unit in measures:
+        if runs[name].dtype.kind not in "if" or shown == 4:
             continue
         near = name.startswith("min_")
         values = runs[name].astype(np.float64)[~happened if near else happened]

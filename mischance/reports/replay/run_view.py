@@ -1,4 +1,4 @@
-"""What an animation shows of one run: bodies on one clock, contacts, events and labels, series, values, verdict."""
+"""Builds the view of one run: bodies on one clock, contacts, moments, charts, values, verdict."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from typing import Any
 import numpy as np
 import yaml
 
-from mischance.api.arrow import units
+from mischance.api.appearance import CONTACTS, PATHS
 from mischance.api.tables import AnyArray, FloatArray
 from mischance.errors import DatasetError
 from mischance.opening.reading import Dataset
 from mischance.reports.replay.captions import moments, values
 from mischance.reports.replay.charts import nearness, series, stored
-from mischance.reports.replay.contacts import contact_times, contacts_of, kicks_of, through
-from mischance.reports.replay.ground import CARRIED, chains, grip, ground
-from mischance.reports.replay.model import Body, Contact, Series, Story
+from mischance.reports.replay.contacts import contact_times, contacts_of, velocity_jumps, with_contacts
+from mischance.reports.replay.ground import grip, ground
+from mischance.reports.replay.model import Body, Contact, Link, RunView, Series
 from mischance.reports.replay.outlines import silhouette
-from mischance.reports.replay.planned_paths import ways
-from mischance.reports.replay.tracks import Track, rows, tracks
+from mischance.reports.replay.planned_paths import planned_paths
+from mischance.reports.replay.tracks import Track, appearances, rows, tracks
 
-BODIES = 40  # more than that nobody can follow: the ones that came nearest to the first are kept
+BODIES = 40  # more than that nobody can follow: the ones that came nearest to the subject are kept
 CLOSE_UP = 0.06  # around a contact the finer times of motion are kept [s]
-MARKS = 400
+MOMENTS = 400
+JOINT = 0.10  # width of a link of unknown size [m]
 
 
-def story(path: Path, run: int, frames: int) -> Story:
-    """Return the story of one run of a dataset, at no more than about `frames` times.
+def run_view(path: Path, run: int, frames: int) -> RunView:
+    """Return the view of one run of a dataset, at no more than about `frames` times.
 
     Raises:
         DatasetError: the folder is no dataset, it has no such run, or the run has no positions.
@@ -37,19 +38,18 @@ def story(path: Path, run: int, frames: int) -> Story:
     dataset = Dataset(path)
     scenario: dict[str, Any] = yaml.safe_load((path / "scenario.yaml").read_text(encoding="utf-8")) or {}
     facts = _facts(dataset, run)
-    coarse, fine = tracks(dataset, run, scenario)
-    linked = chains(scenario, [track.name for track in coarse])
-    if linked:  # of an arm, what it carries is what the run is about
-        coarse.sort(key=lambda track: any(track.name in chain.who for chain in linked) or track.name != CARRIED)
+    looks = appearances(dataset, run)
+    coarse, fine = tracks(dataset, run, looks)
+    links = _links(coarse)
     events, labels = rows(dataset, "events", run), rows(dataset, "labels", run)
     notes: list[str] = []
-    hits = rows(dataset, "truth/contacts", run)
+    hits = rows(dataset, f"truth/{CONTACTS}", run)
     times = contact_times(hits, events)
     t = _clock(coarse, fine, times, frames, notes)
     finer = {track.name: track for track in fine}
-    met = kicks_of(hits)
+    jumps = velocity_jumps(hits)
     placed = [
-        _on(t, track, finer[track.name] if track.name in finer else through(track, met.get(track.name, ())))
+        _on(t, track, finer[track.name] if track.name in finer else with_contacts(track, jumps.get(track.name, ())))
         for track in coarse
     ]
     near = [nearness(placed[0], other) for other in placed[1:]]
@@ -59,27 +59,68 @@ def story(path: Path, run: int, frames: int) -> Story:
         keep = sorted(best.tolist())
         placed, near = [placed[0], *(placed[i + 1] for i in keep)], [near[i] for i in keep]
     contacts = contacts_of(hits, events, t, placed)
-    partner = _partner(placed, near, contacts)
+    partner = 0 if links else _partner(placed, near, contacts)
+    unnamed = _unnamed(links)
     bodies = tuple(
-        Body(p.name, p.kind, "ego" if i == 0 else "partner" if i == partner else "other", p.length, p.width, p.disc,
-             silhouette(p.kind, p.length, p.width, p.disc), p.x, p.y, p.yaw, p.speed, p.acceleration)
-        for i, p in enumerate(placed)
-    )  # fmt: skip
-    marks = moments(events, labels)
-    if len(marks) > MARKS:
-        notes.append(f"{MARKS} of {len(marks)} moments are listed: the first ones")
-        marks = tuple(replace(mark, cause=mark.cause if mark.cause < MARKS else -1) for mark in marks[:MARKS])
-    road = ground(scenario, facts, dataset, run, placed)
-    strip = _signals(dataset, run, t) if linked else ()
-    strip = strip or series(t, placed, bodies, partner, contacts, grip(scenario, facts, labels, placed[0]))
-    planned = ways(rows(dataset, "truth/paths", run), [placed[0], *([placed[partner]] if partner else [])], contacts)
+        _body(track, "subject" if i == 0 else "partner" if i == partner else "other", links, unnamed)
+        for i, track in enumerate(placed)
+    )
+    found = moments(events, labels)
+    if len(found) > MOMENTS:
+        notes.append(f"{MOMENTS} of {len(found)} moments are listed: the first ones")
+        found = tuple(
+            replace(moment, cause=moment.cause if moment.cause < MOMENTS else -1) for moment in found[:MOMENTS]
+        )
+    surface = ground(dataset, run, looks.values(), placed)
+    charts = _signals(dataset, run, t)
+    charts = charts or series(t, placed, bodies, partner, contacts, grip(dataset, run, labels, placed[0]))
+    pair = [placed[0], *([placed[partner]] if partner else [])]
+    paths = planned_paths(rows(dataset, f"truth/{PATHS}", run), pair, contacts)
     drawn, measures = values(facts, scenario, dataset)
     wanted = scenario.get("event") or {}
-    return Story(
+    return RunView(
         str(scenario.get("name", path.name)), str(scenario.get("about") or ""), int(scenario.get("seed") or 0), run,
         str(wanted.get("name") or "event"), bool(facts.get("event", False)), str(facts.get("verdict") or ""),
-        str(facts.get("reason") or ""), drawn, measures, t, bodies, contacts, marks, road, planned, linked, strip,
+        str(facts.get("reason") or ""), drawn, measures, t, bodies, contacts, found, surface, paths, links, charts,
         tuple(notes),
+    )  # fmt: skip
+
+
+# -- bodies that hang together -------------------------------------------------------------------------------------
+
+
+def _links(bodies: Sequence[Track]) -> tuple[Link, ...]:
+    """Return the links of bodies to those that they hang on, as wide as the thinner of the two."""
+    by_name = {track.name: track for track in bodies}
+    found = []
+    for track in bodies:
+        parent = by_name.get(track.look.parent)
+        if parent is not None:
+            sizes = [size for one in (track, parent) for size in (one.look.length, one.look.width) if size > 0.0]
+            found.append(Link((parent.name, track.name), min(sizes, default=JOINT)))
+    return tuple(found)
+
+
+def _unnamed(links: Sequence[Link]) -> frozenset[str]:
+    """Return linked bodies whose names are not written: a chain is named by its end, several ends by their parent."""
+    children: dict[str, list[str]] = {}
+    for link in links:
+        children.setdefault(link.bodies[0], []).append(link.bodies[1])
+    ends = {link.bodies[1] for link in links} - set(children)
+    several = {parent for parent, own in children.items() if len(own) > 1 and ends.issuperset(own)}
+    named = {link.bodies[1] for link in links if link.bodies[1] in ends and link.bodies[0] not in several} | several
+    return frozenset({name for link in links for name in link.bodies} - named)
+
+
+def _body(track: Track, role: str, links: Sequence[Link], unnamed: frozenset[str]) -> Body:
+    look = track.look
+    kind, length, width, is_round = look.kind, look.length, look.width, look.shape != "box"
+    if any(track.name in link.bodies for link in links):  # a joint: the link itself is drawn as a line
+        kind, is_round = "", True
+        length = width = min(length, width)
+    return Body(
+        track.name, kind, role, length, width, is_round, silhouette(kind, length, width, is_round),
+        track.x, track.y, track.yaw, track.speed, track.acceleration, track.name not in unnamed,
     )  # fmt: skip
 
 
@@ -119,7 +160,6 @@ def _clock(
 
 def _on(t: FloatArray, track: Track, poses: Track) -> Track:
     """Return a body on another clock; NaN before it came and after it left."""
-
     first, last = min(track.t[0], poses.t[0]) - 1e-6, max(track.t[-1], poses.t[-1]) + 1e-6
     # The finer table knows speeds without sign: it is no help with a body that drives backwards.
     paced = track if (track.speed < 0.0).any() else poses
@@ -128,7 +168,7 @@ def _on(t: FloatArray, track: Track, poses: Track) -> Track:
         return np.where((t < first) | (t > last), np.nan, np.interp(t, times, values))
 
     return Track(
-        track.name, track.kind, track.length, track.width, track.disc, t,
+        track.look, t,
         at(poses.t, poses.x), at(poses.t, poses.y), at(poses.t, poses.z), at(poses.t, poses.yaw),
         at(paced.t, paced.speed), at(track.t, track.acceleration), at(poses.t, poses.vx), at(poses.t, poses.vy),
         None if track.away is None else track.away[np.clip(np.searchsorted(track.t, t + 1e-6) - 1, 0, None)],
@@ -139,23 +179,26 @@ def _partner(placed: Sequence[Track], near: Sequence[FloatArray], contacts: Sequ
     """Return whose lines stand beside the first body's: whom it touched first, else who came nearest; 0 for nobody."""
     names = [track.name for track in placed]
     for contact in contacts:
-        others = [names.index(name) for name in contact.who if name in names[1:]]
-        if names[0] in contact.who and others:
+        others = [names.index(name) for name in contact.bodies if name in names[1:]]
+        if names[0] in contact.bodies and others:
             return others[0]
     return 1 + int(np.argmin([np.fmin.reduce(d, initial=np.inf) for d in near])) if near else 0
 
 
-# -- the strip --------------------------------------------------------------------------------------------
+# -- the charts ------------------------------------------------------------------------------------------------------
 
 
 def _signals(dataset: Dataset, run: int, t: FloatArray) -> tuple[Series, ...]:
-    """Return a world's own signals: of a table of truth that has numbers over time and no name in it."""
-    candidates: list[Mapping[str, AnyArray]] = []
-    facts: dict[str, str] = {}
-    for path in (path for path in dataset.tables() if path.startswith("truth/") and path != "truth/motion"):
-        table = rows(dataset, path, run)
-        texts = [name for name, values in table.items() if values.dtype == object]
-        if "t" in table and len(table["t"]) > 1 and (np.diff(table["t"]) > 0.0).all() and not texts:
-            candidates.append(table)
-            facts |= {name: unit for name, (unit, _) in units(dataset.arrow(path, runs=run).schema).items()}
-    return stored(candidates, facts, t)
+    """Return a world's own signals: columns of the role value in a table of truth whose rows belong to nobody."""
+    candidates: list[tuple[Mapping[str, AnyArray], list[str]]] = []
+    units_: dict[str, str] = {}
+    for path in (path for path in dataset.tables() if path.startswith("truth/")):
+        declared = dataset.columns(path)
+        names = [name for name, one in declared.items() if one.role == "value"]
+        owned = any(one.role in ("entity", "key") for name, one in declared.items() if name != "run")
+        if names and not owned:
+            table = rows(dataset, path, run)
+            if "t" in table and len(table["t"]) > 1:
+                candidates.append((table, names))
+                units_ |= {name: one.unit for name, one in declared.items()}
+    return stored(candidates, units_, t)
