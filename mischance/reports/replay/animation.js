@@ -543,7 +543,7 @@
   // Without lanes there is nothing to follow: the whole run, or everybody where bodies would be dots.
   const longest = Math.max(...data.bodies.map((b) => b.length));
   const small = Math.max(whole[1] - whole[0], whole[3] - whole[2]) <= 25 * longest;
-  $("view").value = endless ? (partner ? "pair" : "follow") : surfaced || small || data.links.length ? "run" : data.bodies.length > 1 ? "all" : "follow";
+  $("view").value = endless ? (partner ? "pair" : "follow") : surfaced || small || data.bodies.some((b) => !b.named) ? "run" : data.bodies.length > 1 ? "all" : "follow";
   const wanted = /^#t=([\d.]+)$/.exec(location.hash);
   if (wanted) now = clamp(Number(wanted[1]), first, last);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colors(); draw(); });

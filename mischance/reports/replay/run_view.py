@@ -27,6 +27,7 @@ BODIES = 40  # more than that nobody can follow: the ones that came nearest to t
 CLOSE_UP = 0.06  # around a contact the finer times of motion are kept [s]
 MOMENTS = 400
 JOINT = 0.10  # width of a link of unknown size [m]
+BAR = 0.1  # width of a link of two bodies that stay level, in widths of the narrower one
 
 
 def run_view(path: Path, run: int, frames: int) -> RunView:
@@ -41,6 +42,7 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
     looks = appearances(dataset, run)
     coarse, fine = tracks(dataset, run, looks)
     links = _links(coarse)
+    unnamed = _unnamed(links, coarse)
     events, labels = rows(dataset, "events", run), rows(dataset, "labels", run)
     notes: list[str] = []
     hits = rows(dataset, f"truth/{CONTACTS}", run)
@@ -59,8 +61,7 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
         keep = sorted(best.tolist())
         placed, near = [placed[0], *(placed[i + 1] for i in keep)], [near[i] for i in keep]
     contacts = contacts_of(hits, events, t, placed)
-    partner = 0 if links else _partner(placed, near, contacts)
-    unnamed = _unnamed(links)
+    partner = 0 if unnamed else _partner(placed, near, contacts)
     bodies = tuple(
         _body(track, "subject" if i == 0 else "partner" if i == partner else "other", links, unnamed)
         for i, track in enumerate(placed)
@@ -90,32 +91,38 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
 
 
 def _links(bodies: Sequence[Track]) -> tuple[Link, ...]:
-    """Return the links of bodies to those that they hang on, as wide as the thinner of the two."""
+    """Return the links of bodies to those that they hang on.
+
+    A link of two that stay level is a bar between them; of others, as of an arm, it is as wide as the thinner one.
+    """
     by_name = {track.name: track for track in bodies}
     found = []
     for track in bodies:
         parent = by_name.get(track.look.parent)
         if parent is not None:
             sizes = [size for one in (track, parent) for size in (one.look.length, one.look.width) if size > 0.0]
-            found.append(Link((parent.name, track.name), min(sizes, default=JOINT)))
+            share = BAR if track.level and parent.level else 1.0
+            found.append(Link((parent.name, track.name), share * min(sizes, default=JOINT)))
     return tuple(found)
 
 
-def _unnamed(links: Sequence[Link]) -> frozenset[str]:
-    """Return linked bodies whose names are not written: a chain is named by its end, several ends by their parent."""
+def _unnamed(links: Sequence[Link], bodies: Sequence[Track]) -> frozenset[str]:
+    """Return bodies whose names are not written: a chain is named by its end, several ends by their parent."""
+    tilted = {track.name for track in bodies if not track.level}
+    chained = [link for link in links if tilted & set(link.bodies)]
     children: dict[str, list[str]] = {}
-    for link in links:
+    for link in chained:
         children.setdefault(link.bodies[0], []).append(link.bodies[1])
-    ends = {link.bodies[1] for link in links} - set(children)
+    ends = {link.bodies[1] for link in chained} - set(children)
     several = {parent for parent, own in children.items() if len(own) > 1 and ends.issuperset(own)}
-    named = {link.bodies[1] for link in links if link.bodies[1] in ends and link.bodies[0] not in several} | several
-    return frozenset({name for link in links for name in link.bodies} - named)
+    named = {link.bodies[1] for link in chained if link.bodies[1] in ends and link.bodies[0] not in several} | several
+    return frozenset({name for link in chained for name in link.bodies} - named)
 
 
 def _body(track: Track, role: str, links: Sequence[Link], unnamed: frozenset[str]) -> Body:
     look = track.look
     kind, length, width, is_round = look.kind, look.length, look.width, look.shape != "box"
-    if any(track.name in link.bodies for link in links):  # a joint: the link itself is drawn as a line
+    if not track.level and any(track.name in link.bodies for link in links):  # a joint, seen from anywhere
         kind, is_round = "", True
         length = width = min(length, width)
     return Body(
@@ -172,6 +179,7 @@ def _on(t: FloatArray, track: Track, poses: Track) -> Track:
         at(poses.t, poses.x), at(poses.t, poses.y), at(poses.t, poses.z), at(poses.t, poses.yaw),
         at(paced.t, paced.speed), at(track.t, track.acceleration), at(poses.t, poses.vx), at(poses.t, poses.vy),
         None if track.away is None else track.away[np.clip(np.searchsorted(track.t, t + 1e-6) - 1, 0, None)],
+        track.level,
     )  # fmt: skip
 
 

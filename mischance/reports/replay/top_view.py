@@ -87,7 +87,11 @@ def usual_view(run: RunView) -> str:
     low, high = extent(run)
     if endless(run):
         return "pair" if any(body.role == "partner" for body in run.bodies) else "follow"
-    if surfaced(run) or run.links or (high - low).max() <= 25.0 * max(body.length for body in run.bodies):
+    if (
+        surfaced(run)
+        or any(not body.named for body in run.bodies)
+        or (high - low).max() <= 25.0 * max(body.length for body in run.bodies)
+    ):
         return "run"
     return "all" if len(run.bodies) > 1 else "follow"
 

@@ -23,6 +23,7 @@ _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _MOTION = "truth/motion"
 _NO_POSITIONS = {f"truth/{name}" for name in (BODIES, CONTACTS, LANES, PATHS)}
 RADIUS = 0.3  # of a body of unknown size [m], or less where everything is small
+_UPRIGHT = 0.02  # 1 - cosine of the tilt up to which a body counts as level
 _SMALL = 0.012  # of the extent of the whole run: a body of unknown size is drawn no larger
 
 
@@ -55,7 +56,7 @@ class Appearance:
 class Track:
     """One body over its own sample times: poses [m, rad], speed [m/s], acceleration [m/s2]; each (n,).
 
-    `away` is True where it is out of everybody's reach; None where it never is.
+    `away` is True where it is out of everybody's reach; None where it never is. `level`: it stays upright.
     """
 
     look: Appearance
@@ -69,6 +70,7 @@ class Track:
     vx: FloatArray
     vy: FloatArray
     away: BoolArray | None = None
+    level: bool = True
 
     @property
     def name(self) -> str:
@@ -215,15 +217,18 @@ def _track(look: Appearance, table: Mapping[str, AnyArray], away: AnyArray | Non
         vz = column("vz")
         speed = np.sqrt(vx**2 + vy**2 + (zeros() if vz is None else vz) ** 2)
     yaw = column("yaw", "heading")
-    if yaw is None:
-        q = [column(part) for part in ("qx", "qy", "qz", "qw")]
-        yaw = zeros() if any(part is None for part in q) else _yaw(*q)  # type: ignore[arg-type]
+    qx, qy, qz, qw = (column(part) for part in ("qx", "qy", "qz", "qw"))
+    level = True
+    if qx is not None and qy is not None and qz is not None and qw is not None:
+        level = bool((2.0 * (qx**2 + qy**2) <= _UPRIGHT).all())
+        yaw = _yaw(qx, qy, qz, qw) if yaw is None else yaw
+    yaw = zeros() if yaw is None else yaw
     acceleration = column("acceleration", "ax")
     reach = None if away is None else np.asarray(away[keep], np.bool_)
     return Track(
         look, t, x, y, zeros() if z is None else z, np.unwrap(yaw), speed,
         _slope(speed, t) if acceleration is None else acceleration, vx, vy,
-        reach if reach is not None and reach.any() else None,
+        reach if reach is not None and reach.any() else None, level,
     )  # fmt: skip
 
 
