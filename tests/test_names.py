@@ -31,15 +31,16 @@ CORE = ROOT / "mischance"
 LAYERS = sorted({*LAYER, "__init__"} - LIBRARIES)  # a library of one domain speaks of it
 
 # The words of the contract itself: a world that has such a table keeps to what docs/architecture.md says of it.
-CONTRACT = {"events", "labels", "runs", "motion", "actors", *appearance.TABLES}
+CONTRACT = {"events", "labels", "runs", "motion", "actors", *appearance.TABLES, *appearance.BODY_KINDS}
 
 # Names of plug-ins that are English words with another meaning in the layers, and that meaning.
 ENGLISH: Mapping[str, str] = {
     **dict.fromkeys(("first", "second", "last", "next", "near", "far", "ahead", "beside"), "order and place"),
     **dict.fromkeys(("other", "wrong"), "comparison"),
+    "box": "a rectangle",
     "cell": "of a table or grid",
-    "child": "of a process or tree",
     "braking": "what brakes do",
+    "building": "of plug-ins, from their settings",
     "constant": "a fixed number",
     "queue": "of commands under way",
     "ramp": "of a fault's severity",
@@ -50,7 +51,7 @@ ENGLISH: Mapping[str, str] = {
 }
 
 # Layers that are still being freed of names.
-PENDING = {"reports"}
+PENDING: set[str] = set()
 
 
 # -- the names --------------------------------------------------------------------------------------------------------

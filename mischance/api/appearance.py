@@ -32,6 +32,12 @@ BODY_ROLES = ("subject", "other", "scenery")
 """Roles of bodies: whom the run is about (the first such row), anybody else, what stands there for good."""
 SUBJECT, OTHER, SCENERY = range(len(BODY_ROLES))
 
+BODY_KINDS = (
+    "car", "van", "bus", "truck", "motorcycle", "cyclist", "pedestrian", "child", "person", "animal", "debris",
+    "occluder", "agv", "drone",
+)  # fmt: skip
+"""Kinds of bodies that have a drawing of their own; any other word is a kind too, drawn by its shape alone."""
+
 SHAPES = ("box", "cylinder", "sphere")
 """Shapes of bodies: a box of length, width and height; an upright cylinder; a sphere, which moves in 3-D."""
 BOX, CYLINDER, SPHERE = range(len(SHAPES))
@@ -174,7 +180,7 @@ def rectangle(x: float, y: float, to_x: float, to_y: float) -> list[Piece]:
 def body_row(
     schema: Schema, body: str, kind: str, role: int, shape: int, size: Sequence[float], *,
     pose: Sequence[float] = (nan, nan, nan, nan), color: Sequence[float] = (), parent: str = "", braking: float = nan,
-    t: float = 0.0,
+    build_up: float = nan, t: float = 0.0,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Return one row in the order of `bodies_schema`.
 
@@ -187,13 +193,14 @@ def body_row(
         color: red, green, blue, each 0-1; none where nobody says.
         parent: name of the body that it hangs on by a joint.
         braking: strongest deceleration that it has by itself [m/s2].
+        build_up: jerk at which that builds up; NaN = at once [m/s3].
         t: since when it is there [s].
     """
     names = schema["body"].names
     known = (names.index(body), names.index(parent) if parent else -1) if names else (body, parent)
     code = schema["kind"].names.index(kind)
     paint = packed_color(color) if len(color) else -1
-    return (t, known[0], code, role, shape, *size, *pose, paint, known[1], braking)
+    return (t, known[0], code, role, shape, *size, *pose, paint, known[1], braking, build_up)
 
 
 def table_per_run(schema: Schema, keys: Sequence[Any], rows: Callable[[int], Sequence[Sequence[Any]]]) -> Table:

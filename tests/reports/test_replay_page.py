@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mischance
-from mischance.api.appearance import BOX, LINE_KINDS, OTHER, SUBJECT, bodies_schema, body_row
+from mischance.api.appearance import BODY_KINDS, BOX, LINE_KINDS, OTHER, SUBJECT, bodies_schema, body_row
 from mischance.api.arrow import arrow_batch
 from mischance.api.labels import table_of_rows
 from mischance.api.tables import Table
@@ -215,6 +215,10 @@ def test_bodies_of_any_table_with_positions(tmp_path: Path):
     t = np.array(data["t"])
     np.testing.assert_allclose(rows["gap"], np.hypot(4.0 - 2.0 * t, 2.0 - t), atol=0.01)
     np.testing.assert_allclose(rows["speed"], 1.0, atol=0.01)  # on the ground: a table without vz knows no more
+
+
+def test_every_kind_of_the_contract_has_a_drawing():
+    assert set(_KINDS) == set(BODY_KINDS)
 
 
 @pytest.mark.parametrize("kind", [*_KINDS, "", "submarine"])
