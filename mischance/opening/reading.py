@@ -117,7 +117,7 @@ class Dataset:
             keys = label_keys(declared, about, path)
             frame = join_labels(frame, to_frame(self._read(side, None, runs), about), keys, as_of, path)
             shown = in_seconds({**about, **declared})
-            frame.attrs["units"] = {key: shown[key].unit for key in frame if key in shown and shown[key].unit}
+            frame.attrs["units"] = {key: column.unit for key, column in shown.items() if column.unit and key in frame}
         return frame
 
     def arrow(

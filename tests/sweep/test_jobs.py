@@ -20,8 +20,8 @@ from mischance.dataset.manifest import files, verify
 from mischance.dataset.shards import Shard
 from mischance.errors import DatasetError
 from mischance.sweep.jobs import Interrupted, Progress, SweepResult, replay, sweep
+from mischance.sweep.messages import DatasetRef, SealJob
 from mischance.sweep.runners import last_phase, read_trace
-from mischance.sweep.workers import Place, SealJob
 from tests.dataset.small_world import HERE, HONEST, FakeScenario
 
 RUNS, SHARD = 30, 8
@@ -104,7 +104,7 @@ def test_what_a_worker_left_holds_its_phase_apart_from_where_it_died(tmp_path: P
     assert last_phase(trace.read_text()) == Phase("compiling", 2.5)
     assert last_phase("pid 12\nphase 2.5 compiling\nphase - -\n") is None
     assert last_phase("pid 12\nphase 2.5 comp") is None  # half a line
-    job = SealJob(Place("", None, ""), Shard(0, 1), ())  # type: ignore[arg-type]
+    job = SealJob(DatasetRef("", None, ""), Shard(0, 1), ())  # type: ignore[arg-type]
     reason = read_trace(trace, job, 0).reason
     assert reason.startswith("its process died: Aborted in run (a.py:7)")
     assert "phase" not in reason
