@@ -6,7 +6,7 @@ and so may a command after a `\\`. A command without lines below it must only su
 exit code. A block of Python is run as a script.
 
 Wall-clock times, rates and sizes differ from machine to machine and are masked. Lines that only a slow machine prints
-(progress, what is waited for, kernels that are compiled) do not count.
+(progress, what is waited for or loaded, kernels that are compiled) do not count.
 
 `python -m tests.docs.pages README.md 'make demo' <log` compares a log with what a page shows; .ci/run does.
 """
@@ -32,7 +32,7 @@ MASKS = (
     (re.compile(r"\b\d+(?:\.\d+)? runs/s\b"), "<rate>"),
     (re.compile(r"\b\d+(?:\.\d+)? (?:bytes|[kMG]i?B)(?![/\w])"), "<size>"),
 )
-NOISE = re.compile(r".*: \d+ of \d+ runs, .*|note: .*no run has ended.*|.*\bcompil(?:ing|ed)\b.*")
+NOISE = re.compile(r".*: \d+ of \d+ runs, .*|note: .*(?:no run has ended|loading what).*|.*\bcompil(?:ing|ed)\b.*")
 
 
 @dataclass(frozen=True)
