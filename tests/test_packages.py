@@ -103,7 +103,7 @@ def locked() -> dict[str, Version]:
     wanted = [Requirement(line) for line in lines]
     found = {canonicalize_name(one.name): Version(str(one.specifier).removeprefix("==")) for one in wanted}
     assert all(str(one.specifier).startswith("==") and one.url is None and not one.extras for one in wanted)
-    assert len(found) == len(lines), "a package stands twice"
+    assert len(found) == len(lines), "a package occurs twice"
     return found
 
 

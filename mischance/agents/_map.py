@@ -23,7 +23,7 @@ PIECE = ("x", "y", "heading", "way", "length", "curvature")  # columns of `lanes
 class RoadMap:
     """One line a run, as rows (x, y, heading, way, length, curvature); (runs, pieces, 6). NaN = no such piece.
 
-    The first piece goes on backwards, the last forwards. `lane_width` (runs,) [m].
+    The first piece extends backwards, the last forwards. `lane_width` (runs,) [m].
     """
 
     pieces: FloatArray

@@ -1,7 +1,7 @@
-"""Everybody around the ego, of all runs at once: where, how far, how fast it comes closer.
+"""Other actors as a driver perceives them, for all runs: gaps, closing speeds, lateral positions.
 
-Arrays of others have the shape (runs, n); a slot where nobody is has `there` False and says nothing. Nothing is
-summed over slots, so a run's numbers do not depend on how many slots its neighbours need.
+Arrays of others have the shape (runs, n); in an empty slot `there` is False and all other values are meaningless.
+There are no sums over slots, so a run's numbers do not depend on the number of slots of its neighbours.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _STATE = ("t", "x", "y", "yaw", "vx", "vy", "acceleration", "length", "width")
 _PEOPLE = ("pedestrian", "child")
-_TALL = ("car", "van", "truck", "bus", "occluder")  # nobody is seen through these
+_TALL = ("car", "van", "truck", "bus", "occluder")  # bodies that block the view
 _TURNED = 0.5  # an ego that stands at more than this against the map's road is on another one [rad]
 
 
@@ -38,8 +38,8 @@ class Traffic:
     width: FloatArray
     lane_width: FloatArray
     builds_up: BoolArray  # where the ego's own brakes build up by themselves
-    there: BoolArray  # somebody ahead is in this slot and can be seen: its centre is ahead of the ego's; (runs, n)
-    key: IntArray  # who it is; -1 = nobody
+    there: BoolArray  # the slot has a visible actor whose centre is ahead of the ego's; (runs, n)
+    key: IntArray  # identity of the actor; -1 = none
     person: BoolArray  # on foot
     gap: FloatArray  # bumper to bumper, along the road; negative while the two overlap along it
     closing: FloatArray  # speed at which the gap shrinks
@@ -70,17 +70,17 @@ class Traffic:
         return np.where(slot.any(axis=1), found, otherwise)
 
     def time_to_collision(self) -> FloatArray:
-        """Return gap / closing speed in one lane, whoever is in the path [s]; inf where it opens; (runs, n)."""
+        """Return gap / closing speed along the lane [s], for all others; inf if the gap opens; (runs, n)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ttc = np.maximum(self.gap, 0.0) / self.closing
         return np.where(self.there & (self.closing > 0.0), ttc, np.inf)
 
     def time_to_meet(self, margin: float = 0.0, *, on_path: bool = False) -> FloatArray:
-        """Return when the two outlines meet if nobody changes speed or direction [s]; inf if never; (runs, n).
+        """Return the time until the two outlines meet at constant velocities [s]; inf if never; (runs, n).
 
         Outlines are boxes along the road, `margin` [m] wider on either side: they meet when the time in which
         they overlap along the road and the time in which they overlap across it have a moment in common. With
-        `on_path` the ego goes on along its path, whatever it does sideways at the moment.
+        `on_path` the ego follows its path, whatever its present lateral motion.
         """
         long = _overlap(self.gap, self.closing, self.length[:, None] + self.lengths)
         inward = self.toward if on_path else self.inward
@@ -100,7 +100,7 @@ def _overlap(gap: FloatArray, closing: FloatArray, sizes: FloatArray) -> tuple[F
 
 
 class Notes:
-    """Numbers that a driver keeps on each of the others, by who it is, from look to look."""
+    """Numbers that a driver stores for each of the others between steps, by identity."""
 
     def __init__(self, default: float) -> None:
         self._default = default
@@ -108,7 +108,7 @@ class Notes:
         self._value: FloatArray = np.zeros((0, 0))
 
     def recall(self, key: IntArray) -> FloatArray:
-        """Return what was kept on those, the default on new ones; (runs, n)."""
+        """Return the stored numbers of these actors, the default for new ones; (runs, n)."""
         if self._key is None:
             return np.full(key.shape, self._default)
         if self._key.shape == key.shape and np.array_equal(self._key, key):
@@ -123,16 +123,16 @@ class Notes:
         return np.where((old[at] == run + key) & (key >= 0), value[at], self._default)
 
     def keep(self, key: IntArray, value: FloatArray) -> None:
-        """Keep these until the next look."""
+        """Store numbers until the next step."""
         self._key, self._value = key, value
 
 
 class Eyes:
     """Reads the table `actors`, or the ego from it and the others from a sensor's list of objects.
 
-    Objects that are not reported again are carried on at constant velocity for `memory` [s]. Who stands in the
-    table `actors` behind a car, a van, a truck, a bus or an occluder is not seen, unless it is in the ego's path:
-    models of following say themselves what they make of somebody behind the one ahead.
+    Objects that are not reported again are extrapolated at constant velocity for `memory` [s]. With the table
+    `actors`, actors behind a car, a van, a truck, a bus or an occluder are not visible, unless they are in the ego's
+    path: models of following treat actors behind the one ahead themselves.
     """
 
     def __init__(self, sensor: str, memory: float) -> None:
@@ -152,7 +152,7 @@ class Eyes:
         }  # fmt: skip
 
     def look(self, readings: Mapping[str, Reading], t: float) -> Traffic:
-        """Return everybody at time t.
+        """Return all other actors at time t.
 
         Raises:
             RunError: the world has no table `actors`, or the sensor reports no objects.
@@ -189,7 +189,7 @@ class Eyes:
         self._builds_up[table.run_index()[mine]] = np.isfinite(table.columns["build_up"][mine])
 
     def _see_path(self, table: Table) -> None:
-        """Take over the way that the ego is to go, where a new one was told."""
+        """Store the ego's planned path where a new one was published."""
         names = table.schema["actor"].names
         mine = table.columns["actor"] == (names.index("ego") if "ego" in names else -1)
         if not mine.any():
@@ -272,7 +272,7 @@ class Eyes:
 
 
 def some(where: BoolArray) -> BoolArray:
-    """Return whether it holds for anybody; (runs, n) -> (runs,)."""
+    """Return whether it holds for any slot; (runs, n) -> (runs,)."""
     return np.asarray(where.any(axis=1), np.bool_)
 
 
@@ -287,7 +287,7 @@ def _table(readings: Mapping[str, Reading], name: str, table: str) -> Table:
 
 
 def _rows(table: Table, key: AnyArray) -> dict[str, AnyArray]:
-    """Return the rows with the same columns from either source; what a world does not say is worked out or 0."""
+    """Return rows with the same columns from either source; missing columns are computed or 0."""
     given = table.columns
     n = len(table)
     rows: dict[str, AnyArray] = {"run": table.run_index(), "key": np.asarray(key, np.int64)}
@@ -307,13 +307,13 @@ def _rows(table: Table, key: AnyArray) -> dict[str, AnyArray]:
 def _hidden(
     x: FloatArray, y: FloatArray, boxes: tuple[FloatArray, ...], asked: BoolArray, tall: BoolArray
 ) -> BoolArray:
-    """Return who cannot be seen from (x, y) because one tall box stands before its centre and all of its corners.
+    """Return which actors are hidden from (x, y): one tall box covers the centre and all corners.
 
     Args:
         x, y: the eye [m]; (runs,).
-        boxes: x, y, yaw, length, width of everybody; (runs, n).
-        asked: whom the question is about; (runs, n).
-        tall: who hides others; (runs, n).
+        boxes: x, y, yaw, length, width of all actors; (runs, n).
+        asked: the actors to test; (runs, n).
+        tall: actors that block the view; (runs, n).
     """
     run, target, blocker = np.nonzero(asked[:, :, None] & tall[:, None, :])
     other = target != blocker
@@ -322,7 +322,7 @@ def _hidden(
     tx, ty, turned, long, wide = (part[run, target] for part in boxes)
     c, s, ct, st = np.cos(yaw), np.sin(yaw), np.cos(turned), np.sin(turned)
     ex, ey = x[run] - bx, y[run] - by
-    eye = ex * c + ey * s, ey * c - ex * s  # in the frame of who stands before it
+    eye = ex * c + ey * s, ey * c - ex * s  # in the frame of the hiding box
     blocked = np.ones(len(run), np.bool_)
     for i, j in ((0.0, 0.0), (0.5, 0.5), (0.5, -0.5), (-0.5, 0.5), (-0.5, -0.5)):
         px = tx + i * long * ct - j * wide * st - bx

@@ -162,7 +162,7 @@ class _Builder(PlanChecks):
             path: Path_ = ("write", i)
             writer = self.plugin("writers", {"kind": tree} if isinstance(tree, str) else tree, path)
             if writer is not None and writer.kind in self.writers:
-                self.origin.add(path, f"{shorten(writer.kind)} stands twice", "keep one of them")
+                self.origin.add(path, f"{shorten(writer.kind)} occurs twice", "keep one of them")
             elif writer is not None:
                 self.writers[writer.kind] = writer
 

@@ -44,7 +44,7 @@ class Faults:
             known = OF.get(fault.target, ())
             if fault.kind not in known:
                 raise RunError(
-                    f"run {draw.run}: '{fault.target}' knows no fault '{fault.kind}'",
+                    f"run {draw.run}: '{fault.target}' has no fault '{fault.kind}'",
                     "; ".join(f"{target}: {', '.join(kinds)}" for target, kinds in OF.items()),
                 )
         self._by: dict[tuple[str, str], list[Fault]] = {}

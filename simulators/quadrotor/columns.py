@@ -127,7 +127,7 @@ def planned(draws: Sequence[Draw], names: Sequence[str], targets: Sequence[str])
             if fault.target not in targets or KINDS.get(fault.kind) != part_of(fault.target):
                 kinds = [kind for kind, part in KINDS.items() if part == part_of(fault.target)]
                 raise RunError(
-                    f"run {draw.run}: '{fault.target}' knows no fault '{fault.kind}'",
+                    f"run {draw.run}: '{fault.target}' has no fault '{fault.kind}'",
                     f"it knows: {', '.join(kinds)}" if kinds else f"targets: {', '.join(targets)}",
                 )
         found.append(sorted(own, key=lambda fault: (fault.onset, fault.fault_id)))

@@ -1,4 +1,4 @@
-"""Vehicles, riders and people on a road: lane keeping, cut-ins, crossings, black ice, blow-outs, and real impacts."""
+"""Vehicles, riders and people on a road: lane keeping, cut-ins, crossings, black ice, blow-outs, and rigid impacts."""
 
 from __future__ import annotations
 
@@ -35,14 +35,13 @@ if TYPE_CHECKING:
 class Road:
     """Any number of actors in many runs at once, a hundred steps a second.
 
-    Until it is touched, a vehicle is a single-track: kinematic with a friction circle, or dynamic with tyres that
-    slip where it asks much of the grip. People go along their path. Contact is found exactly by a swept test of
-    oriented boxes, at whatever moment inside a step. What the impact does comes from the planar impulse with
-    restitution and Coulomb's limit, or from a window in PyBullet; it takes no time. Afterwards nobody drives: bodies
-    slide on locked wheels, and every later contact is an impact again. Motion stays in the plane. Rigid bodies: no
-    crush, and no claim about injury.
+    Before its first contact a vehicle is a single-track model: kinematic with a friction circle, or dynamic with
+    slipping tyres at high lateral demand. People follow their path. Contacts are found exactly, at any time inside a
+    step, by a swept test of oriented boxes. An impact is computed by the planar impulse with restitution and Coulomb's
+    limit, or by PyBullet; it takes no time. Afterwards bodies slide on locked wheels, and every later contact is a
+    further impact. Motion is planar, except in PyBullet. Deformation and injuries are not modelled.
 
-    It draws no random number of its own.
+    This world uses no random numbers.
     """
 
     Settings: ClassVar[type[RoadSettings]] = RoadSettings
@@ -69,7 +68,7 @@ class Road:
 
     @staticmethod
     def targets(settings: RoadSettings) -> Sequence[str]:
-        """Return what a fault may be aimed at: parts of everybody who moves, and the road."""
+        """Return the targets of faults: parts of every moving actor, and the road."""
         found = []
         for name, actor in settings.actors.items():
             way = KINDS[actor.body].way
@@ -79,7 +78,7 @@ class Road:
 
     @staticmethod
     def signals(settings: RoadSettings) -> Schema:
-        """Return what requirements may speak of, with its units: the numbers of every actor's rows."""
+        """Return the signals for requirements, with units: the numeric columns of every actor."""
         columns = actors_schema(tuple(settings.actors), tuple(KINDS))
         numbers = {
             name: column
@@ -90,25 +89,25 @@ class Road:
 
     @staticmethod
     def complete(row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Let who says nothing of steering go on along its path."""
+        """Complete a command: without a steering angle, the actor follows its path."""
         return {"keep_path": "steer" not in row, **row}
 
     @staticmethod
     def max_batch(settings: RoadSettings) -> int:
-        """Return how many runs can be held with those settings: a window of PyBullet takes 28 MB."""
+        """Return the maximum number of runs with these settings: a window of PyBullet takes 28 MB."""
         return 8 if settings.impact.model == "window" else Road.batch
 
     def __init__(self, settings: RoadSettings) -> None:
         self.settings = settings
         self._windows: dict[int, Any] = {}
 
-    # -- the socket -----------------------------------------------------------------------------------------------
+    # -- the protocol ---------------------------------------------------------------------------------------------
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
         """Return truth at t = 0.
 
         Raises:
-            RunError: two actors overlap at the start, a fault does not fit its target, or PyBullet is asked for
+            RunError: two actors overlap at the start, a fault does not fit its target, or PyBullet is required
                 and missing.
         """
         from .actors import build_batch
@@ -138,13 +137,13 @@ class Road:
         self._actors, self._hits = actors_schema(c.names, bodies), contacts_schema(c.names)
         self._paths = Paths(c)
         self._events = np.zeros((n, 192 + 4 * (c.moves.shape[1] + len(c.names))), EVENT)
-        self._books = np.zeros((n, 320), IMPACT)  # pages that nobody writes cost nothing
+        self._books = np.zeros((n, 320), IMPACT)  # pages that are never written take no memory
         self._answers = np.zeros((n, 10))
         self._k = 0
         self._last: FloatArray | None = None
         self._known = np.zeros(n, np.int64)
         self._settings = settings
-        rows, poses = self._paper(0, 1)
+        rows, poses = self._buffers(0, 1)
         start_runs(
             c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
             c.ego, self._motion,
@@ -157,7 +156,7 @@ class Road:
         """Return truth in (last end, end]; without a command, the last one holds.
 
         Raises:
-            RunError: a command for somebody who is not there, or one that is no number.
+            RunError: a command for an actor that does not exist, or one that is not a number.
         """
         from .kernel import advance_runs
 
@@ -168,7 +167,7 @@ class Road:
         while last / self._rate > until:
             last -= 1
         last = start if bool(c.runs["over"].all()) else max(last, start)
-        rows, poses = self._paper(last - start, last // self._every - start // self._every)
+        rows, poses = self._buffers(last - start, last // self._every - start // self._every)
 
         def go_on(some: slice) -> bool:
             return bool(advance_runs(
@@ -196,13 +195,13 @@ class Road:
         return outcome(self._batch, self._logs, ends), labels(self._logs, self._batch.names)
 
     def close(self) -> None:
-        """Give the engine's windows back; kernels and clients stay for the next run of this process."""
+        """Close the windows of PyBullet; kernels and clients are kept for the next run of this process."""
         self._drop_windows()
 
     # -- between Python and the kernels ---------------------------------------------------------------------------
 
-    def _paper(self, steps: int, ticks: int) -> tuple[Any, FloatArray]:
-        """Return empty rows and poses for a piece of time."""
+    def _buffers(self, steps: int, ticks: int) -> tuple[Any, FloatArray]:
+        """Return empty rows and poses for a chunk."""
         c = self._batch
         n, actors = len(c.runs), len(c.names)
         c.runs["events"] = 0
@@ -214,7 +213,7 @@ class Road:
         return rows, poses
 
     def _command(self, commands: Commands) -> None:
-        """Hand commands to the runs that go on."""
+        """Pass commands to the runs that are not over."""
         from .kernel import order_runs
 
         table, names = commands.table, self._batch.names
@@ -234,7 +233,7 @@ class Road:
         if len(odd):
             name = who[odd[0]] if who.dtype == object else (table.schema["actor"].names or ("?",))[int(who[odd[0]])]
             raise RunError(
-                f"run {self._draws[int(which[odd[0]])].run}: a command at t = {t:g} s for '{name}', who is not there",
+                f"run {self._draws[int(which[odd[0]])].run}: a command at t = {t:g} s for '{name}', which does not exist",
                 f"actors: {', '.join(names)}",
             )
         odd = np.flatnonzero(~(np.isfinite(acceleration) & np.isfinite(steer)))
@@ -250,7 +249,7 @@ class Road:
         )  # fmt: skip
 
     def _answer(self) -> None:
-        """Give the kernels what they wait for: PyBullet's word on an impact, or more paper."""
+        """Serve runs that wait: compute an impact by PyBullet, advance a window, or enlarge a full buffer."""
         c = self._batch
         asking = np.flatnonzero(c.runs["state"] == ASKING)
         for r in asking.tolist():
@@ -264,7 +263,7 @@ class Road:
                 self._events = np.concatenate([self._events, np.zeros_like(self._events)], axis=1)
 
     def _bullet(self, r: int) -> tuple[float, ...]:
-        """Hand two touching boxes to PyBullet; return velocities, impulse and point."""
+        """Compute the impact of two touching boxes by PyBullet; return velocities, impulse and point."""
         from .bullet import RigidBox, collide
 
         run = self._batch.runs[r]
@@ -282,12 +281,12 @@ class Road:
         return (ax, ay, done.yaw_rate[0], bx, by, done.yaw_rate[1], *done.impulse[:2], *done.point[:2])
 
     def _restitution(self, r: int) -> float:
-        """Return the restitution of the impact that a run is about to have."""
+        """Return the restitution of a run's next impact."""
         speeds, values = zip(*self._impact[r][0], strict=True)
         return float(np.interp(self._batch.runs["closing"][r], speeds, values))
 
     def _open_window(self, r: int) -> tuple[float, ...]:
-        """Hand all bodies of a run to PyBullet at the moment of its first contact; return what the push did."""
+        """Create all bodies of a run in PyBullet at its first contact; return the result of the impact."""
         from .bullet_window import Window
 
         run, cars = self._batch.runs[r], self._batch.cars[r]
@@ -297,7 +296,7 @@ class Road:
         return window.answer
 
     def _step_window(self, r: int) -> None:
-        """Bring what PyBullet moves of a run to the end of the step."""
+        """Advance the bodies of a run in PyBullet to the end of the step."""
         from .bullet_window import TOPPLED, energies
 
         run, cars, window = self._batch.runs[r], self._batch.cars[r], self._windows[r]
@@ -318,7 +317,7 @@ class Road:
     def _enter(
         self, r: int, push: Any, energy: tuple[FloatArray, FloatArray], speeds: FloatArray, turned: FloatArray
     ) -> None:
-        """Enter a push inside a window into the run's book, and its contact among the events where it is a new one."""
+        """Record a push inside a window, and an event if its contact is a new one."""
         run, book = self._batch.runs[r], self._books[r]
         n = int(run["hits"])
         if n + 1 >= book.shape[0] or int(run["events"]) + 8 >= self._events.shape[1]:
@@ -340,7 +339,7 @@ class Road:
     def _chunk(
         self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table, seen: Mapping[str, Table]
     ) -> Chunk:
-        """Turn what the kernels wrote into columns."""
+        """Convert the kernels' records to a chunk."""
         c, rate = self._batch, self._rate
         runs = c.runs
         fresh = runs["hits"].copy()
@@ -387,7 +386,7 @@ class Road:
 
 
 def _scenes(settings: Sequence[RoadSettings]) -> tuple[Scene, ...]:
-    """Return a scene for each run; equal ones that follow each other are the same object."""
+    """Return a scene for each run; consecutive equal ones are the same object."""
     found: list[Scene] = []
     last: tuple[Any, Any] | None = None
     for one in settings:

@@ -132,7 +132,7 @@ def _alike(draw: Draw, one: Settings, first: Settings) -> None:
     if not (same and roads and one.impact.model == first.impact.model):
         raise RunError(
             f"run {draw.run}: its actors, rate, road pieces or impact model differ from those of other runs",
-            "draw numbers, not who is there",
+            "vary numbers; the actors must be the same in all runs",
         )
 
 
@@ -376,6 +376,8 @@ def _faults(found: Batch, r: int, draw: Draw, own: Sequence[Fault]) -> None:
             fits = "; ".join(
                 f"{'' if part == 'road' else '<actor>.'}{part}: {', '.join(kinds)}" for part, kinds in FAULTS.items()
             )
-            raise RunError(f"run {draw.run}: '{fault.target}' knows no fault '{fault.kind}'", f"what goes: {fits}")
+            raise RunError(
+                f"run {draw.run}: '{fault.target}' has no fault '{fault.kind}'", f"targets and kinds: {fits}"
+            )
         number = found.names.index(actor) if actor else -1
         found.faults[r, n] = (fault.onset, fault.end, fault.severity, fault.ramp, number, kinds[fault.kind])

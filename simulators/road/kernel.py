@@ -700,7 +700,7 @@ def advance_runs(
     spots: Any, events: Any, hits: Any, answers: Any, rows: Any, poses: Any, ego: int, rate: float, k_start: int,
     k_end: int, every: int, motion: bool,
 ) -> int:  # fmt: skip
-    """Play all runs up to step k_end; return how many of them wait for an answer or for room."""
+    """Play all runs up to step k_end; return the number of runs that wait for PyBullet or for a larger buffer."""
     waiting = 0
     for r in range(len(runs)):
         if not play_run(
@@ -716,7 +716,7 @@ def order_runs(
     runs: Any, cars: Any, queue: Any, faults: Any, t: float, which: Any, who: Any, acceleration: Any, steer: Any,
     keep: Any,
 ) -> None:  # fmt: skip
-    """Hand commands to the runs that go on; one row of the last five arrays is one command."""
+    """Pass commands to the runs that are not over; one row of the last five arrays is one command."""
     for n in range(len(which)):
         r = which[n]
         if runs[r].over == 0:

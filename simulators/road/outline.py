@@ -1,4 +1,4 @@
-"""The tables `lanes` and `bodies`: the road as lines on the ground, and what everybody is; see `api/appearance`."""
+"""The tables `lanes` and `bodies`: lines of the road, and the kinds of actors; see `api/appearance`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Row = tuple[float, ...]
 
 
 def lanes_table(settings: Sequence[Settings]) -> Table:
-    """Return the rows of `lanes`: lanes, edges and dividers of the main road and of those that cross it, patches.
+    """Return the rows of `lanes`: lanes, edges and dividers of the main road and its crossings, and patches.
 
     Runs whose roads are equal share their rows; the friction of lanes is each run's own.
     """
@@ -72,7 +72,7 @@ def _next(rows: Sequence[Row]) -> int:
 
 
 def _one_road(line: Line, group: int, first: int, lanes: int, width: float, ends: tuple[float, float]) -> list[Row]:
-    """Return the rows of one road: its lanes from the right, then its edges and what divides the lanes."""
+    """Return the rows of one road: its lanes from the right, then its edges and the dividers."""
     begin, end = ends
     rows: list[Row] = []
     for n in range(lanes):
@@ -88,11 +88,11 @@ def _one_road(line: Line, group: int, first: int, lanes: int, width: float, ends
 
 
 def bodies_table(batch: Batch, category: AnyArray) -> Table:
-    """Return the rows of `bodies`: everybody, the ego being the subject.
+    """Return the rows of `bodies`: all actors; the ego is the subject.
 
     Args:
         batch: the records at t = 0.
-        category: code of everybody's kind; shape (runs, actors).
+        category: code of each actor's kind; shape (runs, actors).
     """
     cars, names = batch.cars, batch.names
     kinds = tuple(KINDS)

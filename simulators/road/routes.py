@@ -1,4 +1,4 @@
-"""The table `paths`: the way that everybody means to go, told at the start and where a manoeuvre changes it."""
+"""The table `paths`: planned path of every actor, at the start and after each manoeuvre that changes it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIELDS: tuple[str, ...] = ("x", "y", "heading", "s", "length", "curvature")  # w
 
 
 class Paths:
-    """Keeps everybody's path and writes it down. A change is told from its event alone, whatever came after it."""
+    """Stores the paths of all actors and returns their rows. A change depends on its event only, not on later ones."""
 
     def __init__(self, batch: Batch) -> None:
         self._schema = paths_schema(batch.names)
@@ -37,7 +37,7 @@ class Paths:
         self._pieces = batch.cars["pieces"].copy()
 
     def first(self) -> Table:
-        """Return the rows at t = 0: everybody who can move; actors in order, pieces in order."""
+        """Return the rows at t = 0 of every actor that can move, in order of actors and pieces."""
         cars = self._batch.cars
         shown = (np.arange(self._first.shape[2]) < self._pieces[..., None]) & (cars["mode"] != FIXED)[..., None]
         run, actor, piece = np.nonzero(shown)
@@ -54,7 +54,7 @@ class Paths:
         return Table(self._schema, columns, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
     def table(self, events: Mapping[int, Records]) -> Table:
-        """Return the rows that some runs' new events bring."""
+        """Return the rows of paths that changed by the new events of some runs."""
         found: list[tuple[float, ...]] = []
         counts = np.zeros(len(self._batch.runs), np.int64)
         for r, told in events.items():
@@ -71,7 +71,7 @@ class Paths:
         return Table(self._schema, columns, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
     def _changed(self, r: int, event: np.void) -> list[tuple[float, ...]]:
-        """Return the rows of a path after a manoeuvre has begun; none where it changes no path."""
+        """Return the rows of a path after the start of a manoeuvre; none if it does not change the path."""
         move = self._batch.moves[r, event["move"]]
         i = int(event["actor"])
         car = self._batch.cars[r, i]
@@ -95,7 +95,7 @@ class Paths:
 
 
 def _arc(x: float, y: float, yaw: float, angle: float, radius: float) -> list[Piece]:
-    """Return the way of a turn from the axle that does not steer: an arc, then straight on."""
+    """Return the path of a turn of the unsteered axle: an arc, then a straight line."""
     bend = (1.0 if angle >= 0.0 else -1.0) / radius
     long, end = abs(angle) * radius, yaw + angle
     x1, y1 = x + (sin(end) - sin(yaw)) / bend, y - (cos(end) - cos(yaw)) / bend

@@ -1,4 +1,4 @@
-"""The tables `actors` and `contacts`: their columns, and how the kernels' records become them."""
+"""The tables `actors` and `contacts`: columns, and conversion of the kernels' records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EMERGENCY = 6.0  # deceleration that sets off an emergency stop signal, UN R48 [
 
 
 def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
-    """Return the columns of `actors`: where everybody is, 20 times a second."""
+    """Return the columns of `actors`: the state of every actor, 20 times a second."""
     return {
         "t": Column(unit="s", role="time"),
         "actor": Column("category", names=names, role="entity"),
@@ -63,7 +63,7 @@ def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
 
 
 def contacts_schema(names: tuple[str, ...]) -> Schema:
-    """Return the columns of `contacts`: one row an impact."""
+    """Return the columns of `contacts`: one row per impact."""
     bodies = "ab"
     return {
         "t": Column(unit="s", role="time"),
@@ -95,12 +95,12 @@ def contacts_schema(names: tuple[str, ...]) -> Schema:
 def actor_rows(
     schema: Schema, rows: Records, counts: IntArray, t: FloatArray, size: FloatArray, category: AnyArray
 ) -> Table:
-    """Return the table of everybody's rows.
+    """Return the table of the rows of all actors.
 
     Args:
         schema: columns of `actors`.
         rows: records of ROW; shape (runs, ticks, actors).
-        counts: how many ticks each run has; shape (runs,).
+        counts: number of ticks of each run; shape (runs,).
         t: time of each tick; shape (ticks,) [s].
         size: length and width; shape (runs, actors, 2) [m].
         category: code of the body; shape (runs, actors).
@@ -123,7 +123,7 @@ def actor_rows(
 
 
 def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArray, logs: Sequence[EventLog]) -> Table:
-    """Return the table of the impacts that are new: records `since` to `until` of each run."""
+    """Return the table of new impacts: records `since` to `until` of each run."""
     n = until - since
     if not n.any():
         return Table.empty(schema, len(n))
@@ -168,11 +168,11 @@ def entry(
     """Return the record of IMPACT of a push inside a window, as the kernels write one for an impact.
 
     Args:
-        cars: everybody after the step.
-        push: who pushed whom, with what.
-        energy: everybody's kinetic energy before and after the step; shapes (actors,) [J].
-        speeds: everybody's velocity before the step; shape (actors, 2) [m/s].
-        turned: by how much their yaw rates changed in it; shape (actors,) [rad/s].
+        cars: records of all actors after the step.
+        push: the pair, its point and impulse.
+        energy: kinetic energies before and after the step; shapes (actors,) [J].
+        speeds: velocities before the step; shape (actors, 2) [m/s].
+        turned: changes of the yaw rates in the step; shape (actors,) [rad/s].
     """
     record: Any = np.zeros((), IMPACT)
     nx, ny = push.normal

@@ -57,7 +57,7 @@ class Faults:
         for fault in self.all:
             if fault.target not in known or fault.kind not in OF[fault.target.split(".")[-1]]:
                 raise RunError(
-                    f"run {draw.run}: '{fault.target}' knows no fault '{fault.kind}'",
+                    f"run {draw.run}: '{fault.target}' has no fault '{fault.kind}'",
                     "; ".join(f"{target}: {', '.join(OF[target.split('.')[-1]])}" for target in known),
                 )
 

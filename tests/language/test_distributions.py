@@ -436,7 +436,7 @@ def test_files_stay_inside_the_scenarios_folder(tmp_path):
         ({"choice": {"a": 0}}, ("choice", "a"), "a weight must be > 0 (got 0)", "", False),
         ({"choice": {"a": "3 m"}}, ("choice", "a"), "a weight has no unit (got a length)", "", False),
         ({"choice": ["a", 1]}, ("choice", 1), "not both", "", True),
-        ({"choice": ["1 m", "100 cm"]}, ("choice", 1), "stands twice", "", True),
+        ({"choice": ["1 m", "100 cm"]}, ("choice", 1), "occurs twice", "", True),
         ({"choice": ["1 m", "2 s"]}, ("choice", 1), "a time where value 0 is a length", "", False),
         ({"mixture": [[1, 2, 3]]}, ("mixture", 0), "[weight, distribution]", "", False),
         ({"mixture": [[1, {"choice": ["a"]}]]}, ("mixture", 0, 1), "numbers, not words", "", False),

@@ -323,7 +323,7 @@ def test_a_program_that_ends_is_labelled_beside_what_was_planned(tmp_path: Path)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"faults": "[{target: agent, kind: latencies}]"}, ["'agent' knows no fault 'latencies'", "'latency'"]),
+        ({"faults": "[{target: agent, kind: latencies}]"}, ["'agent' has no fault 'latencies'", "'latency'"]),
         ({"faults": "[{target: agnt, kind: latency}]"}, ["'agnt'", "did you mean 'agent'"]),
         ({"faults": "[{target: agent, kind: timeout}]", "agent": "null"}, ["there is no agent"]),
         ({"faults": "[{target: agent, kind: latency, severity: 3 m}]"}, ["severity", "time"]),

@@ -338,7 +338,7 @@ REFUSED = {
     ),
     "nothing": ({"plan": "{grid: {}}"}, "plan.grid: names no value"),
     "no values": ({"plan": "{grid: {noise: []}}"}, "plan.grid.noise: needs at least one value"),
-    "twice": ({"plan": "{grid: {noise: [0.3, 30 %]}}"}, "plan.grid.noise[1]: '30 %' stands twice"),
+    "twice": ({"plan": "{grid: {noise: [0.3, 30 %]}}"}, "plan.grid.noise[1]: '30 %' occurs twice"),
     "unknown word": (
         {"vary__mood": "{choice: [calm, wild]}", "plan": "{grid: {mood: [calm, wilt]}}"},
         "plan.grid.mood[1]: 'mood' is never 'wilt'; did you mean 'wild'?",

@@ -390,7 +390,7 @@ def test_every_kind_of_fault_has_a_target_and_an_effect_in_these_tests():
 
 
 def test_a_fault_on_the_wrong_part_is_refused():
-    with pytest.raises(RunError, match="'gripper' knows no fault 'stuck'"):
+    with pytest.raises(RunError, match="'gripper' has no fault 'stuck'"):
         play({}, [fault("gripper", "stuck", 1.0, 1.0)], until=0.1)
 
 

@@ -419,7 +419,7 @@ def test_what_cannot_begin_is_said_with_run_and_name():
         fly({"a": drone()}, obstacles={"wall": {"kind": "box", "at": [0, 0, 10], "size": [1, 1, 1]}})
     with pytest.raises(RunError, match="run 0: a begins on or below the ground"):
         fly({"a": drone(at=[0.0, 0.0, 0.1])})
-    with pytest.raises(RunError, match=r"'a\.battery' knows no fault 'thrust_loss'"):
+    with pytest.raises(RunError, match=r"'a\.battery' has no fault 'thrust_loss'"):
         fly({"a": drone()}, faults=[fault("a.battery", "thrust_loss", 1.0, 1.0)])
 
 

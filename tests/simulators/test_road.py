@@ -421,7 +421,7 @@ def test_a_collision_that_only_a_fault_explains_names_it():
 def test_what_does_not_fit_is_refused_in_words():
     with pytest.raises(RunError, match="ego and intruder overlap"):
         drive(settings(actors__intruder={"speed": 20.0, "lane": 1, "gap": 0.0, "gap_at": 0.0}))
-    with pytest.raises(RunError, match="'road' knows no fault 'fade'"):
+    with pytest.raises(RunError, match="'road' has no fault 'fade'"):
         drive(settings(), faults=[Fault("fault:0", "road", "fade", 0.0, INF, 1.0)])
     with pytest.raises(ValueError, match="must be called 'ego'"):
         Road.Settings.model_validate({"actors": {"me": {"speed": 1.0}}})
@@ -430,7 +430,7 @@ def test_what_does_not_fit_is_refused_in_words():
     world = Road(Road.Settings.model_validate(settings()))
     world.start([Draw(7, 0)], [Streams(7, 0)])
     order = {"actor": ["nobody"], "acceleration": [0.0], "steer": [0.0]}
-    with pytest.raises(RunError, match="'nobody', who is not there"):
+    with pytest.raises(RunError, match="'nobody', which does not exist"):
         world.advance(1.0, Commands(Table.of(Road.commands, [order]), np.array([True])))
 
 

@@ -459,9 +459,9 @@ def test_kinds_and_targets_are_all_there():
     world = Warehouse()
     assert set(world.faults) == {kind for _, kind in ALL}
     assert {"agv1.brakes", "agv4.scanner", "estop", "floor", "dispatch"} <= set(Warehouse.targets(world.settings))
-    with pytest.raises(RunError, match="'floor' knows no fault 'blind'"):
+    with pytest.raises(RunError, match="'floor' has no fault 'blind'"):
         run(1.0, [fault("floor", "blind", 1.0)])
-    with pytest.raises(RunError, match=r"'agv9\.brakes' knows no fault"):
+    with pytest.raises(RunError, match=r"'agv9\.brakes' has no fault"):
         run(1.0, [fault("agv9.brakes", "fade", 1.0)])
 
 

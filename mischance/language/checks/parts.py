@@ -303,8 +303,8 @@ class Checks:
                 self.origin.add((*path, "target"), f"nothing in this world is called {shorten(target)}", hint)
                 return None
         if kind not in kinds:
-            hint = suggest(kind, kinds) or ("known: " + _some(kinds) if kinds else "it knows no faults")
-            self.origin.add((*path, "kind"), f"{shorten(target)} knows no fault {shorten(kind)}", hint)
+            hint = suggest(kind, kinds) or ("known: " + _some(kinds) if kinds else "it has no faults")
+            self.origin.add((*path, "kind"), f"{shorten(target)} has no fault {shorten(kind)}", hint)
             return None
         return kinds[kind]
 
@@ -353,7 +353,7 @@ class Checks:
         given = self.entries("measure")
         for i, name in enumerate(given):
             if isinstance(name, str) and name in given[:i]:
-                self.origin.add(("measure", i), f"{shorten(name)} stands twice", "keep one of them")
+                self.origin.add(("measure", i), f"{shorten(name)} occurs twice", "keep one of them")
             elif isinstance(name, str) and self.world is not None and name not in measures:
                 hint = suggest(name, measures) or "known: " + _some(sorted(measures))
                 world = shorten(self.at(("simulator", "kind")))

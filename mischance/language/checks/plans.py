@@ -43,7 +43,7 @@ class PlanChecks(Checks):
             if len(both) == 1:
                 self.origin.add(path, "a value cannot be correlated with itself")
             elif both in pairs:
-                self.origin.add(path, "this pair stands twice", "keep one of them")
+                self.origin.add(path, "this pair occurs twice", "keep one of them")
             rho = pair[2]
             number = isinstance(rho, int | float) and not isinstance(rho, bool)
             if number and not -1 <= rho <= 1:
@@ -140,7 +140,7 @@ class PlanChecks(Checks):
             self.origin.add(path, f"'{name}' is never {shorten(value)}", hint)
         elif isinstance(spec, Constant):
             if spec.value in self.grid.get(name, []):
-                self.origin.add(path, f"{shorten(value)} stands twice", "keep one of them")
+                self.origin.add(path, f"{shorten(value)} occurs twice", "keep one of them")
             self.grid.setdefault(name, []).append(spec.value)
 
     def _options(self, name: str) -> tuple[str, ...]:

@@ -149,7 +149,7 @@ class ValueReader:
                     dimensions[f"value {i}"], places[f"value {i}"] = dimension_of(value), place
                 value = float(value) + 0.0
             if value in seen:
-                self.note(place, f"{shorten(option)} stands twice in this choice", at_key=True)
+                self.note(place, f"{shorten(option)} occurs twice in this choice", at_key=True)
             if options and isinstance(value, str) != isinstance(options[0], str):
                 self.note(place, "a choice is between numbers or between words, not both", at_key=True)
                 return None

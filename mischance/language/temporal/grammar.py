@@ -165,7 +165,7 @@ class _Parser:
         last = self._at
         while (token := self._peek()) is not None and token.text in BOUNDS:
             if token.text in bounds:
-                raise self._error(f"`{token.text}` stands twice", "keep one of them", self._at)
+                raise self._error(f"`{token.text}` occurs twice", "keep one of them", self._at)
             self._at += 1
             last = self._at
             bounds[token.text] = self._time()

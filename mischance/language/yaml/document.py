@@ -274,7 +274,7 @@ class _Reader:
             self._note(mark, level.path, "a key is missing before the `:`")
         elif key in level.node:
             first = self.marks[path]
-            self._note(mark, path, f"the key stands twice (first in line {first.key_line})", "keep one of them")
+            self._note(mark, path, f"the key occurs twice (first in line {first.key_line})", "keep one of them")
         level.key, level.key_mark = key, (line, column, plain)
 
     def _typed(self, event: Any) -> str | int | float | bool | None:

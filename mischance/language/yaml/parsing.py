@@ -1,7 +1,7 @@
-"""Parser events of a YAML text, or one line about what is wrong with it, alike from every version of PyYAML's parsers.
+"""Parser events of a YAML text, or one error, with equal messages for all versions of PyYAML's parsers.
 
-libyaml and PyYAML's pure Python parser read ahead of the events that they hand out: an error there, or a limit of their
-own (libyaml 0.2.6: 1,000 levels), would speak before the reader's limits do.
+libyaml and PyYAML's pure Python parser read ahead of the events that they return: an error there, or a limit of their
+own (libyaml 0.2.6: 1,000 levels), would be reported before the reader's limits.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class YamlError(MischanceError):
 
 
 def events(text: str, loader: Any = None) -> Iterator[Any]:
-    """Yield the parser's events; whoever reads them ends at a limit of its own where the text passes one.
+    """Yield the parser's events; the caller stops at its own limits.
 
     Args:
         text: the whole text.
@@ -63,7 +63,7 @@ def events(text: str, loader: Any = None) -> Iterator[Any]:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> YamlError:
-    """Return what the parser did not like, in words."""
+    """Return a message for a parser error."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return YamlError(1, 1, f"not YAML: {error.problem}")
