@@ -194,7 +194,7 @@ class Quadrotor:
             for name, values in zip(rows["actor"], wanted, strict=True):
                 if name not in self._drones:
                     raise RunError(
-                        f"run {self._runs[r]}: a command for '{name}' at t = {self._k / RATE:g} s, which does not exist",
+                        f"run {self._runs[r]}: a command for '{name}' at t = {self._k / RATE:g} s, which is missing",
                         f"drones: {', '.join(self._drones)}",
                     )
                 y = self._state[r, self._names.index(name)]

@@ -233,7 +233,7 @@ class Road:
         if len(odd):
             name = who[odd[0]] if who.dtype == object else (table.schema["actor"].names or ("?",))[int(who[odd[0]])]
             raise RunError(
-                f"run {self._draws[int(which[odd[0]])].run}: a command at t = {t:g} s for '{name}', which does not exist",
+                f"run {self._draws[int(which[odd[0]])].run}: a command at t = {t:g} s for '{name}', which is missing",
                 f"actors: {', '.join(names)}",
             )
         odd = np.flatnonzero(~(np.isfinite(acceleration) & np.isfinite(steer)))

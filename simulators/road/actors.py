@@ -376,8 +376,6 @@ def _faults(found: Batch, r: int, draw: Draw, own: Sequence[Fault]) -> None:
             fits = "; ".join(
                 f"{'' if part == 'road' else '<actor>.'}{part}: {', '.join(kinds)}" for part, kinds in FAULTS.items()
             )
-            raise RunError(
-                f"run {draw.run}: '{fault.target}' has no fault '{fault.kind}'", f"targets and kinds: {fits}"
-            )
+            raise RunError(f"run {draw.run}: '{fault.target}' has no fault '{fault.kind}'", f"known: {fits}")
         number = found.names.index(actor) if actor else -1
         found.faults[r, n] = (fault.onset, fault.end, fault.severity, fault.ramp, number, kinds[fault.kind])

@@ -252,9 +252,7 @@ class Settings(Part):
             if move.when is not None:
                 other = move.when.after if move.when.after is not None else move.when.to
                 if other not in self.actors:
-                    raise ValueError(
-                        f"{name} waits for '{other}', which does not exist; actors: {', '.join(self.actors)}"
-                    )
+                    raise ValueError(f"{name} waits for '{other}', which is missing; actors: {', '.join(self.actors)}")
                 if move.when.after is None and move.when.station is None and other == name:
                     raise ValueError(f"{name} waits for itself")
                 if move.when.arrive is not None and not isinstance(move, Cross | DartOut):

@@ -430,7 +430,7 @@ def test_what_does_not_fit_is_refused_in_words():
     world = Road(Road.Settings.model_validate(settings()))
     world.start([Draw(7, 0)], [Streams(7, 0)])
     order = {"actor": ["nobody"], "acceleration": [0.0], "steer": [0.0]}
-    with pytest.raises(RunError, match="'nobody', which does not exist"):
+    with pytest.raises(RunError, match="'nobody', which is missing"):
         world.advance(1.0, Commands(Table.of(Road.commands, [order]), np.array([True])))
 
 

@@ -550,7 +550,7 @@ def test_commands_that_cannot_be_are_refused_with_run_actor_and_time():
     fine = {"actor": ["ego"], "acceleration": [0.0], "steer": [0.0]}
     for change, words in (
         ({"acceleration": [math.nan]}, "run 42: a command at t = 0.5 s for ego that is not a number"),
-        ({"actor": ["me"]}, "run 42: a command at t = 0.5 s for 'me', which does not exist"),
+        ({"actor": ["me"]}, "run 42: a command at t = 0.5 s for 'me', which is missing"),
     ):
         table = Table.of(Road.commands, [fine, {**fine, **change}])
         with pytest.raises(RunError, match=words):
@@ -564,7 +564,7 @@ def test_commands_that_cannot_be_are_refused_with_run_actor_and_time():
     ("actor", "words"),
     [
         ({"behaviour": [{"kind": "brake", "when": {"ttc": 2.0, "distance": 3.0}}]}, "exactly one of"),
-        ({"behaviour": [{"kind": "brake", "when": {"after": "nobody"}}]}, "waits for 'nobody', which does not exist"),
+        ({"behaviour": [{"kind": "brake", "when": {"after": "nobody"}}]}, "waits for 'nobody', which is missing"),
         ({"behaviour": [{"kind": "cross"}]}, "cannot cross: use `turn`"),
         ({"road": "side"}, "a road 'side' that is not there"),
         ({"body": "occluder"}, "cannot move"),
