@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mischance.api.labels import label_row, table_of_rows
 from mischance.api.tables import LABELS, Table
 
 if TYPE_CHECKING:
@@ -28,28 +28,18 @@ def fault_labels(name: str, faults: Sequence[Sequence[Fault]], seen: FloatArray)
         faults: the faults of each run, in order of onset.
         seen: the time up to which each run was read [s]; shape (runs,). Later faults get no label.
     """
-    rows = []
-    for planned, end in zip(faults, seen.tolist(), strict=True):
-        met = [fault for fault in planned if fault.onset <= end]
-        count = len(met)
-        unknown = [np.nan] * count
-        rows.append(
-            {
-                "label_id": [f"{name}:{n}" for n in range(count)],
-                "class": [f"fault/sensor/{fault.kind}" for fault in met],
-                "target": [f"sensors.{name}"] * count,
-                "t_cause": [fault.onset for fault in met],
-                "t_effect": unknown,
-                "t_observable": unknown,
-                "t_end": [min(fault.end, end) for fault in met],
-                "t_reported": unknown,
-                "severity": [fault.severity for fault in met],
-                "causes": [json.dumps([fault.fault_id]) for fault in met],
-                "role": ["fault"] * count,
-                "twin": [""] * count,
-            }
-        )
-    return Table.of(LABELS, rows)
+    rows = [
+        [
+            label_row(
+                f"{name}:{n}", f"fault/sensor/{fault.kind}", f"sensors.{name}", cause=fault.onset,
+                end=min(fault.end, end), severity=fault.severity, causes=[fault.fault_id], role="fault",
+            )
+            for n, fault in enumerate(planned)
+            if fault.onset <= end
+        ]
+        for planned, end in zip(faults, seen.tolist(), strict=True)
+    ]  # fmt: skip
+    return table_of_rows(LABELS, rows)
 
 
 def gauss_markov(state: FloatArray, kicks: FloatArray, keep: FloatArray) -> FloatArray:

@@ -16,9 +16,9 @@ Row = tuple[Any, ...]
 
 def label_row(
     label_id: str, path: str, target: str, *, cause: float, end: float = nan, severity: float = nan,
-    causes: Sequence[str] = (), role: str,
+    causes: Sequence[str] = (), role: str, reported: float = nan,
 ) -> Row:  # fmt: skip
-    """Return one row of `labels`; what a world cannot know of itself (effect, observability, report) is NaN.
+    """Return one row of `labels`; what a world cannot know of itself (effect, observability) is NaN.
 
     Args:
         label_id: its name, unique in the run: "contact:0".
@@ -29,10 +29,11 @@ def label_row(
         severity: in the unit of its kind.
         causes: ids of faults, events and labels.
         role: "fault", "event", "effect" …
+        reported: when the system under test, or who watches it, reported it [s]; NaN = never.
     """
     values: dict[str, Any] = {
         "label_id": label_id, "class": path, "target": target, "t_cause": cause, "t_effect": nan,
-        "t_observable": nan, "t_end": end, "t_reported": nan, "severity": severity,
+        "t_observable": nan, "t_end": end, "t_reported": reported, "severity": severity,
         "causes": json.dumps(list(causes)), "role": role, "twin": "",
     }  # fmt: skip
     return tuple(values[name] for name in LABELS)

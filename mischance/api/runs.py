@@ -128,6 +128,25 @@ class Commands:
     live: BoolArray
 
 
+def active_share(onset: float, end: float, ramp: float, t: float) -> float:
+    """Return the share of a fault's severity that is active in a step that starts at t, 0-1: linear over its ramp.
+
+    Numbers only, so that a compiler takes it; `active_shares` is the same for arrays.
+    """
+    if not onset <= t < end:
+        return 0.0
+    return 1.0 if ramp <= 0.0 else min((t - onset) / ramp, 1.0)
+
+
+def active_shares(
+    onset: FloatArray | float, end: FloatArray | float, ramp: FloatArray | float, t: FloatArray | float
+) -> FloatArray:
+    """Return `active_share` of every fault and time; common shape of all arguments."""
+    time, slope = np.asarray(t, np.float64), np.asarray(ramp, np.float64)
+    grown = np.clip((time - onset) / np.where(slope <= 0.0, 1.0, slope), 0.0, 1.0)
+    return np.where((time >= onset) & (time < end), np.where(slope <= 0.0, 1.0, grown), 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A planned change of one parameter: nothing is ever painted on an output.
@@ -145,9 +164,11 @@ class Fault:
 
     def severity_at(self, t: FloatArray | float) -> FloatArray:
         """Return the severity for steps or samples that start at `t`; same shape as `t`."""
-        time = np.asarray(t, np.float64)
-        grown = np.ones_like(time) if self.ramp <= 0 else np.clip((time - self.onset) / self.ramp, 0.0, 1.0)
-        return np.where((time >= self.onset) & (time < self.end), self.severity * grown, 0.0)
+        return self.severity * active_shares(self.onset, self.end, self.ramp, t)
+
+    def share_at(self, t: float) -> float:
+        """Return the share of the severity that is active in a step that starts at `t`, 0-1."""
+        return active_share(self.onset, self.end, self.ramp, t)
 
 
 @dataclass(frozen=True, slots=True)

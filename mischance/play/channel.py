@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from mischance.api.labels import Row, label_row, table_of_rows
 from mischance.api.randomness import Streams
-from mischance.api.runs import Chunk, Commands, Draw, Fault, Reading
+from mischance.api.runs import Chunk, Commands, Draw, Fault, Reading, active_shares
 from mischance.api.scene import Frames, join_frames
 from mischance.api.tables import (
     EVENTS,
@@ -56,9 +57,8 @@ class _Plan:
 
     def nth(self, j: int, run: IntArray, t: FloatArray | float) -> FloatArray:
         """Return the severity of the j-th fault of each of those runs at t, as `Fault.severity_at` has it; (n,)."""
-        onset, ramp = self._onset[run, j], self._ramp[run, j]
-        grown = np.where(ramp <= 0.0, 1.0, np.clip((t - onset) / np.where(ramp <= 0.0, 1.0, ramp), 0.0, 1.0))
-        return np.where((t >= onset) & (t < self._end[run, j]), self._severity[run, j] * grown, 0.0)
+        severity: FloatArray = self._severity[run, j]
+        return severity * active_shares(self._onset[run, j], self._end[run, j], self._ramp[run, j], t)
 
     def at(self, run: IntArray, t: FloatArray | float) -> FloatArray:
         """Return the severity of all of them together; (n,)."""
@@ -316,7 +316,7 @@ class Channel:
 
     def labels(self) -> Table:
         """Return a label for each fault; its effect is found by comparison with the twin."""
-        return Table.of(LABELS, [_labels(own) for own in self._faults])
+        return table_of_rows(LABELS, [_labels(own) for own in self._faults])
 
 
 def _begin_and_end(fault: Fault) -> list[_New]:
@@ -330,13 +330,11 @@ def _chosen(frames: Frames, keep: BoolArray) -> Frames:
     return Frames(frames.t[keep], {name: stack[keep] for name, stack in frames.passes.items()}, index)
 
 
-def _labels(faults: Sequence[Fault]) -> dict[str, list[Any]]:
-    rows: dict[str, list[Any]] = {name: [] for name in LABELS}
-    for n, fault in enumerate(faults):
-        label: dict[str, Any] = {name: "" if column.dtype == "text" else np.nan for name, column in LABELS.items()}
-        label |= {"label_id": f"{TARGET}:{n}", "class": f"fault/{TARGET}/{fault.kind}", "target": TARGET}
-        label |= {"t_cause": fault.onset, "t_end": fault.end, "severity": fault.severity}
-        label |= {"causes": json.dumps([fault.fault_id]), "role": "fault"}
-        for name, value in label.items():
-            rows[name].append(value)
-    return rows
+def _labels(faults: Sequence[Fault]) -> list[Row]:
+    return [
+        label_row(
+            f"{TARGET}:{n}", f"fault/{TARGET}/{fault.kind}", TARGET, cause=fault.onset, end=fault.end,
+            severity=fault.severity, causes=[fault.fault_id], role="fault",
+        )
+        for n, fault in enumerate(faults)
+    ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mischance.api.labels import Row, label_row, table_of_rows
 from mischance.api.protocols import AgentFailure
 from mischance.api.runs import Chunk, Draw, Record
 from mischance.api.tables import LABELS, AnyArray, Column, FloatArray, Table
@@ -142,15 +143,10 @@ def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:
 
 def _failure_labels(failures: Sequence[AgentFailure | None], labels: Sequence[Table]) -> Table:
     """Label what stopped an agent: it is a fault of the system under test. The planned ones have the first numbers."""
-    words = {"target": "agent", "causes": "[]", "role": "fault", "twin": ""}
-    unknown = dict.fromkeys(("t_effect", "t_observable", "t_end", "t_reported"), np.nan)
-    rows = [
-        {name: [value] for name, value in words.items()}
-        | {name: [value] for name, value in unknown.items()}
-        | {"class": [f"fault/agent/{what.kind}"], "t_cause": [what.t], "severity": [1.0]}
-        | {"label_id": [f"agent:{sum(int((part.run(i)['target'] == 'agent').sum()) for part in labels)}"]}
-        if what is not None
-        else {}
-        for i, what in enumerate(failures)
-    ]
-    return Table.of(LABELS, rows)
+    rows: list[list[Row]] = [[] for _ in failures]
+    for i, what in enumerate(failures):
+        if what is not None:
+            number = sum(int((part.run(i)["target"] == "agent").sum()) for part in labels)
+            path = f"fault/agent/{what.kind}"
+            rows[i] = [label_row(f"agent:{number}", path, "agent", cause=what.t, severity=1.0, role="fault")]
+    return table_of_rows(LABELS, rows)

@@ -54,19 +54,12 @@ class Faults:
     def of(self, target: str, kind: str, t: float) -> float:
         """Return the summed severity of a kind of fault of a target, for a step that starts at t."""
         found = self._by.get((target, kind))
-        return sum(fault.severity * _grown(fault, t) for fault in found) if found else 0.0
+        return sum(fault.severity * fault.share_at(t) for fault in found) if found else 0.0
 
     def acting(self, t: float) -> list[Fault]:
         """Return the faults that began before t and are still active."""
-        return [fault for fault in self.all if fault.onset < t and _grown(fault, t) * fault.severity != 0.0]
+        return [fault for fault in self.all if fault.onset < t and fault.share_at(t) * fault.severity != 0.0]
 
     def begun(self, t: float) -> list[Fault]:
         """Return the faults that have had an effect by t."""
         return [fault for fault in self.all if fault.onset < t and fault.severity != 0.0]
-
-
-def _grown(fault: Fault, t: float) -> float:
-    """Return the share of a fault's severity that is active in a step that starts at t, 0-1."""
-    if not fault.onset <= t < fault.end:
-        return 0.0
-    return 1.0 if fault.ramp <= 0.0 else min((t - fault.onset) / fault.ramp, 1.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from mischance.api.labels import table_of_rows
 from mischance.api.protocols import FaultKind
 from mischance.api.runs import Chunk, Commands, Draw
 from mischance.api.tables import EVENTS, LABELS, Column, Schema, Table
@@ -106,7 +107,7 @@ class Payments:
             "reason": Column("text"),
         }
         rows = [{name: [value] for name, value in run.outcome().items()} for run in self._runs]
-        return Table.of(schema, rows), Table.of(LABELS, [run.labels() for run in self._runs])
+        return Table.of(schema, rows), table_of_rows(LABELS, [run.labels() for run in self._runs])
 
     def close(self) -> None:
         """Forget the runs."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import simpy
 
+from mischance.api.labels import Row, label_row
 from mischance.errors import RunError
 
 from .accounts import Accounts
@@ -153,25 +154,18 @@ class Run:
             f"{first.event_id} of {first.campaign} on card {first.card}, {_clock(first.t)}"
         )
 
-    def labels(self) -> dict[str, Any]:
+    def labels(self) -> list[Row]:
         """Return one label for each campaign that began."""
         begun = [c for c in self.campaigns if c.fault.onset <= max(self._now, 0) / SECOND]
         begun.sort(key=lambda campaign: (campaign.fault.onset, campaign.label_id))
-        nan = float("nan")
-        return {
-            "label_id": _text([c.label_id for c in begun]),
-            "class": _text([f"{'innocent' if c.innocent else 'fraud'}/{c.fault.kind}" for c in begun]),
-            "target": _text([c.fault.target for c in begun]),
-            "t_cause": [c.fault.onset for c in begun],
-            "t_effect": [nan] * len(begun),
-            "t_observable": [nan] * len(begun),
-            "t_end": [nan if c.active else c.last for c in begun],
-            "t_reported": [c.first_report for c in begun],
-            "severity": [float(c.size) for c in begun],
-            "causes": _text([json.dumps([c.fault.fault_id]) for c in begun]),
-            "role": _text(["bystander" if c.innocent else "attacker" for c in begun]),
-            "twin": _text([""] * len(begun)),
-        }
+        return [
+            label_row(
+                c.label_id, f"{'innocent' if c.innocent else 'fraud'}/{c.fault.kind}", c.fault.target,
+                cause=c.fault.onset, end=nan if c.active else c.last, severity=float(c.size),
+                causes=[c.fault.fault_id], role="bystander" if c.innocent else "attacker", reported=c.first_report,
+            )
+            for c in begun
+        ]  # fmt: skip
 
 
 def _slice(rows: Rows, low: int, high: int) -> Rows:
@@ -181,12 +175,6 @@ def _slice(rows: Rows, low: int, high: int) -> Rows:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
-
-
-def _text(values: list[str]) -> Any:
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column
 
 
 def _money(minor: int, currency: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mischance.api.appearance import BODIES, CONTACTS, LANES
+from mischance.api.labels import table_of_rows
 from mischance.api.protocols import FaultKind
 from mischance.api.runs import Chunk
 from mischance.api.scene import Motion
@@ -177,7 +178,7 @@ class Quadrotor:
             landed = bool((self._state[r, :, self._fast.MODE] == self._fast.LANDED).any())
             rows.append(outcome_row(log, self._measured(r), self._own[r].separation, landed))
             labels.append(log.labels(ROLES))
-        return Table.of(OUTCOME, rows), Table.of(LABELS, labels)
+        return Table.of(OUTCOME, rows), table_of_rows(LABELS, labels)
 
     def close(self) -> None:
         """Do nothing: no resources are held."""

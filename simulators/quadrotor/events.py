@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from math import degrees, inf
 from typing import TYPE_CHECKING, Any
 
-from mischance.api.labels import label_row
-from mischance.api.tables import EVENTS, LABELS, Column
+from mischance.api.labels import Row, label_row
+from mischance.api.tables import EVENTS, Column
 
 if TYPE_CHECKING:
     from mischance.api.runs import Draw, Fault
@@ -174,9 +174,9 @@ class FlightLog:
         found = self._possible(t, who)
         return describe(found[-1]) if found else ""
 
-    def labels(self, role_of: Mapping[str, str]) -> dict[str, list[Any]]:
-        """Return the labels of the run's faults and incidents, as columns."""
-        rows: list[tuple[Any, ...]] = []
+    def labels(self, role_of: Mapping[str, str]) -> list[Row]:
+        """Return the labels of the run's faults and incidents."""
+        rows: list[Row] = []
         numbers: dict[str, int] = {}
         for fault in self.faults:
             number = numbers[fault.target] = numbers.get(fault.target, -1) + 1
@@ -199,7 +199,7 @@ class FlightLog:
             name = f"{kind}:{number}"
             rows.append(label_row(name, path, who[0], cause=t, end=t, severity=1.0, causes=causes, role="event"))
         rows.sort(key=lambda row: (row[3], row[0]))
-        return dict(zip(LABELS, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
+        return rows
 
     def columns(self) -> dict[str, list[Any]]:
         """Return the present chunk's events as columns, in order of time."""

@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mischance.api.kernels import kernel
+from mischance.api.runs import active_share
 
 if TYPE_CHECKING:
     from mischance.api.tables import FloatArray, IntArray
+
+_share = kernel(active_share)
 
 G = 9.80665
 STEP_RATE = 100  # steps of the world per second: faults, wind, position loop, motion
@@ -345,12 +348,8 @@ def severity(f: FloatArray, t: float) -> float:
     A gust grows and decays as a half cosine (the discrete gust of MIL-F-8785C), over its ramp and over the same time
     before its end.
     """
-    if t < f[F_ONSET] or t >= f[F_END]:
-        return 0.0
-    if f[F_RAMP] <= 0.0:
-        return f[F_SEVERITY]
-    grown = min((t - f[F_ONSET]) / f[F_RAMP], 1.0)
-    if f[F_KIND] == GUSTY:
+    grown = _share(f[F_ONSET], f[F_END], f[F_RAMP], t)
+    if f[F_KIND] == GUSTY and f[F_RAMP] > 0.0 and grown > 0.0:
         grown = min(grown, (f[F_END] - t) / f[F_RAMP])
         return f[F_SEVERITY] * 0.5 * (1.0 - cos(pi * grown))
     return f[F_SEVERITY] * grown

@@ -11,6 +11,7 @@ from math import atan2, cos, hypot, inf, pi, sin
 from typing import Any
 
 from mischance.api.kernels import kernel
+from mischance.api.runs import active_share
 
 from .boxes import axes, clearance, meeting, separation, touching_point
 from .criticality import look
@@ -46,6 +47,8 @@ from .state import (
     STEPPED,
     STUCK,
 )
+
+_share = kernel(active_share)
 
 LONGEST = 0.01  # maximum duration of a segment [s]: behaviour is evaluated anew
 CREEP = 0.1  # closing speed below which two bodies are in resting contact without an impact [m/s]
@@ -137,9 +140,7 @@ def _pose(cars: Any, poses: Any) -> None:
 @kernel
 def _grown(f: Any, t: float) -> float:
     """Return the share of a fault's severity that is active in a step that starts at t, 0-1."""
-    if not f.onset <= t < f.end:
-        return 0.0
-    return 1.0 if f.ramp <= 0.0 else min((t - f.onset) / f.ramp, 1.0)
+    return _share(f.onset, f.end, f.ramp, t)
 
 
 @kernel

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mischance.api.appearance import LANE_ROWS, LANES
+from mischance.api.labels import table_of_rows
 from mischance.api.runs import Chunk
 from mischance.api.tables import EVENTS, LABELS, Table
 
@@ -75,7 +76,7 @@ class Warehouse:
     def outcome(self) -> tuple[Table, Table]:
         """Return the measures and verdict of every run, and the labels of faults and contacts."""
         rows = [{name: [value] for name, value in run.outcome().items()} for run in self._runs]
-        return Table.of(OUTCOME, rows), Table.of(LABELS, [run.labels() for run in self._runs])
+        return Table.of(OUTCOME, rows), table_of_rows(LABELS, [run.labels() for run in self._runs])
 
     def close(self) -> None:
         """Forget the runs."""

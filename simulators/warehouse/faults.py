@@ -96,6 +96,4 @@ class Faults:
 
 
 def _severity(fault: Fault, t: float) -> float:
-    if not fault.onset <= t < fault.end:
-        return 0.0
-    return fault.severity * (1.0 if fault.ramp <= 0.0 else min((t - fault.onset) / fault.ramp, 1.0))
+    return fault.severity * fault.share_at(t)

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
-from mischance.api.labels import label_row
-from mischance.api.tables import LABELS
+from mischance.api.labels import Row, label_row
 
 from .dispatch import Agv
 from .motion import demands, nearest
 from .people import Person
-from .tables import columns
 
 if TYPE_CHECKING:
     from mischance.api.runs import Fault
@@ -143,9 +141,9 @@ class FleetMeasures:
             return f"{text}: " + " and ".join(f"{fault.kind} of {fault.target}" for fault in contact.causes)
         return f"{text}: {contact.b} stepped out {contact.ahead:.2f} m ahead of it" if contact.ahead < inf else text
 
-    def labels(self, faults: Sequence[Fault], end: float) -> dict[str, Any]:
+    def labels(self, faults: Sequence[Fault], end: float) -> list[Row]:
         """Return a label for each fault that began before the end, and for a contact."""
-        rows: list[tuple[Any, ...]] = []
+        rows: list[Row] = []
         numbers: dict[str, int] = {}
         for fault in faults:
             number = numbers.setdefault(fault.target, 0)
@@ -177,4 +175,4 @@ class FleetMeasures:
                 )
             )  # fmt: skip
         rows.sort(key=lambda row: (row[3], row[0]))
-        return columns(LABELS, rows)
+        return rows

@@ -12,6 +12,7 @@ from .pedestrians import Pedestrians
 from .state import State
 
 if TYPE_CHECKING:
+    from mischance.api.labels import Row
     from mischance.api.randomness import Streams
     from mischance.api.runs import Draw
 
@@ -82,6 +83,6 @@ class Run:
             agv.blocked = inf
         return state.measures.outcome(state.end, state.settings.near)
 
-    def labels(self) -> dict[str, Any]:
+    def labels(self) -> list[Row]:
         """Return a label for each fault that began during the run, for a contact and for late orders."""
         return self._state.measures.labels(self._state.faults.all, self._state.end)
