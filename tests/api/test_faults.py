@@ -32,5 +32,5 @@ def test_numbers_arrays_and_machine_code_agree_to_the_last_bit():
     each = [active_share(*row) for row in zip(*map(np.ndarray.tolist, (onset, end, ramp, t)), strict=True)]
     np.testing.assert_array_equal(active_shares(onset, end, ramp, t), each)
     np.testing.assert_array_equal([compiled(*row) for row in zip(onset, end, ramp, t, strict=True)], each)
-    assert 0.0 < min(share for share in each if share)
+    assert min(share for share in each if share) > 0.0
     assert {0.0, 1.0} < set(each), "all three: before, on and after the ramp"
