@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from mischance.api.labels import label_row, table_of_rows
 from mischance.api.protocols import FaultKind
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Commands, Draw
@@ -130,26 +130,17 @@ class Drift:
             "verdict": np.array(["crossed" if hit else "held" for hit in crossed], object),
             "reason": np.array([f"peak {peak:.3f} V" for peak in self._peak], object),
         }
-        labels = []
-        for draw in self._draws:
-            own = draw.faults_of("plant")
-            labels.append(
-                {
-                    "label_id": [f"plant:{i}" for i in range(len(own))],
-                    "class": ["fault/plant/drift" for _ in own],
-                    "target": ["plant" for _ in own],
-                    "t_cause": [f.onset for f in own],
-                    "t_effect": [np.nan for _ in own],
-                    "t_observable": [np.nan for _ in own],
-                    "t_end": [f.end for f in own],
-                    "t_reported": [np.nan for _ in own],
-                    "severity": [f.severity for f in own],
-                    "causes": [json.dumps([f.fault_id]) for f in own],
-                    "role": ["fault" for _ in own],
-                    "twin": ["" for _ in own],
-                }
-            )
-        return Table(OUTCOME, rows, np.arange(n + 1, dtype=np.int64)), Table.of(LABELS, labels)
+        labels = [
+            [
+                label_row(
+                    f"plant:{i}", "fault/plant/drift", "plant", cause=fault.onset, end=fault.end,
+                    severity=fault.severity, causes=[fault.fault_id], role="fault",
+                )
+                for i, fault in enumerate(draw.faults_of("plant"))
+            ]
+            for draw in self._draws
+        ]  # fmt: skip
+        return Table(OUTCOME, rows, np.arange(n + 1, dtype=np.int64)), table_of_rows(LABELS, labels)
 
     def close(self) -> None:
         """Nothing is held."""

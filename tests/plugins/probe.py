@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from mischance.api.labels import label_row, table_of_rows
 from mischance.api.protocols import FaultKind, Renderer
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Draw, Reading
@@ -57,23 +58,14 @@ class Probe:
 
     def labels(self) -> Table:
         """Label the offsets."""
-        rows = []
-        for draw in self._draws:
-            own = draw.faults_of(f"sensors.{self._name}")
-            nan = [np.nan for _ in own]
-            rows.append(
-                {
-                    "label_id": [f"{self._name}:{i}" for i in range(len(own))],
-                    "class": ["fault/sensor/offset" for _ in own],
-                    "target": [f.target for f in own],
-                    "t_cause": [f.onset for f in own],
-                    "t_effect": nan, "t_observable": nan,
-                    "t_end": [f.end for f in own],
-                    "t_reported": nan,
-                    "severity": [f.severity for f in own],
-                    "causes": [f'["{f.fault_id}"]' for f in own],
-                    "role": ["fault" for _ in own],
-                    "twin": ["" for _ in own],
-                }
-            )  # fmt: skip
-        return Table.of(LABELS, rows)
+        rows = [
+            [
+                label_row(
+                    f"{self._name}:{i}", "fault/sensor/offset", fault.target, cause=fault.onset, end=fault.end,
+                    severity=fault.severity, causes=[fault.fault_id], role="fault",
+                )
+                for i, fault in enumerate(draw.faults_of(f"sensors.{self._name}"))
+            ]
+            for draw in self._draws
+        ]  # fmt: skip
+        return table_of_rows(LABELS, rows)
