@@ -32,10 +32,11 @@ from mischance.language.loading import load
 from mischance.opening.reading import Dataset
 from mischance.reports.replay.animation import LARGEST, replay_page, replay_video
 from mischance.reports.replay.captions import moments
-from mischance.reports.replay.charts import nearness
+from mischance.reports.replay.charts import nearness, series
 from mischance.reports.replay.ground import grip, inside
+from mischance.reports.replay.model import Body
 from mischance.reports.replay.outlines import _KINDS, silhouette
-from mischance.reports.replay.run_view import run_view
+from mischance.reports.replay.run_view import _links, _unnamed, run_view
 from mischance.reports.replay.style import fill, glaze
 from mischance.reports.replay.tracks import Appearance, Track
 from mischance.simulators.road.outline import lanes_table
@@ -366,6 +367,44 @@ def test_round_bodies_are_round_and_spheres_meet_in_space():
     assert nearness(ball, replace(aslant, z=aslant.z + 12.0)) == pytest.approx([13.0 - 4.5])
     nobody_says = replace(ball, look=replace(ball.look, sized=False))
     assert nearness(nobody_says, replace(nobody_says, x=ball.x + 3.0)) == pytest.approx([3.0])
+
+
+def test_the_braking_that_is_needed_loses_the_closing_speed_over_the_gap():
+    t = np.linspace(0.0, 1.0, 11)
+    ahead = standing(60.0 + 0.0 * t, 0.0 * t, shape="box", braking=10.0)
+    subject = replace(ahead, x=20.0 * t, vx=20.0 + 0.0 * t)
+    bodies = [Body(name, "car", role, 4.5, 1.8, False, (), one.x, one.y, one.yaw, one.speed, one.acceleration)
+              for name, role, one in (("ego", "subject", subject), ("other", "partner", ahead))]  # fmt: skip
+    rows = {row.name: row for row in series(t, [subject, ahead], bodies, 1, (), np.full(11, 0.5))}
+    gap = 60.0 - 4.5 - 20.0 * t
+    np.testing.assert_allclose(rows["gap"].lines[0][2], gap)
+    np.testing.assert_allclose(rows["TTC"].lines[0][2], gap / 20.0)
+    need = next(values for whose, _, values in rows["acceleration"].lines if whose == "needed")
+    np.testing.assert_allclose(need, -(20.0**2) / (2.0 * gap))
+    assert [level for level, _ in rows["acceleration"].limits] == pytest.approx([-0.5 * 9.80665])
+    dry = {row.name: row for row in series(t, [subject, ahead], bodies, 1, (), np.full(11, 2.0))}
+    assert [level for level, _ in dry["acceleration"].limits] == [-10.0]  # the brakes give less than the grip
+
+
+def test_a_chain_is_named_by_its_end_and_ends_by_whom_they_share():
+    parents = {"shoulder": "", "forearm": "shoulder", "hand": "forearm", "thumb": "hand", "finger": "hand", "box": ""}
+    zeros = np.zeros(3)
+    bodies = [
+        replace(
+            standing(zeros, zeros), look=Appearance(name, length=0.2, width=0.1, parent=parent), level=name == "box"
+        )
+        for name, parent in parents.items()
+    ]
+    links = _links(bodies)
+    assert [link.bodies for link in links] == [
+        ("shoulder", "forearm"), ("forearm", "hand"), ("hand", "thumb"), ("hand", "finger")
+    ]  # fmt: skip
+    assert {link.width for link in links} == {0.1}
+    assert _unnamed(links, bodies) == {"shoulder", "forearm", "thumb", "finger"}
+    assert _unnamed(_links(bodies[:3]), bodies[:3]) == {"shoulder", "forearm"}
+    upright = [replace(body, level=True) for body in bodies]
+    assert _unnamed(_links(upright), upright) == set()
+    assert [link.width for link in _links(upright)] == pytest.approx([0.01] * 4)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):
