@@ -17,9 +17,11 @@ SESSION = "MISCHANCE_TEST_SESSION"
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time of this process and of its children that have ended [s]."""
+    """Return the CPU time of this process, of its children that have ended, and of commands that were forked [s]."""
+    from tests.shell import SERVERS  # it reads the environment
+
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    return sum(each.ru_utime + each.ru_stime for each in used) + sum(server.cpu for server in SERVERS)
 
 
 def compiled() -> dict[str, float]:

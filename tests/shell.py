@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
+from functools import cache
 from pathlib import Path
 
 ENVIRONMENT = {
@@ -18,6 +25,9 @@ MISCHANCE = (sys.executable, "-m", "mischance")
 SMALL_CAMERA = ("--set", "sensors.front.size=[64,48]", "--set", "sensors.front.rate=2")
 
 
+FRESH = ("PYTHON", "NPY_", "NUMBA_", "LC_", "LANG", "TZ", "LD_")  # what only a process that is started anew heeds
+
+
 def mischance(
     *arguments: str | Path,
     cwd: Path | None = None,
@@ -25,17 +35,65 @@ def mischance(
     env: dict[str, str] | None = None,
     timeout: float = 250.0,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end and return what it said; its standard input is `stdin`."""
-    return subprocess.run(
-        [*MISCHANCE, *map(str, arguments)],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env={**ENVIRONMENT, **(env or {})},
-        check=False,
-        timeout=timeout,
-    )
+    """Run one command in a process of its own to its end and return what it said; its standard input is `stdin`.
+
+    The process is a fork of one that has imported everything, unless `env` holds what only a fresh one heeds.
+    """
+    words = [*map(str, arguments)]
+    environment = {**ENVIRONMENT, **(env or {})}
+    if any(name.startswith(FRESH) for name in env or {}):
+        return subprocess.run(
+            [*MISCHANCE, *words], cwd=cwd, input=stdin, capture_output=True, text=True, env=environment, check=False,
+            timeout=timeout,
+        )  # fmt: skip
+    return _server().run(words, cwd or Path.cwd(), stdin, environment, timeout)
+
+
+class _Server:
+    """The process that forks; see `command_server`."""
+
+    def __init__(self) -> None:
+        self.connection, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "tests.command_server", str(theirs.fileno())]
+        self.process = subprocess.Popen(
+            command, cwd=Path(__file__).parents[1], env=ENVIRONMENT, pass_fds=[theirs.fileno()]
+        )  # fmt: skip
+        theirs.close()
+        self.lines = self.connection.makefile("r", encoding="utf-8")
+        self.cpu = 0.0
+
+    def run(
+        self, words: list[str], cwd: Path, stdin: str, env: dict[str, str], timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command."""
+        with contextlib.ExitStack() as stack:
+            said, complaints, given = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+            given.write(stdin.encode())
+            given.seek(0)
+            request = json.dumps({"arguments": words, "cwd": str(cwd), "env": env}).encode() + b"\n"
+            files = [given.fileno(), said.fileno(), complaints.fileno()]
+            sent = socket.send_fds(self.connection, [request], files)
+            self.connection.sendall(request[sent:])
+            pid = int(self.lines.readline())
+            watch = threading.Timer(timeout, os.kill, (pid, signal.SIGKILL))
+            watch.start()
+            code, self.cpu = json.loads(self.lines.readline())
+            watch.cancel()
+            for file in (said, complaints):
+                file.seek(0)
+            return subprocess.CompletedProcess(
+                [*MISCHANCE, *words], code, said.read().decode(), complaints.read().decode()
+            )  # fmt: skip
+
+
+@cache
+def _server() -> _Server:
+    server = _Server()
+    SERVERS.append(server)
+    return server
+
+
+SERVERS: list[_Server] = []  # the one of this process, once there is one
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mischance.sweep.jobs import Progress, SweepResult
 
 EVERY = 10.0  # seconds between plain lines where there is no terminal
-NOTICED = 1.0  # seconds after which a phase of a worker is said
+NOTICED = 3.0  # seconds after which a phase of a worker is said
 PATIENCE = 20.0  # seconds without a finished run after which it is said what is waited for; then 40, 80 …
 
 

@@ -120,7 +120,7 @@ def _perform(job: Job) -> Done | Failed:
     try:
         with _traced(job.trace):
             if isinstance(job, PlayJob | ReplayJob | MergeJob):
-                with phase("loading what the scenario names"):
+                with phase("loading what the scenario names") if job.trace else contextlib.nullcontext():
                     _work(job.dataset)  # what it takes to load is not the run's time
             begun = time.perf_counter()
             if isinstance(job, PlayJob):
