@@ -96,13 +96,15 @@ def names(*, variants: bool = False) -> tuple[str, ...]:
 
 
 def few(found: Sequence[str]) -> list[Any]:
-    """Return the names with most of the road's marked as slow: one world has to keep its contract, not each story."""
-    road = [name for name in found if name.startswith("driving/")]
-    kept = set(road[::8])
-    return [
-        name if name in kept or not name.startswith("driving/") else pytest.param(name, marks=pytest.mark.slow)
-        for name in found
-    ]
+    """Return the names with most of each world's marked as slow: a world has to keep its contract, not each story.
+
+    What a world's scenarios have in common stands before the first `_` of their names; the road's have their folder.
+    """
+    worlds: dict[str, list[str]] = {}
+    for name in found:
+        worlds.setdefault("driving" if name.startswith("driving/") else name.partition("_")[0], []).append(name)
+    kept = {name for of_world in worlds.values() for name in of_world[:: max(8, -(-len(of_world) // 2))]}
+    return [name if name in kept else pytest.param(name, marks=pytest.mark.slow) for name in found]
 
 
 def available(room: str, kind: str) -> None:

@@ -9,6 +9,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -161,7 +162,11 @@ PARTS = [
     Part("agents", "pusher", PUSHER, "agent={kind: KIND}"),
     Part("renderers", "flat", FLAT, "sensors.front.renderer=KIND", "driving/cut_in"),
 ]
-BY_ROOM = [pytest.param(part, id=part.room) for part in PARTS]
+
+
+def by_room(*quick: str) -> list[Any]:
+    """Return the parts as parameters of a test; those of other rooms than `quick` are slow."""
+    return [pytest.param(part, id=part.room, marks=[] if part.room in quick else [pytest.mark.slow]) for part in PARTS]
 
 
 def rows(out: Path, table: str) -> dict[str, list]:
@@ -220,7 +225,7 @@ def listed(room: str, env: dict[str, str]) -> dict[str, dict]:
     return {entry["name"]: entry for entry in json.loads(done.stdout)}
 
 
-@pytest.mark.parametrize("part", BY_ROOM)
+@pytest.mark.parametrize("part", by_room("simulators", "agents"))
 def test_one_file_in_another_package_is_listed_and_usable(part: Part, tmp_path: Path, scenario: Path):
     point = f"{part.name} = tempo.{part.name}:{part.name.title()}"
     env = distribution(tmp_path / "site", {part.room: point}, {f"{part.name}.py": part.text})
@@ -235,7 +240,7 @@ def test_one_file_in_another_package_is_listed_and_usable(part: Part, tmp_path: 
     assert mischance("replay", out, "0", "--strict", env=env).returncode == 0
 
 
-@pytest.mark.parametrize("part", BY_ROOM)
+@pytest.mark.parametrize("part", by_room("sensors", "writers", "renderers"))
 def test_one_file_named_by_its_path_goes_into_the_dataset(part: Part, tmp_path: Path, scenario: Path):
     own = tmp_path / "own"
     own.mkdir()

@@ -154,7 +154,7 @@ def test_a_folder_that_takes_no_writes_is_named(tmp_path: Path):
         assert "Read-only file system" in told
 
 
-@pytest.mark.parametrize("size", ["64k", "200k"])
+@pytest.mark.parametrize("size", ["64k", pytest.param("200k", marks=pytest.mark.slow)])
 def test_a_full_folder_is_one_line_and_the_same_command_goes_on_once_there_is_room(
     size: str, made: Path, tmp_path: Path
 ):
@@ -458,6 +458,7 @@ def test_a_drive_is_the_same_whatever_the_workers(tmp_path: Path):
     same_whatever_the_workers(tmp_path, "driving/cut_in", 6, 4, *SMALL_CAMERA, "--set", "duration=3")
 
 
+@pytest.mark.slow
 def test_payments_are_the_same_whatever_the_workers(tmp_path: Path):
     same_whatever_the_workers(tmp_path, "payments/card_testing", 6, 5, "--set", "duration=1 d")
 

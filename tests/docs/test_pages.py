@@ -15,6 +15,9 @@ import pytest
 from tests.docs.pages import PAGES, ROOT, Command, comparable, matches, recipe, run
 from tests.docs.pages import commands as all_commands
 
+# What a newcomer reads first is run by `make test`, all pages by `make test-slow`.
+FIRST = (ROOT / "README.md", ROOT / "docs" / "getting_started.md")
+
 # Commands that are shown and not run here, each with the reason.
 SKIP = {
     "make test": "it is what runs this test",
@@ -47,16 +50,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
 
 
-@pytest.mark.xdist_group("pages")
-@pytest.mark.timeout(1800)  # a busy machine compiles kernels for minutes
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_shown_works_as_shown(page: Path, folder: Path):
+def check(page: Path, folder: Path) -> None:
+    """Run every command of a page and compare what it prints with what the page shows."""
     for command in commands(page):
         if command.text in SKIP:
             continue
         done = run(recipe("demo", folder) if command.text == "make demo" else command.text, folder)
         assert done.returncode == 0, f"{command}\nexit {done.returncode}\n{done.stdout}"
         assert not command.shown or matches(command.shown, done.stdout), f"{command}\nprinted:\n{done.stdout}"
+
+
+@pytest.mark.xdist_group("pages")
+@pytest.mark.timeout(1800)  # a busy machine compiles kernels for minutes
+@pytest.mark.parametrize("page", FIRST, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_shown_works_as_shown(page: Path, folder: Path):
+    check(page, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_command_of_all_pages_works_as_shown(tmp_path: Path):
+    for page in PAGES:
+        check(page, tmp_path)
 
 
 def test_the_two_set_up_commands_come_first():

@@ -497,7 +497,16 @@ def test_a_suite_plays_a_plan_over_all_its_points(tmp_path: Path):
     assert len(run_suite([WANDER], tmp_path / "none", references=(), overrides={"write": "[parquet]"}).cases) == 10
 
 
-@pytest.mark.parametrize("plan", ["{lhs: 16}", "{sobol: 16}", "{grid: {noise: [0.3, 0.5, 0.8], other: [1, 2]}}"])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "{sobol: 16}",
+        *(
+            pytest.param(plan, marks=pytest.mark.slow)
+            for plan in ("{lhs: 16}", "{grid: {noise: [0.3, 0.5, 0.8], other: [1, 2]}}")
+        ),
+    ],
+)
 def test_a_sweep_over_a_plan_is_the_same_with_two_workers_and_resumed(plan: str, tmp_path: Path):
     scenario = wander(write="[parquet]", vary=MIXED, plan=plan, correlate=PAIRS, constraints="[strength < 4]")
     whole = sweep(scenario, 40, tmp_path / "whole", workers=0, shard=16)

@@ -115,8 +115,8 @@ def test_what_a_worker_left_holds_its_phase_apart_from_where_it_died(tmp_path: P
     [
         ("raises", "failed", "ValueError: this world is broken at run 5"),
         ("dies", "crashed", "exit code 3"),
-        ("leaves", "crashed", "exit code 0"),
-        ("aborts", "crashed", "Aborted"),
+        pytest.param("leaves", "crashed", "exit code 0", marks=pytest.mark.slow),
+        pytest.param("aborts", "crashed", "Aborted", marks=pytest.mark.slow),
         ("hangs", "timeout", "over its time limit"),
     ],
 )
