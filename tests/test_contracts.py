@@ -312,8 +312,8 @@ def no_agent_that_looks(name: str) -> dict[str, str]:
     """Return what takes faults of sensors out, and an agent that cannot do without them."""
     scenario = scenario_named(name)
     planned = [fault for fault in scenario.tree["faults"] if not fault["target"].startswith("sensors.")]
-    agent = None if scenario.agent is None else _construct(scenario.agent.cls, scenario.agent.settings)
-    looks = agent is not None and set(agent.reads) - {"truth"}  # settings may say what it reads
+    agent = scenario.agent
+    looks = agent is not None and set(agent.declared.reads_with(agent.settings)) - {"truth"}
     return {"faults": json.dumps(planned), **({"agent": "null"} if looks else {})}
 
 
@@ -624,7 +624,8 @@ def stage_for(kind: str) -> tuple[str, dict[str, str]]:
             return name, {}
     if not without_settings("agents", kind):
         pytest.skip("no scenario of the library names it, and it has settings without defaults: its own tests play it")
-    reads = set(declares(catalog.find("agents", kind)).reads)
+    told = declares(catalog.find("agents", kind))
+    reads = set(told.reads_with(told.settings()))
     for name in names():
         scenario = scenario_named(name)
         if scenario.agent and name != "wander" and reads <= {"truth", *scenario.sensors}:

@@ -17,7 +17,7 @@ from mischance.api.tables import EVENTS, LABELS, Column, FloatArray, Schema, Tab
 RATE = 100.0
 BLOCK = 64
 
-SIGNAL: Schema = {"t": Column(unit="s"), "x": Column(unit="V"), "wave": Column(unit="V")}
+SIGNAL: Schema = {"t": Column(unit="s", role="time"), "x": Column(unit="V"), "wave": Column(unit="V")}
 OUTCOME: Schema = {
     "peak": Column(unit="V"),
     "lived": Column(unit="s"),

@@ -14,7 +14,7 @@ from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Draw, Reading
 from mischance.api.tables import LABELS, Column, Schema, Table
 
-READING: Schema = {"t": Column(unit="s"), "volt": Column(unit="V")}
+READING: Schema = {"t": Column(unit="s", role="time"), "volt": Column(unit="V")}
 
 
 class Settings(BaseModel):
