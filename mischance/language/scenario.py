@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -154,28 +155,42 @@ class PlugIn:
         Raises:
             RunError: a drawn value is out of the setting's range.
         """
+        return self.filler()(values)
+
+    def filler(self) -> Callable[[Mapping[str, float | str]], BaseModel]:
+        """Return `settings_for` as a function for many runs: the tree is written as text once, not once a run."""
         if not self.drawn:
-            return self.settings
+            return lambda values: self.settings
         from pydantic import ValidationError
 
-        try:
-            return validate(self.declared.settings, fill(self.tree, values))
-        except ValidationError as error:
-            from mischance.errors import RunError
-            from mischance.language.yaml.document import show_path
-            from mischance.language.yaml.findings import problems_of
+        model = self.declared.settings
+        pieces = _HOLE.split(json.dumps(fill(self.tree, {name: f"{_MARK}{name}{_MARK}" for name in self.drawn})))
 
-            found = problems_of(error, fill(self.tree, values), self.declared.settings)[0]
-            raise RunError(
-                f"{self.room[:-1]}.{show_path(found.path)}: {found.message}, as drawn",
-                "narrow the distribution in `vary`, or add a line to `constraints`",
-            ) from error
+        def filled(values: Mapping[str, float | str]) -> BaseModel:
+            text = pieces[:]
+            text[1::2] = [json.dumps(fill(f"${name}", values)) for name in pieces[1::2]]
+            try:
+                return model.model_validate_json("".join(text), strict=True)
+            except ValidationError as error:
+                from mischance.errors import RunError
+                from mischance.language.yaml.document import show_path
+                from mischance.language.yaml.findings import problems_of
+
+                found = problems_of(error, fill(self.tree, values), model)[0]
+                raise RunError(
+                    f"{self.room[:-1]}.{show_path(found.path)}: {found.message}, as drawn",
+                    "narrow the distribution in `vary`, or add a line to `constraints`",
+                ) from error
+
+        return filled
+
+
+_MARK = "\x01"  # no text of a scenario holds it: YAML refuses control characters
+_HOLE = re.compile(r'"\\u0001(\w+)\\u0001"')  # as JSON writes it
 
 
 def validate(model: type[BaseModel], tree: object) -> BaseModel:
     """Validate a plain tree strictly: lists become tuples, texts do not become numbers."""
-    import json
-
     return model.model_validate_json(json.dumps(tree), strict=True)
 
 

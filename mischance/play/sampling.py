@@ -66,14 +66,16 @@ def draw(scenario: Scenario, runs: Sequence[int] | IntArray, seed: int | None = 
     for i, planned in enumerate(scenario.faults):
         log_weight += _plan(planned, f"faults.{i}", numbers, root, values, scenario.duration, faults, serial)
     draws = []
-    for i, run in enumerate(numbers):
-        own = {name: _plain(column[i]) for name, column in values.items()}
+    settings_for = scenario.simulator.filler()
+    columns = {name: column.tolist() for name, column in values.items()}
+    for i, run in enumerate(numbers.tolist()):
+        own = {name: _plain(column[i]) for name, column in columns.items()}
         try:
-            settings = scenario.simulator.settings_for(own)
+            settings = settings_for(own)
         except RunError as error:
             raise RunError(f"run {run}: {error.message}", error.hint) from error
         planned_faults = tuple(sorted(faults[i], key=lambda fault: (fault.onset, fault.fault_id)))
-        draws.append(Draw(root, int(run), own, planned_faults, float(log_weight[i]), settings=settings))
+        draws.append(Draw(root, run, own, planned_faults, float(log_weight[i]), settings=settings))
     return draws
 
 

@@ -142,12 +142,21 @@ def sweep(
                 if runner is None:
                     runner = Processes(workers, draft.parts.absolute()) if workers > 0 else Serial()
                     open_runners.callback(runner.close)
-                _Sweep(draft, dataset, runner, limit, progress).finish()
+                _Sweep(draft, dataset, runner, limit, progress, _batch(scenario, work)).finish()
                 fresh = draft.ledger.totals().decided - before
                 draft.finish()
             totals = draft.ledger.totals()
             failures = {entry.run: (entry.error or entry.status).split("\n")[0] for entry in draft.ledger.failures()}
     return SweepResult(folder, totals, fresh, time.monotonic() - begun, failures, draft.extends)
+
+
+def _batch(scenario: Scenario, work: str) -> int:
+    """Return how many runs are played together, as far as that is known before the first job is done."""
+    if work != SCENARIO_WORK:
+        return 1
+    from mischance.play.episode import batch_size
+
+    return batch_size(scenario)
 
 
 class _Sweep:
@@ -160,6 +169,7 @@ class _Sweep:
         runner: Runner,
         limit: float,
         progress: Callable[[Progress], None] | None,
+        batch: int = 1,
     ) -> None:
         self.draft = draft
         self.dataset = dataset
@@ -177,7 +187,7 @@ class _Sweep:
         self._playing: dict[tuple[int, int], None] = {}  # first and last runs of jobs under way, the oldest first
         self._cost: float | None = None  # seconds a run
         self._size = 0
-        self._batch = 1
+        self._batch = batch
         self._stopping = False
         self._ended = False
 
