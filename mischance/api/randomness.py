@@ -9,6 +9,7 @@ from `Streams.uniform`: a counter-based generator keyed by the row's identity.
 from __future__ import annotations
 
 import hashlib
+import sys
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -77,6 +78,13 @@ class Streams:
         """
         return keyed_uniform(_digest(self.seed, self.run, component, self._branch), keys, draw)
 
+    def key(self, component: str) -> tuple[np.uint64, np.uint64]:
+        """Return the key by which a kernel draws what `uniform` returns: `keyed_kernels.uniform_at(*key, row, draw)`.
+
+        A branch changes it.
+        """
+        return key_words(_digest(self.seed, self.run, component, self._branch))
+
     def rekey(self, key: str) -> None:
         """Branch: from now on every stream of this run is another one, named after `key`."""
         self._branch = f"{self._branch}>{key}"
@@ -90,20 +98,36 @@ def run_uniform(seed: int, name: str, runs: ArrayLike, draw: int = 0) -> FloatAr
     return keyed_uniform(_digest(seed, "draw", name), runs, draw)
 
 
+def key_words(digest: bytes) -> tuple[np.uint64, np.uint64]:
+    """Return the two words of 32 bits by which `keyed_uniform` and `keyed_kernels.uniform_at` key a stream."""
+    first, second = np.frombuffer(digest[:8], dtype="<u4").astype(np.uint64)
+    return first, second
+
+
 def keyed_uniform(digest: bytes, keys: ArrayLike, draw: int = 0) -> FloatArray:
     """Return uniforms in (0, 1) that depend on (digest, key, draw) alone; shape (n,).
+
+    Many keys go through the compiled generator, with the same bits: where it is loaded, from a few hundred on; where
+    numba must be imported for it, from as many on as take NumPy that long.
 
     Source:
         Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Philox 4x32-10).
     """
     counter = np.asarray(keys).astype(np.uint64)
-    key0, key1 = np.frombuffer(digest[:8], dtype="<u4").astype(np.uint64)
+    key0, key1 = key_words(digest)
+    if counter.size >= (_LOADED if "mischance.api.keyed_kernels" in sys.modules else _WORTH_LOADING):
+        from mischance.api.keyed_kernels import uniforms_at
+
+        found = np.empty(counter.shape)
+        uniforms_at(key0, key1, counter.reshape(-1), np.uint64(draw), found.reshape(-1))
+        return found
     low, high = counter & _MASK, counter >> _SHIFT
     x0, x1, _, _ = philox(low, high, np.full_like(low, draw), np.zeros_like(low), int(key0), int(key1))
     bits = (x0 << np.uint64(20)) | (x1 >> np.uint64(12))
     return (bits.astype(np.float64) + 0.5) * 2.0**-52
 
 
+_LOADED, _WORTH_LOADING = 256, 10_000_000
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
