@@ -17,10 +17,10 @@ from ._traffic import Eyes, Traffic
 if TYPE_CHECKING:
     from mischance.api.randomness import Streams
     from mischance.api.runs import Draw, Reading
-    from mischance.api.tables import BoolArray, FloatArray, Schema
+    from mischance.api.tables import AnyArray, BoolArray, FloatArray, Schema
 
 COMMANDS: Schema = {
-    "actor": Column("text"),
+    "actor": Column("category", names=("ego",)),
     "acceleration": Column(unit="m/s2"),
     "steer": Column(unit="rad"),
     "keep_path": Column("bool", null=True),
@@ -73,11 +73,12 @@ class Driver:
         wanted = self._accelerate(traffic, t)
         driven = np.asarray(live & traffic.known)
         n = int(driven.sum())
-        who = np.empty(n, object)
-        who[:] = "ego"
-        columns = {
-            "actor": who, "acceleration": wanted[driven], "steer": np.zeros(n), "keep_path": np.ones(n, np.bool_),
-        }  # fmt: skip
+        columns: dict[str, AnyArray] = {
+            "actor": np.zeros(n, np.int32),
+            "acceleration": wanted[driven],
+            "steer": np.zeros(n),
+            "keep_path": np.ones(n, np.bool_),
+        }
         offsets = np.concatenate([[0], np.cumsum(driven)]).astype(np.int64)
         return Commands(Table(COMMANDS, columns, offsets), np.asarray(live, np.bool_))
 

@@ -42,6 +42,8 @@ def label_row(
 def table_of_rows(schema: Schema, runs: Sequence[Sequence[Row]]) -> Table:
     """Return a table from rows in the schema's order, a list of rows for each run."""
     flat = [row for run in runs for row in run]
+    if not flat:
+        return Table.empty(schema, len(runs))
     offsets = np.zeros(len(runs) + 1, np.int64)
     np.cumsum([len(run) for run in runs], out=offsets[1:])
     columns: dict[str, AnyArray] = {}

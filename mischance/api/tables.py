@@ -70,6 +70,15 @@ class Column:
 
 
 @cache
+def _empty(dtype: str) -> AnyArray:
+    """Return a column of no rows; all tables without rows share it."""
+    none = Column(dtype).array([])
+    if dtype != "utf8":
+        none.flags.writeable = False
+    return none
+
+
+@cache
 def _storage(dtype: str) -> np.dtype[Any]:
     if dtype == "category":
         return np.dtype(np.int32)
@@ -112,7 +121,7 @@ class Table:
     @staticmethod
     def empty(schema: Schema, runs: int) -> Table:
         """Return a table without rows for that many runs."""
-        columns = {name: column.array([]) for name, column in schema.items()}
+        columns = {name: _empty(column.dtype) for name, column in schema.items()}
         return Table(schema, columns, np.zeros(runs + 1, np.int64))
 
     @staticmethod

@@ -185,7 +185,8 @@ class ShardTables:
             self._spill()
             self._spilled.close()
             for path in stream_paths(self.folder / SPILL):
-                self._waiting[path] = read_stream(self.folder / SPILL, path)[1]
+                schema, self._waiting[path] = read_stream(self.folder / SPILL, path)
+                self._file(path, schema)  # also where it has no rows
         for path, batches in self._waiting.items():
             for batch in in_run_order(batches):
                 self._file(path, batch.schema).append(batch)

@@ -148,7 +148,7 @@ def _side_by_side(table: Table, wanted: set[str]) -> tuple[FloatArray, dict[str,
         who, _, column = name.rpartition(".")
         if who not in rows:
             mine = np.ones(len(t), np.bool_)
-            if by:
+            if by and table.schema[by].dtype == "category":
                 mine = table.columns[by] == table.schema[by].names.index(who)
             if mine.sum() != len(times) or (t[mine] != times).any() or (run[mine] != run[first]).any():
                 return None

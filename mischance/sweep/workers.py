@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import importlib
 import importlib.util
 import os
@@ -271,6 +272,7 @@ def _work(dataset: DatasetRef) -> Work:
         _WORK.clear()
         try:
             _WORK[key] = make_work(dataset)
+            gc.freeze()  # what is loaded stays: the collector need not look through it after every batch
         except MischanceError as error:
             raise DatasetError(error.message, error.hint) from error
         except Exception as error:

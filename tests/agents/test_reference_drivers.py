@@ -76,7 +76,8 @@ class Lane:
             t = k * TICK
             reading = self._truth(t, x, v, a, other(t), runs)
             commands = driver.act({"truth": reading}, k / 20, np.ones(runs, np.bool_))
-            assert list(commands.table.columns["actor"]) == ["ego"] * runs
+            names = commands.table.schema["actor"].names
+            assert [names[code] for code in commands.table.columns["actor"]] == ["ego"] * runs
             assert np.abs(commands.table.columns["steer"]).max() < steer
             a = np.asarray(commands.table.columns["acceleration"])
             said.append(a)
