@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mischance.api.strings import strings
-from mischance.api.tables import AnyArray, Column, IntArray, Schema, Signals, Table
+from mischance.api.tables import AnyArray, Column, FloatArray, IntArray, Schema, Signals, Table
 from mischance.errors import DatasetError, TruthError
 
 if TYPE_CHECKING:
@@ -118,6 +118,28 @@ def signal_batch(signals: Signals, runs: IntArray) -> pa.RecordBatch:
         channel = signals.values[:, :, i]
         arrays.append(pa.array(channel.reshape(-1) if kept is None else channel[kept]))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def sample_times(schema: pa.Schema, run: IntArray, before: tuple[int, int] = (-1, 0)) -> FloatArray | None:
+    """Return the times of rows that are samples of signals, or None where the schema is that of another table.
+
+    Args:
+        schema: as it stands in the file.
+        run: number of each row's run, the rows of a run together and in order; shape (n,).
+        before: the run of the row before these, and how many of its samples came before.
+
+    Returns:
+        t = (first + j) / rate of the j-th sample of each run; shape (n,) [s].
+    """
+    facts = schema.metadata or {}
+    if RATE not in facts:
+        return None
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(run)) + 1]) if len(run) else np.zeros(0, np.int64)
+    sizes = np.diff(np.append(starts, len(run)))
+    number = np.arange(len(run)) - np.repeat(starts, sizes)
+    if len(run) and run[0] == before[0]:
+        number[: sizes[0]] += before[1]
+    return (int(facts[FIRST]) + number) / float(facts[RATE])
 
 
 def _with_run(schema: Schema) -> dict[str, Column]:

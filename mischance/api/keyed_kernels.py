@@ -8,9 +8,9 @@ Source:
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from mischance.api.kernels import kernel
 from mischance.api.tables import FloatArray, UIntArray
 
 _MASK = np.uint64(0xFFFFFFFF)
@@ -20,7 +20,7 @@ _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _UP, _DOWN = np.uint64(20), np.uint64(12)
 
 
-@numba.njit(cache=True)
+@kernel
 def philox_words(
     c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, key0: np.uint64, key1: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -32,7 +32,7 @@ def philox_words(
     return c0, c1, c2, c3
 
 
-@numba.njit(cache=True)
+@kernel
 def uniform_at(key0: np.uint64, key1: np.uint64, key: np.uint64, draw: np.uint64) -> float:
     """Return the uniform in (0, 1) of one row.
 
@@ -46,7 +46,7 @@ def uniform_at(key0: np.uint64, key1: np.uint64, key: np.uint64, draw: np.uint64
     return (np.float64((x0 << _UP) | (x1 >> _DOWN)) + 0.5) * 2.0**-52
 
 
-@numba.njit(cache=True)
+@kernel
 def uniforms_at(key0: np.uint64, key1: np.uint64, keys: UIntArray, draw: np.uint64, out: FloatArray) -> None:
     """Fill `out` with the uniforms of many rows; shapes (n,)."""
     for i in range(len(keys)):

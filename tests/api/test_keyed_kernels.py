@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 
 from mischance.api import randomness
+from mischance.api.kernels import kernel
 from mischance.api.keyed_kernels import philox_words, uniform_at, uniforms_at
 from mischance.api.randomness import Streams, key_words, keyed_uniform
 
@@ -43,7 +43,7 @@ def test_the_kernel_has_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_kernel_draws_what_the_stream_draws():
-    @numba.njit
+    @kernel
     def total(key0, key1, rows):
         found = 0.0
         for row in rows:
