@@ -49,6 +49,7 @@ def test_a_time_is_what_its_offset_makes_it(text: str, wanted: datetime) -> None
         ("2026-03-02T24:00:00+01:00", "no such time"),
         ("2026-03-02T06:00:00+24:00", "no such time"),
         ("0026-03-02T06:00:00+01:00", "1700 to 2200"),
+        ("2201-03-02T06:00:00+01:00", "1700 to 2200"),
     ],
 )
 def test_what_is_no_time_is_refused(text: str, message: str) -> None:
