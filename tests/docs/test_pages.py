@@ -84,6 +84,10 @@ def test_what_the_demo_prints_is_shown():
     assert sum("runs done" in line for line in demo.shown) == recipe("demo", ROOT).count("sweep") / 2
 
 
+def test_ci_runs_all_pages():
+    assert "\nmake test-slow ARGS=tests/docs\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_nothing_is_skipped_that_is_not_shown():
     shown = {command.text for page in PAGES for command in commands(page)}
     assert set(SKIP) <= shown, f"no page shows {sorted(set(SKIP) - shown)}"
