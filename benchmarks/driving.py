@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from mischance.language.loading import load
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw
 
 SCENARIO = """

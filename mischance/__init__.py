@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mischance.language.loading import load
     from mischance.language.scenario import Scenario
     from mischance.opening.reading import Dataset, open  # noqa: A004  # `mischance.open` is how a dataset is opened
-    from mischance.play.episode import play
+    from mischance.play.player import play
     from mischance.play.sampling import draw, twin
     from mischance.play.twins import play_with_twins
     from mischance.sweep.jobs import replay, sweep

@@ -12,7 +12,7 @@ from mischance.api.tables import AnyArray
 from mischance.dataset.digest import RunDigests
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
-from mischance.play.episode import play
+from mischance.play.player import play
 
 PLUGINS = Path(__file__).parent / "plugins"
 

@@ -30,7 +30,8 @@ from mischance.errors import CatalogError
 from mischance.language import catalog
 from mischance.language.loading import load
 from mischance.language.scenario import PlugIn, Scenario
-from mischance.play.episode import _construct, batch_size, play
+from mischance.play.player import play
+from mischance.play.plugins import batch_size, construct
 from mischance.play.sampling import draw, twin
 from mischance.sweep import jobs
 from tests.shell import content
@@ -116,7 +117,7 @@ def available(room: str, kind: str) -> None:
 
 
 def built(plugin: PlugIn, draws: Sequence[Draw]) -> Any:
-    return _construct(plugin.cls, plugin.settings_for(draws[0].values))
+    return construct(plugin.cls, plugin.settings_for(draws[0].values))
 
 
 def batches(scenario: Scenario, draws: Sequence[Draw]) -> Iterator[list[Draw]]:
@@ -413,13 +414,13 @@ def renderer_of(plugin: PlugIn) -> Any:
     if plugin.renderer is None:
         return None
     available("renderers", getattr(plugin.settings, "renderer", ""))
-    return _construct(plugin.renderer, declares(plugin.renderer).settings())
+    return construct(plugin.renderer, declares(plugin.renderer).settings())
 
 
 def readings(
     plugin: PlugIn, name: str, draws: Sequence[Draw], seen: Sequence[Chunk], settings: BaseModel | None = None
 ) -> tuple[list[Reading], Table, list[Streams]]:
-    sensor = _construct(plugin.cls, settings or plugin.settings)
+    sensor = construct(plugin.cls, settings or plugin.settings)
     streams = streams_of(draws)
     renderer = renderer_of(plugin)
     sensor.start(name, draws, streams)
@@ -584,7 +585,7 @@ def test_a_renderer_gives_the_same_bytes_for_the_same_scene_in_the_declared_shap
     t = np.arange(3.0)
     passes = ("rgb", "depth", "instance")
     camera = Camera((40, 30), 1.2, eye, passes)
-    drawing = _construct(plugin, declares(plugin).settings())
+    drawing = construct(plugin, declares(plugin).settings())
     first = drawing.draw(scene, t, pose, camera)
     np.testing.assert_array_equal(first.t, t)
     plain = (3, 30, 40)
@@ -598,7 +599,7 @@ def test_a_renderer_gives_the_same_bytes_for_the_same_scene_in_the_declared_shap
     again = drawing.draw(scene, t, pose, camera)
     alone = [drawing.draw(scene, t[i : i + 1], pose[i : i + 1], replace(camera, pose=eye[i : i + 1])) for i in range(3)]
     fewer = {name: drawing.draw(scene, t, pose, replace(camera, passes=(name,))) for name in passes}
-    fresh = _construct(plugin, declares(plugin).settings()).draw(scene, t, pose, camera)
+    fresh = construct(plugin, declares(plugin).settings()).draw(scene, t, pose, camera)
     for name, image in first.passes.items():
         np.testing.assert_array_equal(again.passes[name], image)
         np.testing.assert_array_equal(fresh.passes[name], image)
@@ -654,13 +655,13 @@ def test_an_agent_answers_in_the_columns_of_its_world_and_forgets(kind: str, mon
 
     monkeypatch.setattr(cls, "act", spy)
     draws = draw(scenario, np.arange(3))
-    used, fresh = (_construct(cls, scenario.agent.settings) for _ in range(2))
+    used, fresh = (construct(cls, scenario.agent.settings) for _ in range(2))
 
     def session(d: Draw, agent: Any) -> list[Any]:
         """Play one run with an agent that may have been used before, and return all that it said."""
         said.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mischance.play.episode._construct", keep(agent, cls))
+            patch.setattr("mischance.play.plugins.construct", keep(agent, cls))
             list(play(scenario, [d]))
         return [(t, {k: v.tolist() for k, v in columns.items()}, rows.tolist()) for t, columns, rows in said]
 
@@ -674,7 +675,7 @@ def test_an_agent_answers_in_the_columns_of_its_world_and_forgets(kind: str, mon
 
 
 def keep(agent: Any, cls: type[Any]) -> Any:
-    return lambda wanted, settings: agent if wanted is cls else _construct(wanted, settings)
+    return lambda wanted, settings: agent if wanted is cls else construct(wanted, settings)
 
 
 # -- writers ----------------------------------------------------------------------------------------------------------

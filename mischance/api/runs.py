@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from mischance.api.read_only import read_only
 from mischance.api.scene import Frames, Motion, Scene
 from mischance.api.tables import (
     BoolArray,
@@ -43,6 +45,10 @@ class Chunk:
     scenes: tuple[Scene, ...] = ()
     signals: Mapping[str, Signals] = field(default_factory=dict)
     labels: Mapping[str, Table] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ends", read_only(self.ends))
+        object.__setattr__(self, "over", read_only(self.over))
 
     @property
     def first(self) -> bool:
@@ -127,6 +133,9 @@ class Commands:
     table: Table
     live: BoolArray
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "live", read_only(self.live))
+
 
 def active_share(onset: float, end: float, ramp: float, t: float) -> float:
     """Return the share of a fault's severity that is active in a step that starts at t, 0-1: linear over its ramp.
@@ -202,7 +211,7 @@ class Draw:
         No planned fault but its own, no weight of having been drawn so, no branch, and nothing that tells a twin.
         """
         own = self.faults_of(target) if target else ()
-        return replace(self, faults=own, log_weight=0.0, branch=(), twin="")
+        return replace(self, values=dict(self.values), faults=own, log_weight=0.0, branch=(), twin="")
 
     def of_world(self) -> Draw:
         """Return the draw as a world gets it: the faults of sensors and of the agent's channel are not its own."""
@@ -229,3 +238,8 @@ class Record:
     scenes: tuple[Scene, ...] = ()
     last: bool = False
     signals: Mapping[str, Signals] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runs", read_only(self.runs))
+        for name in ("tables", "frames", "signals"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
+from mischance.api.read_only import read_only
 from mischance.api.tables import AnyArray, FloatArray, IntArray
 from mischance.errors import TruthError
 
@@ -115,13 +118,17 @@ class Motion:
     `velocity` (runs, n, bodies, 6) linear [m/s] and angular [rad/s], world frame.
 
     `t[0]` is the chunk's start, so that no sensor carries state over a border. A run that is over
-    keeps its last pose; `Chunk.ends` says from where its rows no longer count.
+    keeps its last pose; `Chunk.ends` says from where its rows no longer count. The arrays are taken over.
     """
 
     bodies: tuple[str, ...]
     t: FloatArray
     pose: FloatArray
     velocity: FloatArray
+
+    def __post_init__(self) -> None:
+        for name in ("t", "pose", "velocity"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +146,9 @@ class Camera:
     near: float = 0.1
     far: float = 300.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pose", read_only(self.pose))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
@@ -151,6 +161,15 @@ class Frames:
     t: FloatArray
     passes: Mapping[str, AnyArray]
     index: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "t", read_only(self.t))
+        object.__setattr__(self, "index", read_only(self.index))
+        passes = {name: read_only(images) for name, images in self.passes.items()}
+        object.__setattr__(self, "passes", MappingProxyType(passes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Frames, (self.t, dict(self.passes), self.index)
 
 
 def join_frames(parts: Sequence[tuple[Frames, ...]]) -> tuple[Frames, ...]:
@@ -176,6 +195,10 @@ class Rays:
     near: float = 0.0
     far: float = 300.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "origin", read_only(self.origin))
+        object.__setattr__(self, "direction", read_only(self.direction))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
@@ -190,3 +213,7 @@ class Hits:
     instance: IntArray
     normal: FloatArray
     shape: IntArray
+
+    def __post_init__(self) -> None:
+        for name in ("distance", "instance", "normal", "shape"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))

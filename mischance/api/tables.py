@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mischance.api.read_only import read_only
 from mischance.api.strings import chosen_strings, is_strings, joined_strings, strings
 from mischance.errors import TruthError
 
@@ -97,7 +99,10 @@ def entity_column(schema: Schema) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Rows of several runs, one run after the other: `offsets` has shape (runs + 1,)."""
+    """Rows of several runs, one run after the other: `offsets` has shape (runs + 1,).
+
+    Nothing in it can be written to: arrays that it is given are taken over, views of other memory are copied.
+    """
 
     schema: Schema
     columns: Mapping[str, AnyArray]
@@ -117,6 +122,12 @@ class Table:
                     raise TruthError(f"column {name!r} holds no Arrow strings, though 'utf8' was declared")
             elif values.dtype != _storage(column.dtype):
                 raise TruthError(f"column {name!r} is {values.dtype} where {column.dtype} was declared")
+        columns = {name: read_only(values) for name, values in self.columns.items()}
+        object.__setattr__(self, "columns", MappingProxyType(columns))
+        object.__setattr__(self, "offsets", read_only(self.offsets))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Table, (dict(self.schema), dict(self.columns), self.offsets)
 
     @staticmethod
     def empty(schema: Schema, runs: int) -> Table:
@@ -286,6 +297,7 @@ class Signals:
     Sample j of every run is at t = (first + j) / rate [s]; no time column is kept. `values` has shape
     (runs, n, channels), float32 or float64; `channels` declares each channel's unit and meaning, in order.
     `counts` (runs,) says how many of the n samples are a run's own: a run that has ended has no sample after its end.
+    Like a table's, its arrays are taken over and cannot be written to.
     """
 
     rate: float
@@ -305,6 +317,8 @@ class Signals:
             raise TruthError(f"signals are float32 or float64, not {self.values.dtype}")
         if len(self.counts) and not 0 <= int(self.counts.min()) <= int(self.counts.max()) <= self.values.shape[1]:
             raise TruthError(f"a run of signals has {int(self.counts.max())} of {self.values.shape[1]} samples")
+        object.__setattr__(self, "values", read_only(self.values))
+        object.__setattr__(self, "counts", read_only(self.counts))
 
     @staticmethod
     def of(rate: float, first: int, values: AnyArray, channels: Schema) -> Signals:

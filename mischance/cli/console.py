@@ -30,7 +30,7 @@ def sweep_with_progress(
 
     With `quiet` nothing is shown but what a sweep waits for where no run ends, and not that without `notes`.
     """
-    from mischance.play.episode import check_needs
+    from mischance.play.plugins import check_needs
     from mischance.sweep.jobs import sweep
 
     check_needs(scenario)
@@ -243,7 +243,7 @@ def _event_line(event: dict[str, Any], plan: dict[str, Any] | None) -> str:
 
 def estimate(scenario: Scenario, runs: int, workers: int, out: Path) -> dict[str, Any]:
     """Play one run in memory and return what a sweep would take: seconds and bytes before compression."""
-    from mischance.play.episode import play
+    from mischance.play.player import play
     from mischance.play.sampling import draw
 
     begun = time.perf_counter()

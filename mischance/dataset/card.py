@@ -32,6 +32,7 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         f"{recipe.runs - len(missing):,} of {recipe.runs:,} runs ({_plan(recipe)}).",
         *([f"Time t = 0 is {recipe.begins}."] if recipe.begins else []),
         *_events(out, tables.get("runs", [])),
+        *_shared_twins(out, tables.get("labels", [])),
         *(["They are the points of a grid and no sample: their share is no probability."] * (recipe.plan == "grid")),
         *([f"Runs that could not be finished: {', '.join(map(str, missing))}.", ""] if missing else [""]),
         "## Tables",
@@ -93,6 +94,20 @@ def _events(out: Path, shards: Sequence[Path]) -> list[str]:
         column = pq.ParquetFile(out / shard).read(columns=["event"])["event"]
         count += int(column.to_numpy().sum())
     return [f"The event happened in {count:,} of them."]
+
+
+def _shared_twins(out: Path, shards: Sequence[Path]) -> list[str]:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    shared = 0
+    for shard in shards:
+        if "twin" in pq.read_schema(out / shard).names:
+            column = pq.ParquetFile(out / shard).read(columns=["twin"])["twin"]
+            shared += pc.sum(pc.match_substring(column, "+")).as_py() or 0
+    if not shared:
+        return []
+    return [f"{shared:,} labels share their twin with others: a run has at most 8, each without a group of faults."]
 
 
 def _describe(out: Path, path: str, shards: Sequence[Path]) -> list[str]:

@@ -162,6 +162,7 @@ class PartWriter:
         """
         if self._buffer or self._digests is not None:
             raise RunError("the world stopped without a last record")
+        self.rows.sort(key=lambda row: row.run)  # runs that cannot share a batch come in batches of their own
         with disk(self.folder, self._tables.bytes):
             files = self._tables.close()
             for writer in self._writers.values():

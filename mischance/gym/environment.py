@@ -74,7 +74,8 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
         if reads is None and observe == "dict":
             self._reads = ("truth", *self.scenario.sensors)
         self._reward: Expression | Reward = reward if callable(reward) else compile_expression(reward)
-        self._loop: Loop | None = None
+        self._kept: Loop | None = None  # for runs of the scenario as it is
+        self._loop: Loop | None = None  # of the run that is going on
         self._draw: Draw | None = None
         self._next = 0
         self._root: int | None = None
@@ -122,8 +123,11 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
         scenario = _with_values(self.scenario, options.get("values") or {})
         self._draw = draw(scenario, [run], self._root)[0]
         self._next = run + 1
-        self._loop = Loop(scenario, self._draw, self._wanted(), self.rate)
-        turn = self._loop.begin()
+        if scenario is self.scenario:
+            self._loop = self._own_loop()
+        else:
+            self._loop = Loop(scenario, self._wanted(), self.rate)
+        turn = self._loop.begin(self._draw)
         self._begin_views(turn)
         self._turn = turn
         values = dict(self._draw.values)
@@ -167,13 +171,16 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
         return picture(title, known, self._own, state)
 
     def close(self) -> None:
-        """End the run; may be called twice."""
+        """End the run and close its world; may be called twice."""
         self._end()
+        if self._kept is not None:
+            self._kept.close()
 
     def __del__(self) -> None:
-        loop = getattr(self, "_loop", None)
-        if loop is not None:
-            loop.close()
+        for name in ("_loop", "_kept"):
+            loop = getattr(self, name, None)
+            if loop is not None:
+                loop.close()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -183,10 +190,15 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
 
     def _first_turn(self) -> Turn:
         """Return run 0 at t = 0, without its faults: what the spaces are made from."""
-        loop = Loop(self.scenario, twin(draw(self.scenario, [0])[0]), self._wanted(), self.rate)
-        turn = loop.begin()
-        loop.close()
+        loop = Loop(self.scenario, self._wanted(), self.rate)
+        turn = loop.begin(twin(draw(self.scenario, [0])[0]))
+        loop.close()  # an environment that is made and not yet used holds nothing
         return turn
+
+    def _own_loop(self) -> Loop:
+        if self._kept is None:
+            self._kept = Loop(self.scenario, self._wanted(), self.rate)
+        return self._kept
 
     def _begin_views(self, first: Turn) -> None:
         """Forget what was seen; sizes stay those of run 0 at t = 0, whatever a later run begins with."""
@@ -240,7 +252,7 @@ class ScenarioEnv(gymnasium.Env[Any, Any]):
 
     def _end(self) -> None:
         if self._loop is not None:
-            self._loop.close()
+            (self._loop.stop if self._loop is self._kept else self._loop.close)()
         self._loop = None
 
 

@@ -1,4 +1,4 @@
-"""One run whose agent stands outside: the pipe plays in a thread of its own and waits for each answer.
+"""Runs whose agent stands outside: a player plays in a thread of its own and waits for each answer.
 
 Both sides take turns, so nothing runs at the same time: `play` is called as it is, and a run driven from
 outside has the bytes that it has with an agent inside which says the same.
@@ -17,7 +17,7 @@ from mischance.api.runs import Chunk, Commands, Draw, Reading
 from mischance.api.tables import Column, Table
 from mischance.errors import RunError
 from mischance.language.scenario import PlugIn, Scenario
-from mischance.play.episode import play
+from mischance.play.player import Player
 
 if TYPE_CHECKING:
     from mischance.api.observations import Answer
@@ -46,6 +46,7 @@ class _Line:
 
     reads: tuple[str, ...]
     rate: float
+    draws: SimpleQueue[Draw | None] = field(default_factory=SimpleQueue)
     to_caller: SimpleQueue[Turn | BaseException] = field(default_factory=SimpleQueue)
     to_world: SimpleQueue[Any] = field(default_factory=SimpleQueue)
     last: tuple[Mapping[str, Reading], float] = field(default_factory=lambda: ({}, 0.0))
@@ -53,16 +54,17 @@ class _Line:
 
 
 class Loop:
-    """Plays one run in lock-step: `begin`, then `answer` until a turn has an outcome, then or before `close`.
+    """Plays runs in lock-step, one after the other: `begin`, then `answer` until a turn has an outcome.
+
+    World, sensors and renderers are built for the first run and kept until `close`, in one thread.
 
     Args:
         scenario: what to play; its own agent is left out, and so are sensors that nobody reads.
-        draw: what the run got.
         reads: the sensors that are looked at; 'truth' is the world's own tables.
         rate: turns per second [Hz].
     """
 
-    def __init__(self, scenario: Scenario, draw: Draw, reads: Sequence[str], rate: float) -> None:
+    def __init__(self, scenario: Scenario, reads: Sequence[str], rate: float) -> None:
         known = [*scenario.sensors, "truth"]
         odd = sorted(set(reads) - set(known))
         if odd:
@@ -73,18 +75,22 @@ class Loop:
         world = replace(scenario.simulator, cls=_watched(scenario.simulator.cls, self._line))
         sensors = {name: plugin for name, plugin in scenario.sensors.items() if name in reads}
         self._played = replace(scenario, simulator=world, agent=agent, sensors=sensors)
-        self._draw = draw
+        self._running = False
         self._thread: threading.Thread | None = None
 
-    def begin(self) -> Turn:
-        """Start the run; return the turn at t = 0.
+    def begin(self, draw: Draw) -> Turn:
+        """Start a run, after giving up what is left of another; return the turn at t = 0.
 
         Raises:
-            MischanceError: whatever playing it raises.
+            MischanceError: whatever playing it raises; all is closed then.
         """
-        # A daemon: an environment that nobody closed must not keep the interpreter alive.
-        self._thread = threading.Thread(target=_run, args=(self._played, self._draw, self._line), daemon=True)
-        self._thread.start()
+        self.stop()
+        if self._thread is None:
+            # A daemon: an environment that nobody closed must not keep the interpreter alive.
+            self._thread = threading.Thread(target=_serve, args=(self._played, self._line), daemon=True)
+            self._thread.start()
+        self._line.draws.put(draw)
+        self._running = True
         return self._wait()
 
     def answer(self, answer: Answer) -> Turn:
@@ -93,26 +99,35 @@ class Loop:
         Raises:
             MischanceError: whatever playing on raises; the run is over then.
         """
-        if self._thread is None:
+        if not self._running:
             raise RunError("the run is over", "call reset() first")
         self._line.to_world.put(answer)
         return self._wait()
 
+    def stop(self) -> None:
+        """Give up what is left of the run; world, sensors and renderers wait for the next one."""
+        if self._running:
+            self._running = False
+            self._line.to_world.put(_Stop())
+            while not isinstance(self._line.to_caller.get(), _Stop):
+                pass
+
     def close(self) -> None:
         """Give up what is left of the run, and close world, sensors and renderers."""
+        self.stop()
         if self._thread is None:
             return
         thread, self._thread = self._thread, None
-        self._line.to_world.put(_Stop())
+        self._line.draws.put(None)
         if thread is not threading.current_thread():  # a forgotten environment may be collected in any thread
             thread.join()
 
     def _wait(self) -> Turn:
         said = self._line.to_caller.get()
         if isinstance(said, Turn):
-            if said.outcome is not None:
-                self.close()
+            self._running = said.outcome is None
             return said
+        self._running = False
         self.close()
         raise said
 
@@ -159,22 +174,35 @@ def _watched(world: type[Any], line: _Line) -> type[Any]:
     return Watched
 
 
-def _run(scenario: Scenario, draw: Draw, line: _Line) -> None:
-    """Play the run in this thread to its end, to an error or to a stop."""
-    events: list[dict[str, Any]] = []
-    said: Turn | BaseException = RunError("the world stopped without a last record")
+def _serve(scenario: Scenario, line: _Line) -> None:
+    """Play in this thread the runs that are asked for, on one player."""
+    player: Player | None = None
     try:
-        for record in play(scenario, [draw]):
-            events += _rows(record.tables["events"]) if "events" in record.tables else []
-            if record.last:
-                # Given away only when world and renderers are closed, so the generator ends first.
-                readings, t = line.last
-                said = Turn(t, readings, _row(record.tables["runs"]), line.over, tuple(events))
-    except _Stop:
-        return
-    except BaseException as error:  # the caller's thread raises it
-        said = error
-    line.to_caller.put(said)
+        while (draw := line.draws.get()) is not None:
+            said: Turn | BaseException
+            try:
+                player = player or Player(scenario)
+                said = _run(player, draw, line)
+            except BaseException as error:  # the caller's thread raises it, or waits for its own stop
+                said = error
+            line.to_caller.put(said)
+    finally:
+        if player is not None:
+            player.close()
+
+
+def _run(player: Player, draw: Draw, line: _Line) -> Turn:
+    """Play one run to its end, and return the turn with its outcome."""
+    events: list[dict[str, Any]] = []
+    said: Turn | None = None
+    for record in player.play([draw]):
+        events += _rows(record.tables["events"]) if "events" in record.tables else []
+        if record.last:
+            readings, t = line.last
+            said = Turn(t, readings, _row(record.tables["runs"]), line.over, tuple(events))
+    if said is None:
+        raise RunError("the world stopped without a last record")
+    return said
 
 
 def _rows(table: Table) -> list[dict[str, Any]]:

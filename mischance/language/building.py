@@ -261,8 +261,9 @@ class _Builder(PlanChecks):
         ]
         tree.update((key, value) for key in ("require", "constraints", "measure") if (value := getattr(model, key)))
         if model.event:
-            margin = {"margin": model.event.margin} if model.event.margin is not None else {}
-            tree["event"] = {"name": model.event.name, "when": model.event.when, **margin}
+            given = {"margin": model.event.margin, "level": model.event.level}
+            given = {key: value for key, value in given.items() if value is not None}
+            tree["event"] = {"name": model.event.name, "when": model.event.when, **given}
         if model.correlate:
             tree["correlate"] = {"gaussian": [list(pair) for pair in model.correlate.gaussian]}
         if self.rate is not None or (model.exposure and model.exposure.source):

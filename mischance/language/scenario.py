@@ -47,6 +47,11 @@ class EventEntry(_Part):
     name: str = Field(pattern=WORD, description="name of the event")
     when: Condition = Field(description="condition over measures and drawn values")
     margin: Condition | None = Field(None, description="signed distance to the event: a measure or an expression")
+    level: Condition | None = Field(
+        None,
+        description="how near the event is over time, the higher the nearer: an expression over signals and drawn"
+        " values, for splitting",
+    )
 
 
 class FaultEntry(_Part):
@@ -226,11 +231,12 @@ class PlannedFault:
 
 
 class RareEvent(NamedTuple):
-    """The event of a scenario: its name, its condition, its signed margin."""
+    """The event of a scenario: its name, its condition, its signed margin, and its level over time."""
 
     name: str
     when: Expression
     margin: Expression | None
+    level: Expression | None = None
 
 
 class Correlation(NamedTuple):

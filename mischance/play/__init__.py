@@ -6,6 +6,6 @@ import sys
 
 from mischance import CallablePackage
 
-MAIN = "mischance.play.episode.play"
+MAIN = "mischance.play.player.play"
 
 sys.modules[__name__].__class__ = CallablePackage

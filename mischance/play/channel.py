@@ -8,7 +8,7 @@ was said later never arrives earlier. A turn is the step that a fault acts on: i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,8 +38,21 @@ TARGET = "agent"
 SLACK = 1e-9  # a nanosecond: a sum of floats must not fall short of the step or the turn that it means
 TICKS = 1000.0  # latency counts in whole milliseconds, rounded up: else every run would cut time at moments of its own
 
+BLOCK = 4096  # turns that are worked out together: a long run has millions of them
+ALONE = ("clock_skew",)  # an agent has one clock for all the runs that it takes at once
+LATE = ("observation_latency", "timeout")  # what holds readings back
+
 # What has happened: time, place among what happens at that time, kind of event, fault, details.
 _New = tuple[float, int, str, Fault, dict[str, Any]]
+
+
+def plays_alone(draw: Draw) -> bool:
+    """Say whether a run cannot share its agent with others."""
+    return any(fault.kind in ALONE for fault in draw.faults_of(TARGET))
+
+
+class PlayAloneError(Exception):
+    """These runs cannot be played together; nothing has been yielded of them yet."""
 
 
 class _Plan:
@@ -92,38 +105,61 @@ class Channel:
         self._draws, self._streams, self._rate, self._duration = draws, streams, rate, duration
         self._faults = [sorted(draw.faults_of(TARGET), key=lambda f: (f.onset, f.fault_id)) for draw in draws]
         self._plans = {kind: _Plan(kind, self._faults) for kind in {f.kind for own in self._faults for f in own}}
-        if len(draws) > 1 and "clock_skew" in self._plans:
+        if len(draws) > 1 and any(map(plays_alone, draws)):
             raise TruthError("runs whose agent's clock is skewed are played one at a time")
         self._run = np.arange(len(draws), dtype=np.int64)
-        self._turns = np.arange(int(duration * rate) + 2) / rate if rate > 0 else np.zeros(1)
-        self._due = self._dues() if "latency" in self._plans else None
+        self._turns = int(duration * rate) + 2 if rate > 0 else 1
+        self._due: tuple[int, FloatArray] = -1, np.zeros((len(draws), 0))
         self._last = np.zeros(len(draws))  # when the last message arrives that was sent
         self._queues: dict[int, list[_Message]] = {}
         self._direct: Commands | None = None
-        self._luck: dict[int, tuple[int, FloatArray]] = {}
+        self._luck: dict[int, tuple[int, int, FloatArray]] = {}
         self._tables: dict[tuple[str, str], Table] = {}  # rows that have not reached the agent
         self._signals: dict[tuple[str, str], Signals] = {}
         self._frames: dict[str, tuple[Frames, ...]] = {}
         self._told = [0] * len(draws)
         self._news = [[new for fault in own for new in _begin_and_end(fault)] for own in self._faults]
 
-    def cuts(self) -> set[float]:
-        """Return the times at which delayed commands arrive: time must be cut there."""
-        if self._due is None:
-            return set()
-        return set(self._due[(self._due > 0.0) & (self._due < self._duration)].tolist())
+    @property
+    def holds_back(self) -> bool:
+        """Whether readings reach some run's agent late."""
+        return bool(self._plans.keys() & set(LATE))
 
-    def _dues(self) -> FloatArray:
-        """Return when what is said at each turn arrives, if nothing that was said before is late; (runs, turns)."""
+    def cuts(self) -> Iterator[float]:
+        """Yield in order the times at which delayed commands arrive: time must be cut there."""
+        if "latency" not in self._plans:
+            return
+        waiting: set[float] = set()
+        for block in range(-(-self._turns // BLOCK)):
+            waiting.update(np.unique(self._dues(block)).tolist())
+            # What is said later arrives later than it is said: nothing can come between these any more.
+            sure = (block + 1) * BLOCK / self._rate if self._rate > 0 else np.inf
+            due = sorted(t for t in waiting if t < sure)
+            waiting.difference_update(due)
+            yield from (t for t in due if 0.0 < t < self._duration)
+        yield from (t for t in sorted(waiting) if 0.0 < t < self._duration)
+
+    def _dues(self, block: int) -> FloatArray:
+        """Return when what is said at each turn of a block arrives, if nothing said before is late; (runs, turns)."""
+        k = np.arange(block * BLOCK, min((block + 1) * BLOCK, self._turns))
+        turns = k / self._rate if self._rate > 0 else np.zeros(1)
         rows = []
         for run in self._run:
-            late = self._plans["latency"].at(np.full(len(self._turns), run), self._turns)
+            late = self._plans["latency"].at(np.full(len(turns), run), turns)
             delay = np.ceil(np.maximum(late, 0.0) * TICKS - 1e-6) / TICKS
-            due = self._turns + delay
+            due = turns + delay
             turn = np.rint(due * self._rate) / self._rate if self._rate > 0 else due
             due = np.where(np.abs(turn - due) < SLACK, turn, due + SLACK)
-            rows.append(np.where(delay > 0.0, due, self._turns))
+            rows.append(np.where(delay > 0.0, due, turns))
         return np.array(rows)
+
+    def _due_at(self, k: int) -> FloatArray:
+        """Return when what is said at turn k arrives, if nothing that was said before is late; (runs,)."""
+        block, place = divmod(k, BLOCK)
+        if self._due[0] != block:
+            self._due = block, self._dues(block)
+        due: FloatArray = self._due[1][:, place]
+        return due
 
     # -- up: what the agent sees ----------------------------------------------------------------------------------
 
@@ -154,7 +190,7 @@ class Channel:
         Raises:
             TruthError: signals of several runs are late: they reach each run up to another sample.
         """
-        if not self._plans.keys() & {"observation_latency", "timeout"}:
+        if not self.holds_back:
             return readings
         found = {}
         for name, reading in readings.items():
@@ -221,15 +257,15 @@ class Channel:
         self._direct = commands
         if not self._plans.keys() & {"latency", "message_loss", "timeout"}:
             return
-        k = int(np.searchsorted(self._turns, t))
-        if k == len(self._turns) or self._turns[k] != t:
+        k = round(t * self._rate)
+        if not 0 <= k < self._turns or (k / self._rate if self._rate > 0 else 0.0) != t:
             raise TruthError(f"t = {t} s is no turn of an agent at {self._rate} Hz")
         table = commands.table
         sent = (np.diff(table.offsets) > 0) & self.awake(t)
         if "message_loss" in self._plans:
             sent &= ~self._lost(k, t, sent)
-        if self._due is not None:
-            self._last = np.where(sent, np.maximum(self._due[:, k], self._last), self._last)
+        if "latency" in self._plans:
+            self._last = np.where(sent, np.maximum(self._due_at(k), self._last), self._last)
             for i in np.flatnonzero(sent & (self._last > t)).tolist():
                 message = _Message(float(self._last[i]), table.schema, table.run(i))
                 self._queues.setdefault(i, []).append(message)
@@ -251,11 +287,12 @@ class Channel:
     def _uniform(self, run: int, k: int, t: float) -> float:
         """Return the luck of a run's turn k; a branch re-keys all turns after it."""
         branch = sum(begins < t for begins, _ in self._draws[run].branch)
+        block, place = divmod(k, BLOCK)
         known = self._luck.get(run)
-        if known is None or known[0] != branch:
-            turns = np.arange(len(self._turns), dtype=np.int64)
-            known = self._luck[run] = branch, self._streams[run].uniform("agent.message_loss", turns)
-        return float(known[1][k])
+        if known is None or known[:2] != (branch, block):
+            turns = np.arange(block * BLOCK, (block + 1) * BLOCK, dtype=np.int64)
+            known = self._luck[run] = branch, block, self._streams[run].uniform("agent.message_loss", turns)
+        return float(known[2][place])
 
     def down(self, t: float, live: BoolArray) -> Commands | None:
         """Return the commands that arrive at t, to be handed to the world once; `live` (runs,): who goes on.

@@ -1,4 +1,4 @@
-"""Watches what an agent promised: keeps the signals that requirements speak of, and judges them at a run's end."""
+"""Evaluates `require` and `event.level`: keeps the signals that they name, and evaluates them at a run's end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mischance.api.runs import Record
+from mischance.api.runs import Chunk
 from mischance.api.tables import (
     AnyArray,
     BoolArray,
@@ -16,12 +16,14 @@ from mischance.api.tables import (
     FloatArray,
     IntArray,
     Schema,
+    Signals,
     Table,
     entity_column,
     join_tables,
     seconds,
 )
 from mischance.errors import RunError, suggest
+from mischance.language.expressions.parsing import Expression
 from mischance.language.temporal.requirement import Requirement, Verdict, signal_names, signals_of
 
 PREFIX = "require."
@@ -48,27 +50,33 @@ class Judged:
 
 
 class Monitor:
-    """Collects the rows of those truth tables that requirements need, for one batch.
+    """Collects the columns of truth tables and the channels that requirements and a level name, for one batch.
 
-    Only the columns that are named are kept, so memory grows with the length of a run by a few bytes a sample.
+    Only what is named is kept, so memory grows with the length of a run by a few bytes a sample.
     """
 
-    def __init__(self, requirements: Mapping[str, Requirement]) -> None:
-        self._requirements = requirements
+    def __init__(self, requirements: Mapping[str, Requirement], level: Expression | None = None) -> None:
+        self._requirements, self._level = requirements, level
+        self._of_level = set(level.names) if level else set[str]()
         self._wanted = {name for requirement in requirements.values() for name in requirement.names}
         self._kept: dict[str, list[Table]] = {}
         self._known: set[str] = set()
 
-    def add(self, record: Record) -> None:
-        """Keep what is needed of a record."""
-        if not self._requirements:
+    def add(self, chunk: Chunk) -> None:
+        """Keep what is needed of a chunk."""
+        if not self._requirements and self._level is None:
             return
-        for path, table in record.tables.items():
-            if path.startswith("truth/") and "t" in table.schema:
+        wanted = self._wanted | self._of_level
+        for key, table in chunk.tables.items():
+            if "t" in table.schema:
                 names = signal_names(table.schema)
                 self._known.update(names)
-                if self._wanted & set(names):
-                    self._kept.setdefault(path, []).append(_needed(table, self._wanted))
+                if wanted & set(names):
+                    self._kept.setdefault(f"tables/{key}", []).append(_needed(table, wanted))
+        for key, part in chunk.signals.items():
+            self._known.update(part.channels)
+            if wanted & part.channels.keys():
+                self._kept.setdefault(f"signals/{key}", []).append(_sampled(part, wanted))
 
     def judge(self, constants: Mapping[str, AnyArray], runs: int) -> Judged:
         """Return the verdicts of all runs.
@@ -85,6 +93,8 @@ class Monitor:
         for name in sorted(self._wanted - signals - set(constants)):
             known = [*sorted(self._known), *constants]
             raise RunError(f"`require` speaks of '{name}', which this world does not have", suggest(name, known))
+        if not self._requirements:
+            return Judged({})
         verdicts: dict[str, list[Verdict]] = {name: [] for name in self._requirements}
         margins = self._margins(tables, constants, signals)
         for run in range(runs):
@@ -118,6 +128,46 @@ class Monitor:
             name: requirement.robustness_of({own: values[own] for own in requirement.names}, t, offsets)
             for name, requirement in self._requirements.items()
         }
+
+    def levels(self, constants: Sequence[Mapping[str, Any]]) -> list[tuple[FloatArray, FloatArray]]:
+        """Return the level of each run over time: times (n,) [s] and values (n,), NaN where it has none.
+
+        Args:
+            constants: the drawn values of each run; a signal of the same name goes before them.
+
+        Raises:
+            RunError: there is no level, or it names what is neither a signal nor a drawn value.
+        """
+        if self._level is None:
+            raise RunError("the scenario's event has no level", "add `level:` to `event`")
+        tables = [join_tables(parts) for parts in self._kept.values()]
+        signals = self._of_level & {name for table in tables for name in signal_names(table.schema)}
+        found = []
+        for run, own in enumerate(constants):
+            for name in sorted(self._of_level - signals - set(own)):
+                known = [*sorted(self._known), *own]
+                raise RunError(
+                    f"`event.level` speaks of '{name}', which this world does not have", suggest(name, known)
+                )
+            t, values = _of_run(tables, run, signals)
+            columns = {name: values[name] if name in signals else np.full(len(t), own[name]) for name in self._of_level}
+            value = np.broadcast_to(np.asarray(self._level(columns), np.float64), t.shape).copy()
+            # The world has no level before its signals begin: a comparison with NaN is no "far away".
+            value[np.any([np.isnan(columns[name]) for name in columns], axis=0)] = np.nan
+            found.append((t, value))
+        return found
+
+
+def _sampled(part: Signals, wanted: set[str]) -> Table:
+    """Return the wanted channels as a table."""
+    places = [i for i, name in enumerate(part.channels) if name in wanted]
+    names = [name for name in part.channels if name in wanted]
+    t = part.t()
+    rows = [
+        {"t": t[: int(part.counts[run])], **{name: part.run(run)[:, i] for name, i in zip(names, places, strict=True)}}
+        for run in range(part.runs)
+    ]
+    return Table.of({"t": Column(unit="s"), **{name: Column() for name in names}}, rows)
 
 
 def _needed(table: Table, wanted: set[str]) -> Table:

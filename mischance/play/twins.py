@@ -12,19 +12,21 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from mischance.api.randomness import run_uniform
-from mischance.api.runs import Draw, Record
+from mischance.api.runs import Draw, Fault, Record
 from mischance.api.scene import Frames, join_frames
-from mischance.api.tables import AnyArray, Column, FloatArray, IntArray, Schema, Table, join_tables, seconds
+from mischance.api.tables import AnyArray, Column, FloatArray, IntArray, Schema, Signals, Table, join_tables, seconds
 from mischance.language.scenario import Scenario
-from mischance.play.episode import batch_size, play
+from mischance.play.player import Player, play
 from mischance.play.sampling import draw, twin
 
 HEALTHY = 16  # healthy runs that make the band
+MOST_TWINS = 8  # of one run; where it has more faults, some share a twin
 SIGMAS = 6.0  # its half width; with 16 runs a narrower one would call chance an effect
 BINS = 200  # pieces of time that a run is looked at in
 
@@ -32,7 +34,11 @@ Kept = tuple[dict[str, Table], dict[str, tuple[Frames, ...]]]
 
 
 def play_with_twins(scenario: Scenario, draws: Sequence[Draw], *, keep: bool = False) -> Iterator[Record]:
-    """Play runs in lockstep with one twin for each of their faults, and fill in their labels.
+    """Play runs in lockstep with twins of their own, and fill in their labels.
+
+    A run has one twin for each of its faults, without that fault alone; where it has more than MOST_TWINS, one for each
+    group of faults (see `fault_groups`), without all of that group. Each twin costs as much as its run, and the memory
+    of one chunk; a batch has as many as the run of it that has most.
 
     Args:
         scenario: what to play.
@@ -42,34 +48,102 @@ def play_with_twins(scenario: Scenario, draws: Sequence[Draw], *, keep: bool = F
     Yields:
         the records of `play`, the last of each batch with t_effect, t_observable and twin filled in.
     """
-    size = batch_size(scenario)
-    for first in range(0, len(draws), size):
-        batch = draws[first : first + size]
-        most = max(len(draw.faults) for draw in batch)
-        if most == 0 and not keep:
-            yield from play(scenario, batch)
-        else:
-            yield from _lockstep(scenario, batch, most, keep=keep)
+    with Lockstep(scenario, keep=keep) as lockstep:
+        yield from lockstep.play(draws)
 
 
-def _lockstep(scenario: Scenario, batch: Sequence[Draw], most: int, *, keep: bool) -> Iterator[Record]:
-    band = healthy_band(scenario) if most else None
-    others = [_Other(scenario, [_nth_twin(draw, j) for draw in batch]) for j in range(most)]
-    plain = _Other(scenario, [twin(draw) for draw in batch]) if keep else None
-    watched = [_Profile(scenario.duration) for _ in batch]
-    for record in play(scenario, batch):
-        if record.last:
-            for other in others:
-                other.advance(np.inf)
-            filled = _filled(record, batch, others, watched, band)
-            yield _beside(filled, plain.advance(np.inf)) if plain else filled
+def fault_groups(faults: Sequence[Fault], most: int = MOST_TWINS) -> list[tuple[Fault, ...]]:
+    """Return the faults in at most so many groups, in order of their first onsets; each alone where they are few.
+
+    A group holds faults of one target and kind that follow each other in time; of several kinds only where there are
+    more kinds than groups. Groups are split where they are longest.
+    """
+    ordered = sorted(faults, key=lambda fault: (fault.onset, fault.fault_id))
+    if len(ordered) <= most:
+        return [(fault,) for fault in ordered]
+    kinds: dict[tuple[str, str], list[Fault]] = {}
+    for fault in ordered:
+        kinds.setdefault((fault.target, fault.kind), []).append(fault)
+    own = list(kinds.values())
+    if len(own) > most:
+        merged = [[fault for kind in part for fault in own[kind]] for part in np.array_split(np.arange(len(own)), most)]
+        return [tuple(group) for group in merged]
+    pieces = [1] * len(own)
+    for _ in range(most - len(own)):
+        longest = max(range(len(own)), key=lambda k: (len(own[k]) / pieces[k], -k))
+        pieces[longest] += 1
+    groups = [
+        tuple(group[i] for i in part)
+        for group, n in zip(own, pieces, strict=True)
+        for part in np.array_split(np.arange(len(group)), min(n, len(group)))
+    ]
+    return sorted(groups, key=lambda group: (group[0].onset, group[0].fault_id))
+
+
+def group_name(group: Sequence[Fault]) -> str:
+    """Return the name of what a twin leaves out: 'fault:3', or 'fault:3+6' for that fault and six more.
+
+    Which they are, their labels say: they have the same twin.
+    """
+    return group[0].fault_id if len(group) == 1 else f"{group[0].fault_id}+{len(group) - 1}"
+
+
+class Lockstep:
+    """Players of a scenario's runs and of their twins, kept from batch to batch; use it as a context."""
+
+    def __init__(self, scenario: Scenario, *, keep: bool = False) -> None:
+        self.scenario, self.keep = scenario, keep
+        self._player = Player(scenario)
+        self._others: list[Player] = []
+
+    def play(self, draws: Sequence[Draw]) -> Iterator[Record]:
+        """Yield what `play_with_twins` does."""
+        return self._player.in_batches(draws, self._batch)
+
+    def close(self) -> None:
+        """Close all players."""
+        for player in (self._player, *self._others):
+            player.close()
+
+    def __enter__(self) -> Lockstep:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _batch(self, batch: Sequence[Draw]) -> Iterator[Record]:
+        groups = [fault_groups(draw.faults) for draw in batch]
+        most = max(map(len, groups))
+        if most == 0 and not self.keep:
+            yield from self._player.episode(batch).records()
             return
-        for profile, i in zip(watched, range(len(batch)), strict=True):
-            profile.add(record, i)
-        for other in others:
-            other.advance(record.end)
-            other.compare(record)
-        yield _beside(record, plain.advance(record.end)) if plain else record
+        while len(self._others) < most + self.keep:
+            self._others.append(Player(self.scenario))
+        duration = self.scenario.duration
+        band = healthy_band(self.scenario) if most else None
+        others = [
+            _Other(
+                self._others[j], [_nth_twin(draw, own, j) for draw, own in zip(batch, groups, strict=True)], duration
+            )
+            for j in range(most)
+        ]
+        plain = _Other(self._others[most], [twin(draw) for draw in batch], duration) if self.keep else None
+        watched = [_Profile(duration) for _ in batch]
+        for record in self._player.episode(batch).records():
+            if record.last:
+                for other in others:
+                    other.advance(np.inf)
+                filled = _filled(record, batch, groups, others, watched, band)
+                yield _beside(filled, plain.advance(np.inf)) if plain else filled
+                return
+            for profile, i in zip(watched, range(len(batch)), strict=True):
+                profile.add(record, i)
+            for other in others:
+                other.advance(record.end)
+                other.compare(record)
+            yield _beside(record, plain.advance(record.end)) if plain else record
 
 
 def _beside(record: Record, kept: Kept) -> Record:
@@ -77,20 +151,24 @@ def _beside(record: Record, kept: Kept) -> Record:
     return replace(record, tables={**record.tables, **kept[0]}, frames={**record.frames, **kept[1]})
 
 
-def _nth_twin(draw: Draw, j: int) -> Draw:
-    """Return the twin without the j-th fault; a run with fewer faults is its own twin."""
-    return twin(draw, draw.faults[j].fault_id) if j < len(draw.faults) else draw
+def _nth_twin(draw: Draw, groups: Sequence[tuple[Fault, ...]], j: int) -> Draw:
+    """Return the twin without the j-th group of faults; a run with fewer groups is its own twin."""
+    if j >= len(groups):
+        return draw
+    left_out = {fault.fault_id for fault in groups[j]}
+    kept = tuple(fault for fault in draw.faults if fault.fault_id not in left_out)
+    return replace(draw, faults=kept, twin=group_name(groups[j]))
 
 
 class _Other:
     """A batch of twins, played as far as their originals."""
 
-    def __init__(self, scenario: Scenario, draws: Sequence[Draw]) -> None:
+    def __init__(self, player: Player, draws: Sequence[Draw], duration: float) -> None:
         self.draws = draws
-        self._records = play(scenario, draws)
+        self._records = player.episode(draws).records()
         self._reached = -1.0
         self._done = False
-        self.profiles = [_Profile(scenario.duration) for _ in draws]
+        self.profiles = [_Profile(duration) for _ in draws]
         self.differences = [_Difference() for _ in draws]
 
     def advance(self, until: float) -> Kept:
@@ -136,6 +214,9 @@ class _Difference:
         for path, table in record.tables.items():
             if _is_stream(path):
                 self._add(path, side, table.run(i), table.schema)
+        for path, part in record.signals.items():
+            if _is_stream(path):
+                self._add(path, side, _samples(part, i), {"t": Column(unit="s"), **part.channels})
         for path, images in record.frames.items():
             if _is_stream(path):
                 frames = images[i]
@@ -173,6 +254,12 @@ class _Difference:
                 if side and path not in self.first:
                     self.first[path] = float(seconds(side[0][0]["t"], side[0][1])[0])
         return self.first
+
+
+def _samples(part: Signals, i: int) -> dict[str, AnyArray]:
+    """Return the samples of the i-th run as columns."""
+    values = part.run(i)
+    return {"t": part.t()[: len(values)], **{name: values[:, j] for j, name in enumerate(part.channels)}}
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -219,6 +306,12 @@ class _Profile:
                     values = rows[name]
                     if name != "t" and column.encoding != "plain" and column.dtype not in ("category", "text"):
                         self._put(f"{path}.{name}", bins, values.astype(np.float64))
+        for path, part in record.signals.items():
+            if _is_stream(path):
+                samples = _samples(part, i)
+                bins = self._bins(samples.pop("t"))
+                for name, values in samples.items():
+                    self._put(f"{path}.{name}", bins, values.astype(np.float64))
         for path, images in record.frames.items():
             if _is_stream(path):
                 frames = images[i]
@@ -268,14 +361,11 @@ def healthy_band(scenario: Scenario) -> Band:
     """Return feature -> (mean, standard deviation) over healthy runs of other seeds; shapes (BINS,)."""
     other = int(run_uniform(scenario.seed, "healthy", [0])[0] * 2**62)
     draws = [twin(draw) for draw in draw(scenario, _spread_out(scenario), seed=other)]
-    profiles = [_Profile(scenario.duration) for _ in draws]
-    size = batch_size(scenario)
-    for first in range(0, len(draws), size):
-        batch = draws[first : first + size]
-        for record in play(scenario, batch):
-            for i in range(len(batch) if not record.last else 0):
-                profiles[first + i].add(record, i)
-    runs = [profile.values() for profile in profiles]
+    profiles = {draw.run: _Profile(scenario.duration) for draw in draws}
+    for record in play(scenario, draws):
+        for i, run in enumerate(record.runs.tolist() if not record.last else []):
+            profiles[run].add(record, i)
+    runs = [profile.values() for profile in profiles.values()]
     band = {}
     for key in sorted({key for run in runs for key in run}):
         stack = np.array([run.get(key, np.full(BINS, np.nan)) for run in runs])
@@ -313,6 +403,7 @@ def _under(path: str, roots: Sequence[str]) -> bool:
 def _filled(
     record: Record,
     batch: Sequence[Draw],
+    groups: Sequence[Sequence[tuple[Fault, ...]]],
     others: Sequence[_Other],
     watched: Sequence[_Profile],
     band: Band | None,
@@ -321,16 +412,18 @@ def _filled(
     columns = {name: values.copy() for name, values in labels.columns.items()}
     for row, i in enumerate(labels.run_index()):
         causes = json.loads(columns["causes"][row])
-        ids = [fault.fault_id for fault in batch[i].faults]
-        j = next((ids.index(cause) for cause in causes if cause in ids), None)
+        place = {fault.fault_id: j for j, group in enumerate(groups[i]) for fault in group}
+        j = next((place[cause] for cause in causes if cause in place), None)
         if j is None:
             continue
-        other = others[j]
+        other, group = others[j], groups[i][j]
         target = str(columns["target"][row])
         paths = [target.replace(".", "/", 1)] if target.startswith("sensors.") else ["truth", "sensors"]
         first = other.differences[i].finish()
         effects = [t for path, t in first.items() if _under(path, paths)]
-        columns["twin"][row] = f"run:{batch[i].run}-{ids[j]}"
+        if len(group) > 1 and not min(effects, default=np.nan) >= columns["t_cause"][row]:
+            effects = []  # the effect of one that came before it in its group; its own is not known
+        columns["twin"][row] = f"run:{batch[i].run}-{group_name(group)}"
         if effects:
             columns["t_effect"][row] = min(effects)
             if band is not None:

@@ -22,7 +22,7 @@ from mischance.api.names import unique_word
 from mischance.api.phases import Phase
 from mischance.errors import RunError
 from mischance.sweep.messages import Done, Failed, Job, PlayJob, ReplayJob
-from mischance.sweep.workers import begin, perform
+from mischance.sweep.workers import begin, perform, release
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PATIENCE = 60.0  # seconds by which the pool's own time limit is later than the worker's
@@ -99,8 +99,9 @@ class Serial:
         return jobs
 
     def close(self) -> None:
-        """Forget the jobs."""
+        """Forget the jobs, and close what playing them held."""
         self._waiting.clear()
+        release()
 
 
 class Processes:

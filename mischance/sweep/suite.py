@@ -20,7 +20,8 @@ from mischance.errors import DatasetError, MischanceError, suggest
 from mischance.language import catalog
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
-from mischance.play.episode import check_agent, check_needs, play
+from mischance.play.player import play
+from mischance.play.plugins import check_agent, check_needs
 from mischance.play.requirements import PREFIX
 from mischance.play.sampling import draw
 from mischance.sweep.jobs import Progress, sweep

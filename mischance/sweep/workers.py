@@ -46,7 +46,8 @@ class Work:
     """What a dataset needs done, ready to be called in a worker.
 
     `play` yields the records of these runs, batch after batch; `batch`: runs in one; `writers`: name ->
-    maker of a writer for a part's folder; `merge`: what merges the writers' files at the very end.
+    maker of a writer for a part's folder; `merge`: what merges the writers' files at the very end; `ordered`: whether
+    batches come in the order of their runs; `close`: gives back what playing holds.
     """
 
     play: Callable[[IntArray], Iterator[Record]]
@@ -54,6 +55,8 @@ class Work:
     writers: Mapping[str, Callable[[Path], Writer]] = field(default_factory=dict)
     merge: Sequence[Callable[[Path], None]] = ()
     splits: Callable[[], Splits] | None = None
+    ordered: bool = True
+    close: Callable[[], None] | None = None
 
 
 def scenario_work(out: Path, recipe: Recipe) -> Work:
@@ -66,9 +69,10 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
     from mischance.dataset.splits import Splits
     from mischance.language import catalog
     from mischance.language.loading import load
-    from mischance.play.episode import batch_size, play
+    from mischance.play.player import Player
+    from mischance.play.plugins import batch_size, in_run_order
     from mischance.play.sampling import draw
-    from mischance.play.twins import healthy_band, play_with_twins
+    from mischance.play.twins import Lockstep, healthy_band
 
     scenario = load(out / SCENARIO)
     found = scenario.identity()
@@ -78,9 +82,10 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
             "restore it, or make the dataset again in another folder",
         )
 
+    player = Lockstep(scenario, keep=recipe.keep_twins) if recipe.twin else Player(scenario)
+
     def play_runs(runs: IntArray) -> Iterator[Record]:
-        draws = draw(scenario, runs)
-        return play_with_twins(scenario, draws, keep=recipe.keep_twins) if recipe.twin else play(scenario, draws)
+        return player.play(draw(scenario, runs))
 
     makers: dict[str, Callable[[Path], Writer]] = {}
     merge = []
@@ -100,6 +105,8 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
         writers=makers,
         merge=merge,
         splits=lambda: Splits(scenario.split, scenario.seed, scenario.duration, entity),
+        ordered=in_run_order(scenario),
+        close=player.close,
     )
 
 
@@ -146,7 +153,7 @@ def _play(job: PlayJob) -> tuple[list[RunRow], int]:
     work = _work(job.dataset)
     name = range_name(job.first, job.last)
     made = temporary(out / PARTS, name)
-    whole = (job.first, job.last) == (job.shard.first, job.shard.last)
+    whole = work.ordered and (job.first, job.last) == (job.shard.first, job.shard.last)
     writer = PartWriter(made, work.writers, work.splits() if work.splits else None, whole=whole)
     try:
         play_into(writer, work, np.arange(job.first, job.last + 1, dtype=np.int64), job.limit, job.trace)
@@ -183,7 +190,7 @@ def play_into(writer: PartWriter, work: Work, runs: IntArray, limit: float = 0.0
             writer.write(record)
             if record.last:
                 clock.start()
-    played = [row.run for row in writer.rows]
+    played = sorted(row.run for row in writer.rows)
     if played != runs.tolist():
         raise RunError(f"asked for runs {runs[0]} to {runs[-1]}, got {played[:3]}…" if played else "got no run")
 
@@ -269,7 +276,7 @@ def _work(dataset: DatasetRef) -> Work:
     """Return the work of a dataset; a worker keeps the last one."""
     key = repr(dataset)
     if key not in _WORK:
-        _WORK.clear()
+        release()
         try:
             _WORK[key] = make_work(dataset)
             gc.freeze()  # what is loaded stays: the collector need not look through it after every batch
@@ -279,6 +286,14 @@ def _work(dataset: DatasetRef) -> Work:
             # Not one run's fault: every other would fail alike.
             raise DatasetError(f"nothing can be played: {explain(error)}") from error
     return _WORK[key]
+
+
+def release() -> None:
+    """Close what the last work holds: worlds, agents, renderers; the next job builds them anew."""
+    for work in _WORK.values():
+        if work.close is not None:
+            work.close()
+    _WORK.clear()
 
 
 def make_work(dataset: DatasetRef) -> Work:

@@ -97,6 +97,12 @@ class Road:
         """Return the maximum number of runs with these settings: a window of PyBullet takes 28 MB."""
         return 8 if settings.impact.model == "window" else Road.batch
 
+    @staticmethod
+    def batch_key(settings: RoadSettings) -> tuple[object, ...]:
+        """Return what runs of a batch have in common: who is there, the clock, the road's pieces, what impacts do."""
+        road = len(settings.road.line), len(settings.road.patches)
+        return tuple(settings.actors), settings.rate, settings.motion, road, settings.impact.model
+
     def __init__(self, settings: RoadSettings) -> None:
         self.settings = settings
         self._windows: dict[int, Any] = {}

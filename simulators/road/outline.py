@@ -46,9 +46,8 @@ def lanes_table(settings: Sequence[Settings]) -> Table:
     """
     table = table_per_run(LANE_ROWS, [one.road for one in settings], lambda i: _rows(settings[i]))
     own = np.repeat([one.friction for one in settings], np.diff(table.offsets))
-    friction = table.columns["friction"]
-    friction[:] = np.where(table.columns["kind"] == LANE, own, friction)
-    return table
+    friction = np.where(table.columns["kind"] == LANE, own, table.columns["friction"])
+    return Table(table.schema, {**table.columns, "friction": friction}, table.offsets)
 
 
 def _rows(settings: Settings) -> list[Row]:

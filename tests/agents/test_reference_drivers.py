@@ -26,7 +26,7 @@ from mischance.driving.criticality import (
 )
 from mischance.language import catalog
 from mischance.language.loading import load
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw
 
 DRIVERS = ("idm", "aeb", "r157_driver", "r157_performance", "rss", "fuzzy_safety")

@@ -22,7 +22,7 @@ from mischance.errors import CatalogError, RunError
 from mischance.language import catalog
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
-from mischance.play.episode import _construct
+from mischance.play.plugins import construct
 from mischance.play.sampling import draw
 from tests.support import PLUGINS, wander
 
@@ -88,7 +88,7 @@ def read_by_the_layers() -> set[str]:
 
 
 # Declared for parts of the project that are being written: each goes when its reader comes.
-UNREAD = {"batch_key", "randomness"}
+UNREAD = {"randomness"}
 
 
 def test_every_declaration_is_read():
@@ -163,7 +163,7 @@ def asked_for(kind: str) -> frozenset[str]:
         if run and all(fnmatch.filter(asked, pattern) for pattern in declared):
             continue
         (only,) = draw(scenario, [run])
-        world = _construct(scenario.simulator.cls, scenario.simulator.settings_for(only.values))
+        world = construct(scenario.simulator.cls, scenario.simulator.settings_for(only.values))
         world.start([only.of_world()], [Watched(only.seed, 0, asked)])
         for part in range(1, 9):
             over = world.advance(part / 8 * min(scenario.duration, 172_800.0), None).over.all()
@@ -284,12 +284,12 @@ class SetsItsOwn(Plain):
 def test_what_an_instance_declares_for_itself_is_refused():
     assert shadowed(Plain()) == ""
     with pytest.raises(RunError, match="sets `reads` in its instance"):
-        _construct(SetsItsOwn, None)
+        construct(SetsItsOwn, None)
 
 
 def test_the_numbers_of_runs_stay_what_they_were():
     """A batch is the least of what everybody takes: road 256, its window 8, cameras 4, programs 16."""
-    from mischance.play.episode import batch_size
+    from mischance.play.plugins import batch_size
 
     cut_in = load("driving/cut_in")
     assert batch_size(cut_in) == (4 if cut_in.sensors else 256)

@@ -12,7 +12,7 @@ import pytest
 from mischance.language import catalog
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw
 from tests.support import digests, rows_of
 

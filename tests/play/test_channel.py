@@ -18,7 +18,8 @@ from mischance.api.tables import FloatArray
 from mischance.errors import ScenarioError
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
-from mischance.play.episode import batch_size, play
+from mischance.play.player import play
+from mischance.play.plugins import batch_size, batches
 from mischance.play.sampling import draw, twin
 from mischance.play.twins import play_with_twins
 from tests.support import PLUGINS, digests, rows_of, wander
@@ -174,7 +175,7 @@ def test_late_readings_come_the_severity_later_once_each_and_keep_their_stamps()
 
 def test_the_agents_clock_is_ahead_of_the_stamps_by_the_severity():
     scenario = told(fault("clock_skew", at="1 s", severity="0.7 s", ramp="2 s"))
-    assert batch_size(scenario) == 1
+    assert list(batches(scenario, draw(scenario, [0, 1]))) == [[0], [1]], "an agent has one clock"
     turn = turns()
     pages, plain = diary(scenario), diary(told())
     expected = turn + 0.7 * np.clip((turn - 1.0) / 2.0, 0.0, 1.0)

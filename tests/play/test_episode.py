@@ -9,7 +9,8 @@ import pytest
 
 from mischance.errors import RunError
 from mischance.language.loading import load
-from mischance.play.episode import batch_size, play
+from mischance.play.player import play
+from mischance.play.plugins import batch_size
 from mischance.play.sampling import draw, twin
 from tests.support import PLUGINS, digests, rows_of, wander
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mischance.errors import RunError, ScenarioError
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw
 from tests.support import digests, rows_of, wander
 

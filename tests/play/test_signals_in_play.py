@@ -14,7 +14,7 @@ from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Draw, Reading, ticks
 from mischance.api.tables import BoolArray, Column, Schema, Signals, join_signals
 from mischance.language.scenario import PlugIn, Scenario
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw
 from tests.plugins.drift import Drift
 from tests.plugins.probe import Probe

@@ -16,7 +16,7 @@ from mischance.api.tables import BoolArray, Column, Table
 from mischance.dataset.digest import RunDigests
 from mischance.errors import TruthError
 from mischance.language.scenario import PlugIn, Scenario
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw, twin
 from tests.support import wander
 from tests.test_contracts import available, few, names, with_certain_faults

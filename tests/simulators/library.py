@@ -19,7 +19,7 @@ from mischance.api.tables import BoolArray
 from mischance.language import catalog
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw
 from mischance.units import parse
 

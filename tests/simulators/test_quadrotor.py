@@ -17,7 +17,7 @@ from mischance.api.runs import Chunk, Commands, Draw, Fault, join_chunks
 from mischance.api.tables import Table
 from mischance.errors import RunError
 from mischance.language.loading import load
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw, twin
 from mischance.simulators.quadrotor import Quadrotor
 from mischance.simulators.quadrotor import kernels as fast

@@ -16,7 +16,7 @@ from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Draw, Fault
 from mischance.errors import RunError
 from mischance.language.loading import load
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw, twin
 from mischance.simulators.warehouse import Warehouse
 from mischance.simulators.warehouse.motion import Body, Piece, first_contact, nearest, roots

@@ -12,7 +12,7 @@ import pytest
 
 from mischance.errors import MischanceError
 from mischance.language.loading import load
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw
 from mischance.sweep.suite import compared, junit, run_suite, suite
 from tests.support import PLUGINS

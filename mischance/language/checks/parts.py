@@ -322,7 +322,25 @@ class Checks:
         names = [*self.mapping("vary"), *sorted(self.measures())]
         when = self.expression(entry.get("when"), ("event", "when"), names)
         margin = self.expression(entry.get("margin"), ("event", "margin"), names)
-        return RareEvent(str(entry.get("name")), when, margin) if when else None
+        return RareEvent(str(entry.get("name")), when, margin, self._level(entry.get("level"))) if when else None
+
+    def _level(self, text: object) -> Expression | None:
+        """Compile the level over time: over signals, as requirements are, and drawn values."""
+        signals = self.simulator.declared.signals if self.simulator else None
+        if not isinstance(text, str) or len(text) > MAX_LENGTH:
+            return None
+        names: list[str] | None = None
+        dimensions = self.dimensions()
+        if signals is not None and self.simulator is not None and isinstance(self.tree.get("vary", {}), dict):
+            declared = signals(self.simulator.settings)
+            names, dimensions = [*declared, *self.specs], self.dimensions(declared)
+        try:
+            return compile_expression(text, names, dimensions)
+        except ExpressionError as error:
+            measure = next((name for name in self.measures() if f"'{name}'" in error.message), "")
+            hint = f"'{measure}' is a measure, known when a run has ended; " if measure else ""
+            self.origin.add(("event", "level"), error.message, hint + error.hint, column=error.column)
+            return None
 
     def constraints(self) -> tuple[Expression, ...]:
         """Compile the constraints."""

@@ -1,0 +1,192 @@
+"""The plug-ins of a scenario: what they need, how many runs they take at once, and their instances, built once."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from typing import Any
+
+from mischance.api.protocols import MANY, declares, shadowed
+from mischance.api.read_only import read_only_view
+from mischance.api.runs import Draw
+from mischance.api.scene import Camera, Frames, Hits, Rays, Scene
+from mischance.api.tables import FloatArray
+from mischance.errors import RunError
+from mischance.language import catalog
+from mischance.language.scenario import PlugIn, Scenario
+from mischance.play.channel import ALONE, TARGET, plays_alone
+
+
+def check_needs(scenario: Scenario) -> None:
+    """Say in one line which library a scenario's plug-ins lack, or which program its agent does.
+
+    Raises:
+        CatalogError: a module that one of them needs is not installed, or the agent cannot be started.
+    """
+    check_agent(scenario)
+    for plugin in scenario.plugins():
+        catalog.check_needs(plugin.room, plugin.kind, plugin.declared.needs)
+        if plugin.renderer is not None:
+            kind = str(plugin.tree[plugin.declared.renderer])
+            catalog.check_needs("renderers", kind, declares(plugin.renderer).needs)
+
+
+def check_agent(scenario: Scenario) -> None:
+    """Ask the agent's class, where it has a `check` of its settings, whether it can be started at all.
+
+    Raises:
+        CatalogError: it cannot.
+    """
+    agent = scenario.agent
+    if agent and agent.declared.check is not None and not agent.drawn:
+        agent.declared.check(agent.settings)
+
+
+def batch_size(scenario: Scenario) -> int:
+    """Return the most runs that are played together; 1 where a drawn value sits in a sensor's or agent's settings."""
+    return _limit(scenario, scenario.simulator.settings)
+
+
+def _limit(scenario: Scenario, settings: Any) -> int:
+    """Return the most runs of one batch, whose world has those settings."""
+    others = [*scenario.sensors.values(), *([scenario.agent] if scenario.agent else [])]
+    if any(plugin.drawn for plugin in others):
+        return 1
+    limits = [plugin.declared.batch_with(plugin.settings, MANY) for plugin in others]
+    return min([scenario.simulator.declared.batch_with(settings, 1), *limits])
+
+
+def in_run_order(scenario: Scenario) -> bool:
+    """Say whether the batches of draws in order of their runs come in that order, whatever is drawn."""
+    apart = any(fault.target == TARGET and fault.kind in ALONE for fault in scenario.faults)
+    world = scenario.simulator
+    grouped = apart or (world.declared.batch_key is not None and bool(world.drawn))
+    return batch_size(scenario) == 1 or not grouped
+
+
+def batches(scenario: Scenario, draws: Sequence[Draw]) -> Iterator[list[int]]:
+    """Yield the places of the draws in batches that can be played, any draws together.
+
+    `batch_size` draws that follow each other are looked at together. Of these, draws share a batch where their worlds'
+    batch keys are equal; batches come in the order of their first draws, and keep the order of theirs. A draw that
+    must be played alone (its agent's clock is skewed) is a batch of its own.
+    """
+    declared = scenario.simulator.declared
+    size = batch_size(scenario)
+    for first in range(0, len(draws), size):
+        groups: dict[Hashable, list[int]] = {}
+        limits: dict[Hashable, int] = {}
+        for i, draw in enumerate(draws[first : first + size], first):
+            settings = draw.settings
+            if settings is None:
+                settings = scenario.simulator.settings_for(draw.values)
+            shared = declared.batch_key(settings) if declared.batch_key else None
+            key: Hashable = (i,) if plays_alone(draw) else (None, shared)
+            groups.setdefault(key, []).append(i)
+            limits[key] = min(limits.get(key, size), _limit(scenario, settings))
+        for key, group in groups.items():
+            limit = limits[key]
+            yield from (group[k : k + limit] for k in range(0, len(group), limit))
+
+
+@dataclass(slots=True)
+class Plugins:
+    """Instances of a scenario's plug-ins, built when first asked for and kept.
+
+    A plug-in with a drawn value in its settings is built anew for each batch. `built` counts what was constructed:
+    'simulator', 'agent', 'sensors.front', 'renderers.raster' … -> times.
+    """
+
+    scenario: Scenario
+    built: Counter[str] = field(default_factory=Counter)
+    holder: object = None
+    _instances: dict[str, Any] = field(default_factory=dict)
+    _renderers: dict[type[Any], GuardedRenderer] = field(default_factory=dict)
+
+    def get(self, key: str, plugin: PlugIn, draws: Sequence[Draw]) -> Any:
+        """Return the plug-in's instance for these draws."""
+        # A world that holds many runs reads the settings of each from its draw.
+        anew = plugin.drawn and not (key == "simulator" and plugin.declared.batch_with(plugin.settings, 1) > 1)
+        if anew or key not in self._instances:
+            _close(self._instances.pop(key, None))
+            settings = plugin.settings_for(draws[0].values) if plugin.drawn else plugin.settings
+            self._instances[key] = construct(plugin.cls, settings)
+            self.built[key] += 1
+        return self._instances[key]
+
+    def renderer(self, name: str) -> GuardedRenderer | None:
+        """Return the renderer that a sensor's settings ask for, or None; sensors share one of a kind."""
+        cls = self.scenario.sensors[name].renderer
+        if cls is None:
+            return None
+        found = self._renderers.get(cls)
+        if found is None:
+            found = self._renderers[cls] = GuardedRenderer(construct(cls, declares(cls).settings()))
+            self.built[f"renderers.{cls.__name__}"] += 1
+        return found
+
+    def close(self) -> None:
+        """Close worlds, agents, sensors and renderers; what is asked for later is built anew."""
+        instances, renderers = list(self._instances.values()), list(self._renderers.values())
+        self._instances.clear()
+        self._renderers.clear()
+        for plugin in instances:
+            _close(plugin)
+        for renderer in renderers:
+            _close(renderer.renderer)
+
+
+class GuardedRenderer:
+    """A renderer that is handed views which it cannot write to."""
+
+    def __init__(self, renderer: Any) -> None:
+        self.renderer = renderer
+
+    def draw(self, scene: Scene, t: FloatArray, pose: FloatArray, camera: Camera) -> Frames:
+        """Return the frames, one for each time."""
+        frames: Frames = self.renderer.draw(scene, read_only_view(t), read_only_view(pose), camera)
+        return frames
+
+    def cast(self, scene: Scene, t: FloatArray, pose: FloatArray, rays: Rays) -> Hits:
+        """Return the first hit of each ray.
+
+        Raises:
+            RunError: the renderer casts no rays.
+        """
+        cast = getattr(self.renderer, "cast", None)
+        if cast is None:
+            raise RunError(f"the renderer {type(self.renderer).__name__} casts no rays", "choose another `renderer`")
+        hits: Hits = cast(scene, read_only_view(t), read_only_view(pose), rays)
+        return hits
+
+    def close(self) -> None:
+        """Give back what the renderer holds."""
+        self.renderer.close()
+
+
+def construct(cls: type[Any], settings: Any) -> Any:
+    """Build a plug-in; one that has no settings may leave the argument out.
+
+    Raises:
+        RunError: it declares something in its instance.
+    """
+    import inspect
+
+    with redirect_stdout(sys.stderr):
+        built = cls(settings) if inspect.signature(cls).parameters else cls()
+    name = shadowed(built)
+    if name:
+        raise RunError(
+            f"{cls.__name__} sets `{name}` in its instance, where nobody looks for it",
+            "declare it in the class; as a static method it may depend on the settings",
+        )
+    return built
+
+
+def _close(plugin: Any) -> None:
+    close = declares(type(plugin)).close if plugin is not None else None
+    if close is not None:
+        close(plugin)
