@@ -8,27 +8,22 @@ the band of healthy runs of other seeds while its twin stays inside.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from mischance.api.randomness import run_uniform
 from mischance.api.runs import Draw, Fault, Record
 from mischance.api.scene import Frames, join_frames
-from mischance.api.tables import AnyArray, Column, FloatArray, IntArray, Schema, Signals, Table, join_tables, seconds
+from mischance.api.tables import AnyArray, Column, Schema, Table, join_tables, seconds
 from mischance.language.scenario import Scenario
-from mischance.play.player import Player, play
-from mischance.play.sampling import draw, twin
+from mischance.play.healthy import Band, Profile, first_seen, healthy_band, is_stream, is_under, samples_of
+from mischance.play.player import Player
+from mischance.play.sampling import twin
 
-HEALTHY = 16  # healthy runs that make the band
 MOST_TWINS = 8  # of one run; where it has more faults, some share a twin
-SIGMAS = 6.0  # its half width; with 16 runs a narrower one would call chance an effect
-BINS = 200  # pieces of time that a run is looked at in
 
 Kept = tuple[dict[str, Table], dict[str, tuple[Frames, ...]]]
 
@@ -130,7 +125,7 @@ class Lockstep:
             for j in range(most)
         ]
         plain = _Other(self._others[most], [twin(draw) for draw in batch], duration) if self.keep else None
-        watched = [_Profile(duration) for _ in batch]
+        watched = [Profile(duration) for _ in batch]
         for record in self._player.episode(batch).records():
             if record.last:
                 for other in others:
@@ -168,7 +163,7 @@ class _Other:
         self._records = player.episode(draws).records()
         self._reached = -1.0
         self._done = False
-        self.profiles = [_Profile(duration) for _ in draws]
+        self.profiles = [Profile(duration) for _ in draws]
         self.differences = [_Difference() for _ in draws]
 
     def advance(self, until: float) -> Kept:
@@ -212,13 +207,13 @@ class _Difference:
     def feed(self, record: Record, i: int, side: int) -> None:
         """Take the next rows of run i, of the original (side 0) or its twin (side 1)."""
         for path, table in record.tables.items():
-            if _is_stream(path):
+            if is_stream(path):
                 self._add(path, side, table.run(i), table.schema)
         for path, part in record.signals.items():
-            if _is_stream(path):
-                self._add(path, side, _samples(part, i), {"t": Column(unit="s"), **part.channels})
+            if is_stream(path):
+                self._add(path, side, samples_of(part, i), {"t": Column(unit="s"), **part.channels})
         for path, images in record.frames.items():
-            if _is_stream(path):
+            if is_stream(path):
                 frames = images[i]
                 rows = {"t": frames.t, **frames.passes}
                 self._add(path, side, rows, {name: Column() for name in rows})
@@ -256,12 +251,6 @@ class _Difference:
         return self.first
 
 
-def _samples(part: Signals, i: int) -> dict[str, AnyArray]:
-    """Return the samples of the i-th run as columns."""
-    values = part.run(i)
-    return {"t": part.t()[: len(values)], **{name: values[:, j] for j, name in enumerate(part.channels)}}
-
-
 def _joined(parts: list[Any]) -> Any:
     if len(parts) == 1:
         return parts[0]
@@ -281,131 +270,12 @@ def _differ(mine: AnyArray, its: AnyArray, column: Column) -> AnyArray:
     return np.asarray(differ.reshape(len(differ), -1).any(axis=1) if differ.ndim > 1 else differ)
 
 
-def _is_stream(path: str) -> bool:
-    """Say whether a table or image set tells of the world; labels speak of the fault itself."""
-    return path.startswith(("truth/", "sensors/"))
-
-
-@dataclass(slots=True)
-class _Profile:
-    """One run in a fixed number of pieces of time: rows, mean values and changes of every stream."""
-
-    duration: float
-    sums: dict[str, FloatArray] = field(default_factory=dict)
-    counts: dict[str, FloatArray] = field(default_factory=dict)
-    _last: dict[str, AnyArray] = field(default_factory=dict)
-
-    def add(self, record: Record, i: int) -> None:
-        """Take the next rows and images of run i."""
-        for path, table in record.tables.items():
-            if _is_stream(path):
-                rows = table.run(i)
-                bins = self._bins(seconds(rows["t"], table.schema))
-                self._put(f"{path}#rows", bins, np.ones(len(bins)), rows=True)
-                for name, column in table.schema.items():
-                    values = rows[name]
-                    if name != "t" and column.encoding != "plain" and column.dtype not in ("category", "text"):
-                        self._put(f"{path}.{name}", bins, values.astype(np.float64))
-        for path, part in record.signals.items():
-            if _is_stream(path):
-                samples = _samples(part, i)
-                bins = self._bins(samples.pop("t"))
-                for name, values in samples.items():
-                    self._put(f"{path}.{name}", bins, values.astype(np.float64))
-        for path, images in record.frames.items():
-            if _is_stream(path):
-                frames = images[i]
-                bins = self._bins(frames.t)
-                for name, stack in frames.passes.items():
-                    self._images(f"{path}.{name}", bins, stack)
-
-    def _images(self, key: str, bins: AnyArray, stack: AnyArray) -> None:
-        for k, image in zip(bins, stack, strict=True):
-            now = np.nan_to_num(image.astype(np.float64), posinf=0.0)
-            self._put(f"{key}.mean", k[None], np.array([now.mean()]))
-            if key in self._last:
-                self._put(f"{key}.change", k[None], np.array([np.abs(now - self._last[key]).mean()]))
-            self._last[key] = now
-
-    def _bins(self, t: FloatArray) -> AnyArray:
-        return np.clip((t / self.duration * BINS).astype(np.int64), 0, BINS - 1)
-
-    def _put(self, key: str, bins: AnyArray, values: FloatArray, *, rows: bool = False) -> None:
-        good = np.isfinite(values)
-        total = np.bincount(bins[good], values[good], BINS)
-        count = np.bincount(bins[good], minlength=BINS).astype(np.float64)
-        self.sums[key] = self.sums.get(key, np.zeros(BINS)) + total
-        # every piece of time has a number of rows, but a mean only where there are any
-        self.counts[key] = np.ones(BINS) if rows else self.counts.get(key, np.zeros(BINS)) + count
-
-    def values(self) -> dict[str, FloatArray]:
-        """Return the mean of every feature in every piece of time; NaN where there is none."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return {key: total / self.counts[key] for key, total in self.sums.items()}
-
-
-Band = Mapping[str, tuple[FloatArray, FloatArray]]
-
-
-def _spread_out(scenario: Scenario) -> IntArray:
-    """Return the numbers of the healthy runs; under a grid they step through all of it, not its first corner alone."""
-    step = 1
-    if scenario.plan is not None and scenario.plan.kind == "grid":
-        size = scenario.plan.size
-        step = next(n for n in range(max(1, round(0.618 * size)), 2 * size + 1) if math.gcd(n, size) == 1)
-    return np.arange(HEALTHY, dtype=np.int64) * step
-
-
-@lru_cache(maxsize=8)
-def healthy_band(scenario: Scenario) -> Band:
-    """Return feature -> (mean, standard deviation) over healthy runs of other seeds; shapes (BINS,)."""
-    other = int(run_uniform(scenario.seed, "healthy", [0])[0] * 2**62)
-    draws = [twin(draw) for draw in draw(scenario, _spread_out(scenario), seed=other)]
-    profiles = {draw.run: _Profile(scenario.duration) for draw in draws}
-    for record in play(scenario, draws):
-        for i, run in enumerate(record.runs.tolist() if not record.last else []):
-            profiles[run].add(record, i)
-    runs = [profile.values() for profile in profiles.values()]
-    band = {}
-    for key in sorted({key for run in runs for key in run}):
-        stack = np.array([run.get(key, np.full(BINS, np.nan)) for run in runs])
-        seen = np.isfinite(stack).sum(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(seen, np.nansum(stack, axis=0) / seen, np.nan)
-            spread = np.sqrt(np.nansum((stack - mean) ** 2, axis=0) / (seen - 1))
-        band[key] = (mean, np.where(seen >= HEALTHY // 2, spread, np.nan))
-    return band
-
-
-def _first_seen(paths: Sequence[str], mine: _Profile, its: _Profile, band: Band, start: float) -> float:
-    """Return when a run leaves the band while its twin is inside, not before `start`; NaN = never."""
-    best = np.nan
-    edges = (np.arange(BINS) + 1) / BINS * mine.duration
-    its_values = its.values()
-    for key, values in mine.values().items():
-        if key not in band or not _under(key.partition("#")[0].partition(".")[0], paths):
-            continue
-        mean, spread = band[key]
-        width = SIGMAS * spread
-        twin_values = its_values.get(key, np.full(BINS, np.nan))
-        # A twin without a value in some piece of time cannot be outside.
-        inside = ~(np.abs(twin_values - mean) > width)
-        out = (np.abs(values - mean) > width) & inside & (edges >= start)
-        if out.any():
-            best = np.fmin(best, max(float(edges[np.argmax(out)]), start))
-    return float(best)
-
-
-def _under(path: str, roots: Sequence[str]) -> bool:
-    return any(path == root or path.startswith(f"{root}/") for root in roots)
-
-
 def _filled(
     record: Record,
     batch: Sequence[Draw],
     groups: Sequence[Sequence[tuple[Fault, ...]]],
     others: Sequence[_Other],
-    watched: Sequence[_Profile],
+    watched: Sequence[Profile],
     band: Band | None,
 ) -> Record:
     labels = record.tables["labels"]
@@ -420,14 +290,14 @@ def _filled(
         target = str(columns["target"][row])
         paths = [target.replace(".", "/", 1)] if target.startswith("sensors.") else ["truth", "sensors"]
         first = other.differences[i].finish()
-        effects = [t for path, t in first.items() if _under(path, paths)]
+        effects = [t for path, t in first.items() if is_under(path, paths)]
         if len(group) > 1 and not min(effects, default=np.nan) >= columns["t_cause"][row]:
             effects = []  # the effect of one that came before it in its group; its own is not known
         columns["twin"][row] = f"run:{batch[i].run}-{group_name(group)}"
         if effects:
             columns["t_effect"][row] = min(effects)
             if band is not None:
-                columns["t_observable"][row] = _first_seen(
+                columns["t_observable"][row] = first_seen(
                     paths, watched[i], other.profiles[i], band, float(min(effects))
                 )
     return replace(record, tables={**record.tables, "labels": Table(labels.schema, columns, labels.offsets)})

@@ -69,10 +69,11 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
     from mischance.dataset.splits import Splits
     from mischance.language import catalog
     from mischance.language.loading import load
+    from mischance.play.healthy import healthy_band
     from mischance.play.player import Player
     from mischance.play.plugins import batch_size, in_run_order
     from mischance.play.sampling import draw
-    from mischance.play.twins import Lockstep, healthy_band
+    from mischance.play.twins import Lockstep
 
     scenario = load(out / SCENARIO)
     found = scenario.identity()

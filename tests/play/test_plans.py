@@ -27,8 +27,8 @@ from mischance.language.checks.plans import cholesky
 from mischance.language.loading import load
 from mischance.language.scenario import Correlation, Plan
 from mischance.play import plans
+from mischance.play.healthy import _spread_out
 from mischance.play.sampling import acceptance, draw
-from mischance.play.twins import _spread_out
 from mischance.sweep.jobs import Interrupted, sweep
 from mischance.sweep.suite import run_suite
 from tests.shell import mischance

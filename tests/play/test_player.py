@@ -226,7 +226,7 @@ def test_a_level_that_speaks_of_nothing_known_is_refused() -> None:
     with pytest.raises(ScenarioError, match=r"event\.level.*'ego\.gapp'"):
         load("driving/cut_in", {"event.level": "-ego.gapp"})
     declared = load("driving/cut_in").simulator.declared
-    with pytest.raises(ScenarioError, match="is a measure"):
+    with pytest.raises(ScenarioError, match="that is a measure"):
         load("driving/cut_in", {"event.level": f"-{next(iter(declared.measures))}"})
     with Player(wander()) as player, pytest.raises(RunError, match="no level"):
         player.levels(draw(wander(), [0]))

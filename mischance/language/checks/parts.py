@@ -179,21 +179,22 @@ class Checks:
             self.origin.add(path, error.message, error.hint, column=error.column if self.at(path) == text else 0)
             return ""
 
+    def over_time(self, *, measures: bool) -> tuple[set[str] | None, dict[str, str]]:
+        """Return the names that have a value at every time (None: any), and the dimensions of names."""
+        world = self.simulator
+        if world is None or world.declared.signals is None:
+            return None, self.dimensions()
+        known = world.declared.signals(world.settings)
+        return {*known, *(world.declared.measures if measures else ()), *self.specs}, self.dimensions(known)
+
     def require(self) -> dict[str, Requirement]:
-        """Compile the requirements, over signals, measures and drawn values."""
+        """Compile what the agent promises, over signals, measures and drawn values."""
         found: dict[str, Requirement] = {}
-        signals = self.simulator.declared.signals if self.simulator else None
-        names: set[str] | None = None
-        dimensions = self.dimensions()
-        if signals is not None and self.simulator is not None:
-            declared: Iterable[str] = signals(self.simulator.settings)
-            names = {*declared, *self.simulator.declared.measures, *self.specs}
-            dimensions = self.dimensions(declared)
         for name, text in self.mapping("require").items():
             if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
                 continue
             try:
-                found[name] = compile_requirement(text, names, dimensions)
+                found[name] = compile_requirement(text, *self.over_time(measures=True))
             except ExpressionError as error:
                 self.origin.add(("require", name), error.message, error.hint, column=error.column)
         return found
@@ -320,27 +321,20 @@ class Checks:
         if self.world is None or not entry:
             return None
         names = [*self.mapping("vary"), *sorted(self.measures())]
-        when = self.expression(entry.get("when"), ("event", "when"), names)
-        margin = self.expression(entry.get("margin"), ("event", "margin"), names)
+        when, margin = (self.expression(entry.get(key), ("event", key), names) for key in ("when", "margin"))
         return RareEvent(str(entry.get("name")), when, margin, self._level(entry.get("level"))) if when else None
 
     def _level(self, text: object) -> Expression | None:
         """Compile the level over time: over signals, as requirements are, and drawn values."""
-        signals = self.simulator.declared.signals if self.simulator else None
-        if not isinstance(text, str) or len(text) > MAX_LENGTH:
+        if not isinstance(text, str) or len(text) > MAX_LENGTH or not isinstance(self.tree.get("vary", {}), dict):
             return None
-        names: list[str] | None = None
-        dimensions = self.dimensions()
-        if signals is not None and self.simulator is not None and isinstance(self.tree.get("vary", {}), dict):
-            declared = signals(self.simulator.settings)
-            names, dimensions = [*declared, *self.specs], self.dimensions(declared)
         try:
-            return compile_expression(text, names, dimensions)
+            return compile_expression(text, *self.over_time(measures=False))
         except ExpressionError as error:
-            measure = next((name for name in self.measures() if f"'{name}'" in error.message), "")
-            hint = f"'{measure}' is a measure, known when a run has ended; " if measure else ""
-            self.origin.add(("event", "level"), error.message, hint + error.hint, column=error.column)
-            return None
+            measure = any(f"'{name}'" in error.message for name in self.measures())
+            hint = "that is a measure, known when a run has ended" if measure else error.hint
+            self.origin.add(("event", "level"), error.message, hint, column=error.column)
+        return None
 
     def constraints(self) -> tuple[Expression, ...]:
         """Compile the constraints."""
