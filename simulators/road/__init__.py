@@ -22,6 +22,7 @@ from .measures import MEASURES, labels, new_records, outcome
 from .outline import bodies_table, lanes_table
 from .routes import Paths
 from .settings import Settings as RoadSettings
+from .settings import in_common
 from .state import AGAIN, ANSWERED, ASKING, CONTACT, DUE, EVENT, IMPACT, ROLLOVER, ROW, STEPPED, TABLE_RATE
 from .tables import actor_rows, actors_schema, contact_rows, contacts_schema, entry
 
@@ -46,6 +47,7 @@ class Road:
 
     Settings: ClassVar[type[RoadSettings]] = RoadSettings
     batch: ClassVar[int] = 256
+    batch_key = staticmethod(in_common)
     max_chunk_seconds: ClassVar[float] = 2.0  # 256 runs of two cars with motion are 10 MB
     default_actor: ClassVar[str] = "ego"
     reference_agents: ClassVar[tuple[str, ...]] = ("r157_driver", "fuzzy_safety")  # the two models of UN R157
@@ -96,12 +98,6 @@ class Road:
     def max_batch(settings: RoadSettings) -> int:
         """Return the maximum number of runs with these settings: a window of PyBullet takes 28 MB."""
         return 8 if settings.impact.model == "window" else Road.batch
-
-    @staticmethod
-    def batch_key(settings: RoadSettings) -> tuple[object, ...]:
-        """Return what runs of a batch have in common: who is there, the clock, the road's pieces, what impacts do."""
-        road = len(settings.road.line), len(settings.road.patches)
-        return tuple(settings.actors), settings.rate, settings.motion, road, settings.impact.model
 
     def __init__(self, settings: RoadSettings) -> None:
         self.settings = settings

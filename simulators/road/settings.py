@@ -266,3 +266,9 @@ class Settings(Part):
         """Return the number and the width of the lanes of an actor's road."""
         road: Lanes | Crossing = self.road if actor.road is None else self.road.crossings[actor.road]
         return road.lanes, road.lane_width
+
+
+def in_common(settings: Settings) -> tuple[object, ...]:
+    """Return what the runs of a batch have in common: actors, clock, the number of road pieces, the impact model."""
+    road = len(settings.road.line), len(settings.road.patches)
+    return tuple(settings.actors), settings.rate, settings.motion, road, settings.impact.model
