@@ -78,6 +78,10 @@ class Monitor:
             if wanted & part.channels.keys():
                 self._kept.setdefault(f"signals/{key}", []).append(_sampled(part, wanted))
 
+    def _tables(self, wanted: set[str]) -> list[Table]:
+        """Return what was kept of the tables that have a wanted name: the others' times are none of its samples."""
+        return [join_tables(parts) for parts in self._kept.values() if wanted & set(signal_names(parts[0].schema))]
+
     def judge(self, constants: Mapping[str, AnyArray], runs: int) -> Judged:
         """Return the verdicts of all runs.
 
@@ -88,7 +92,7 @@ class Monitor:
         Raises:
             RunError: a name is neither a signal nor a measure nor a drawn value.
         """
-        tables = [join_tables(parts) for parts in self._kept.values()]
+        tables = self._tables(self._wanted)
         signals = {name for table in tables for name in signal_names(table.schema)}
         for name in sorted(self._wanted - signals - set(constants)):
             known = [*sorted(self._known), *constants]
@@ -140,7 +144,7 @@ class Monitor:
         """
         if self._level is None:
             raise RunError("the scenario's event has no level", "add `level:` to `event`")
-        tables = [join_tables(parts) for parts in self._kept.values()]
+        tables = self._tables(self._of_level)
         signals = self._of_level & {name for table in tables for name in signal_names(table.schema)}
         found = []
         for run, own in enumerate(constants):

@@ -154,7 +154,7 @@ def _batch(scenario: Scenario, work: str) -> int:
     """Return how many runs are played together, as far as that is known before the first job is done."""
     if work != SCENARIO_WORK:
         return 1
-    from mischance.play.episode import batch_size
+    from mischance.play.plugins import batch_size
 
     return batch_size(scenario)
 

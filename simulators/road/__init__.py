@@ -41,8 +41,7 @@ class Road:
     step, by a swept test of oriented boxes. An impact is computed by the planar impulse with restitution and Coulomb's
     limit, or by PyBullet; it takes no time. Afterwards bodies slide on locked wheels, and every later contact is a
     further impact. Motion is planar, except in PyBullet. Deformation and injuries are not modelled.
-
-    This world uses no random numbers.
+    It uses no random numbers.
     """
 
     Settings: ClassVar[type[RoadSettings]] = RoadSettings

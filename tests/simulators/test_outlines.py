@@ -23,7 +23,7 @@ from mischance.api.geometry import line_array, place_all, project_all
 from mischance.api.runs import Record
 from mischance.api.tables import AnyArray, Table
 from mischance.language.loading import load
-from mischance.play.episode import play
+from mischance.play.player import play
 from mischance.play.sampling import draw
 from tests.support import rows_of
 
