@@ -309,3 +309,27 @@ def test_the_function_that_the_page_shows_is_an_agent(tmp_path: Path):
     scenario = mischance.load("driving/cut_in:critical", own)
     *_, last = mischance.play(scenario, mischance.draw(scenario, [0]))
     assert last.tables["runs"].run(0)["ego.max_brake"][0] == pytest.approx(6.0, rel=0.05)
+
+
+def test_an_environment_builds_its_world_once_and_again_for_values_that_are_held():
+    scenario = mischance.load("driving/cut_in", SHORT)
+    base: Any = scenario.simulator.cls
+    built: list[int] = []
+
+    class Counted(base):
+        def __init__(self, settings: Any) -> None:
+            built.append(1)
+            super().__init__(settings)
+
+    made = mischance.gym.make(replace(scenario, simulator=replace(scenario.simulator, cls=Counted)))
+    looked = len(built)  # to learn the spaces
+    first = made.reset(seed=5)[0]
+    made.step(np.zeros(2))  # given up half-way
+    for _ in range(3):
+        made.reset()
+    np.testing.assert_array_equal(made.reset(seed=5)[0], first)
+    assert len(built) == looked + 1
+    made.reset(options={"values": {"gap": 12.0}})
+    made.reset()
+    assert len(built) == looked + 2
+    made.close()
