@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 
 from mischance.api.arrow import arrow_batch, parquet_options, signal_batch
-from mischance.api.runs import Record
+from mischance.api.randomness import Streams
+from mischance.api.runs import Chunk, Commands, Draw, Record
 from mischance.api.strings import strings
 from mischance.api.tables import EVENTS, LABELS, AnyArray, Column, Schema, Signals, Table
 from mischance.dataset.parts import PartWriter, commit
@@ -49,6 +50,22 @@ NUMBERS: Schema = {
 }
 LINES: Schema = {"line": Column("utf8")}
 CHANNEL: Schema = {"a": Column("float32", unit="m/s2")}
+OUTCOME: Schema = {
+    "event": Column("bool"),
+    "margin": Column(),
+    "verdict": Column("text"),
+    "reason": Column("text"),
+}
+NOTHING = """
+mischance: 1
+name: bench/nothing
+about: A scenario in which nothing happens.
+seed: 1
+duration: 1 s
+vary: {{a: {{uniform: [0, 1]}}}}
+simulator: {{kind: "{kind}:Nothing"}}
+write: []
+"""
 RUNS: Schema = {"weight": Column(), "event": Column("bool")}
 BARS = {"rows": 3.0, "lines": 1.5, "samples": 60.0}  # aims, in millions a second
 MOST = 1.25
@@ -260,17 +277,63 @@ def memory(scratch: Path) -> bool:
     return peaks[-1] <= 1.1 * peaks[0]
 
 
+class Nothing:
+    """A world in which nothing happens; a scenario names it by this file."""
+
+    batch = 4096
+    randomness = ()
+
+    def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
+        """Return truth at t = 0."""
+        del streams
+        self._runs = len(draws)
+        return self._chunk(0.0, 0.0)
+
+    def advance(self, until: float, commands: Commands | None) -> Chunk:
+        """Return the whole run."""
+        del commands
+        return self._chunk(0.0, until)
+
+    def _chunk(self, start: float, end: float) -> Chunk:
+        over = np.full(self._runs, end > start)
+        return Chunk(start, end, np.full(self._runs, end), over, Table.empty(EVENTS, self._runs))
+
+    def outcome(self) -> tuple[Table, Table]:
+        """Return that every run passed, and no labels."""
+        n = self._runs
+        words = np.full(n, "", object)
+        columns = {"event": np.zeros(n, np.bool_), "margin": np.ones(n), "verdict": words, "reason": words}
+        return Table(OUTCOME, columns, np.arange(n + 1)), Table.empty(LABELS, n)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def drawn_and_played(scratch: Path, runs: int) -> Callable[[], Iterator[Record]]:
+    """Return a function that draws and plays so many runs of a scenario in which nothing happens."""
+    from mischance.language.loading import load
+    from mischance.play.episode import play
+    from mischance.play.sampling import draw
+
+    file = scratch / "nothing.yaml"
+    file.write_text(NOTHING.format(kind=Path(__file__).resolve()), encoding="utf-8")
+    scenario = load(file)
+    return lambda: play(scenario, draw(scenario, range(runs)))
+
+
 def noop(scratch: Path, repeats: int) -> bool:
     """Print part 3; return whether the largest batch is within the bar."""
     middle = 0.0
     for runs in (1000, 4096):
+        told = drawn_and_played(scratch, runs)
         costs = []
-        for repeat in range(repeats):
+        for repeat in range(repeats + 1):
             out = scratch / f"noop{runs}-{repeat}"
-            numbers = np.arange(runs, dtype=np.int64)
-            cost = cpu(partial(through_the_pipe, out, iter([last(numbers)]), runs))
-            costs.append(cost / runs * 1e6)
+            begun = time.process_time()
+            through_the_pipe(out, told(), runs)
+            costs.append((time.process_time() - begun) / runs * 1e6)
             shutil.rmtree(out)
+        del costs[0]  # the first one warms up
         middle, low, high = spread(costs)
         print(f"run in which nothing happens, batch of {runs:,}: {middle:.1f} us ({low:.1f}-{high:.1f})")
     return middle <= 40.0

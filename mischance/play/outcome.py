@@ -10,7 +10,7 @@ import numpy as np
 from mischance.api.labels import Row, label_row, table_of_rows
 from mischance.api.protocols import AgentFailure
 from mischance.api.runs import Chunk, Draw, Record
-from mischance.api.tables import LABELS, AnyArray, Column, FloatArray, Table
+from mischance.api.tables import LABELS, AnyArray, Column, FloatArray, Table, join_tables
 from mischance.errors import TruthError
 from mischance.language.scenario import Scenario
 from mischance.play.requirements import Judged, Monitor
@@ -52,7 +52,7 @@ def last_record(
     judged = monitor.judge({name: v for name, v in known.items() if v.dtype != object and name not in OWN}, n)
     tables = {
         "runs": _runs(scenario, draws, drawn, measures, known, judged, failures, chunk.ends),
-        "labels": Table.of(LABELS, [_labels_of(parts, i, float(chunk.ends[i])) for i in range(n)]),
+        "labels": _in_order(parts, chunk.ends),
     }
     return Record(np.array([draw.run for draw in draws], np.int64), chunk.end, chunk.end, tables, last=True)
 
@@ -130,15 +130,15 @@ def _elsewhere(draw: Draw, end: float) -> str:
     return "".join(told)
 
 
-def _labels_of(parts: Sequence[Table], i: int, end: float) -> dict[str, Any]:
-    """Return the labels of one run in order of (t_cause, label_id); what was planned past its end never happened."""
-    rows = [part.run(i) for part in parts]
-    joined = {name: np.concatenate([run[name] for run in rows]) for name in LABELS}
-    keep = [k for k in range(len(joined["t_cause"])) if not joined["t_cause"][k] > end]
-    keep.sort(key=lambda k: (joined["t_cause"][k], joined["label_id"][k]))
-    result = {name: values[keep] for name, values in joined.items()}
-    result["t_end"] = np.where(np.isinf(result["t_end"]), np.nan, result["t_end"])
-    return result
+def _in_order(parts: Sequence[Table], ends: FloatArray) -> Table:
+    """Return the labels of each run in order of (t_cause, label_id); what was planned past its end never happened."""
+    labels = join_tables([Table(LABELS, {name: part.columns[name] for name in LABELS}, part.offsets) for part in parts])
+    labels = labels.take(~(labels.columns["t_cause"] > ends[labels.run_index()]))
+    keys = (labels.run_index().tolist(), labels.columns["t_cause"].tolist(), labels.columns["label_id"].tolist())
+    order = [k for *_, k in sorted(zip(*keys, range(len(labels)), strict=True))]
+    columns = {name: values[np.array(order, np.int64)] for name, values in labels.columns.items()}
+    columns["t_end"] = np.where(np.isinf(columns["t_end"]), np.nan, columns["t_end"])
+    return Table(LABELS, columns, labels.offsets)
 
 
 def _failure_labels(failures: Sequence[AgentFailure | None], labels: Sequence[Table]) -> Table:
