@@ -72,6 +72,9 @@ class PartWriter:
         *,
         whole: bool = False,
     ) -> None:
+        import pyarrow.compute
+        import pyarrow.parquet  # noqa: F401  # here, and not within the time that the first run has
+
         self.folder = folder
         self.rows: list[RunRow] = []
         self._splits = splits
