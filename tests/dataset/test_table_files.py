@@ -15,7 +15,7 @@ import pytest
 
 import mischance.dataset.digest as digest
 import mischance.dataset.table_files as table_files
-from mischance.api.arrow import with_arrow_strings
+from mischance.api.arrow import arrow_batch, with_arrow_strings
 from mischance.api.runs import Record
 from mischance.api.tables import EVENTS, LABELS, Column, IntArray, Signals, Table
 from mischance.dataset.digest import RunDigests
@@ -264,3 +264,18 @@ def test_a_part_says_what_it_holds(tmp_path: Path):
     said = json.loads((tmp_path / "part/_part.json").read_text())
     assert [row[0] for row in said["runs"]] == [0, 1]
     assert set(said["files"]) == {"runs", "events", "labels"}  # nobody asked for truth
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_table_that_changes_its_columns_is_refused(tmp_path: Path, alone: bool):
+    tables = table_files.ShardTables(tmp_path)
+    batches = [
+        arrow_batch(Table.of({"a": Column(unit=unit)}, [{"a": [1.0]}]), np.array([run]))
+        for run, unit in enumerate(("m", "m", "km"))
+    ]
+    for batch in batches[:2]:
+        tables.append("x", batch, alone=alone)
+    with pytest.raises(TruthError, match="changed its columns"):
+        tables.append("x", batches[2], alone=alone)
+    tables.end_batch()
+    assert tables.close()["x"].rows == 2
