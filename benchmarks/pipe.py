@@ -312,7 +312,7 @@ class Nothing:
 def drawn_and_played(scratch: Path, runs: int) -> Callable[[], Iterator[Record]]:
     """Return a function that draws and plays so many runs of a scenario in which nothing happens."""
     from mischance.language.loading import load
-    from mischance.play.episode import play
+    from mischance.play.player import play
     from mischance.play.sampling import draw
 
     file = scratch / "nothing.yaml"
