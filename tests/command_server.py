@@ -81,7 +81,8 @@ def command(request: dict[str, Any], descriptors: list[int]) -> None:
         stream = open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    sys.path[0] = request["cwd"]  # as `python -m` has it
+    path = [place for place in request["env"].get("PYTHONPATH", "").split(os.pathsep) if place]
+    sys.path[:] = [request["cwd"], *path, *sys.path[1:]]  # as `python -m` has it
     sys.argv = ["mischance", *request["arguments"]]
     code: Any = 0
     try:

@@ -41,7 +41,7 @@ def mischance(
     """
     words = [*map(str, arguments)]
     environment = {**ENVIRONMENT, **(env or {})}
-    if any(name.startswith(FRESH) for name in env or {}):
+    if any(name.startswith(FRESH) and name != "PYTHONPATH" for name in env or {}):
         return subprocess.run(
             [*MISCHANCE, *words], cwd=cwd, input=stdin, capture_output=True, text=True, env=environment, check=False,
             timeout=timeout,

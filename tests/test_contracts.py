@@ -39,6 +39,7 @@ from tests.support import PLUGINS, digests, rows_of
 
 SHORT = {  # by kind of world: what makes one of its scenarios small enough to be played many times
     "road": {"duration": "3 s"},
+    "arm": {"duration": "3 s"},
     "payments": {"duration": "1 d", "simulator.cards": "200", "simulator.merchants": "20"},
     f"{PLUGINS}/drift.py:Drift": {},
 }
@@ -97,14 +98,14 @@ def names(*, variants: bool = False) -> tuple[str, ...]:
 
 
 def few(found: Sequence[str]) -> list[Any]:
-    """Return the names with most of each world's marked as slow: a world has to keep its contract, not each story.
+    """Return the names, all but one of each world's marked as slow: a world has to keep its contract, not each story.
 
-    What a world's scenarios have in common stands before the first `_` of their names; the road's have their folder.
+    What a robot's scenarios have in common stands before the first `_` of their names; others have their folder.
     """
     worlds: dict[str, list[str]] = {}
     for name in found:
-        worlds.setdefault("driving" if name.startswith("driving/") else name.partition("_")[0], []).append(name)
-    kept = {name for of_world in worlds.values() for name in of_world[:: max(8, -(-len(of_world) // 2))]}
+        worlds.setdefault(name.partition("_" if name.startswith("robots/") else "/")[0], []).append(name)
+    kept = {of_world[0] for of_world in worlds.values()}
     return [name if name in kept else pytest.param(name, marks=pytest.mark.slow) for name in found]
 
 

@@ -120,6 +120,12 @@ def said(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield line, value
 
 
+@cache
+def said_in(source: str) -> tuple[tuple[int, str, str], ...]:
+    """Return (line, text, the text as words) of all that a source says."""
+    return tuple((line, text, words(text)) for line, text in said(ast.parse(source)))
+
+
 def files(core: Path, layer: str) -> list[Path]:
     """Return the files of a layer, which is a folder or one file."""
     folder = core / layer
@@ -131,8 +137,7 @@ def breaches(core: Path, layer: str, known: Mapping[str, str]) -> list[str]:
     patterns = {name: words(name) for name in known if name not in ENGLISH}
     wrong = []
     for path in files(core, layer):
-        for line, text in said(ast.parse(path.read_text(encoding="utf-8"))):
-            plain = words(text)
+        for line, text, plain in said_in(path.read_text(encoding="utf-8")):
             for name in [name for name, pattern in patterns.items() if pattern in plain]:
                 wrong.append(f"{path.relative_to(core.parent)}:{line}: {known[name]} {name!r} in {text[:60]!r}")
     return wrong
@@ -153,9 +158,9 @@ def test_the_names_are_those_of_the_library():
 
 
 def test_every_exception_is_needed():
-    everywhere = [text for layer in LAYERS for path in files(CORE, layer)
-                  for _, text in said(ast.parse(path.read_text(encoding="utf-8")))]  # fmt: skip
-    together = " ".join(words(text) for text in everywhere)
+    everywhere = [plain for layer in LAYERS for path in files(CORE, layer)
+                  for _, _, plain in said_in(path.read_text(encoding="utf-8"))]  # fmt: skip
+    together = " ".join(everywhere)
     assert set(ENGLISH) <= set(names()), "no plug-in has that name any more"
     assert [name for name in ENGLISH if words(name) not in together] == []
 

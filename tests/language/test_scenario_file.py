@@ -34,6 +34,17 @@ def every_name() -> list[str]:
     return found
 
 
+def few() -> list[Any]:
+    """Return all names, with the variants of all files but the first of each folder marked as slow."""
+    first: dict[str, str] = {}
+    found: list[Any] = []
+    for name in every_name():
+        source, _, variant = name.partition(":")
+        kept = first.setdefault(source.rpartition("/")[0], source) == source
+        found.append(pytest.param(name, marks=[pytest.mark.slow] if variant and not kept else []))
+    return found
+
+
 def again(scenario: Scenario, folder: Path) -> Scenario:
     """Write a scenario as a dataset does, with its files, and load that."""
     folder.mkdir()
@@ -98,7 +109,7 @@ def test_every_key_can_be_drawn():
     assert all(each.values["held"] >= 0.0 for each in draws)
 
 
-@pytest.mark.parametrize("source", every_name())
+@pytest.mark.parametrize("source", few())
 def test_the_resolved_text_is_a_fixed_point(source: str, tmp_path: Path):
     scenario = load(source)
     second = again(scenario, tmp_path / "a")
@@ -108,7 +119,7 @@ def test_the_resolved_text_is_a_fixed_point(source: str, tmp_path: Path):
     assert again(second, tmp_path / "b").text() == scenario.text()
 
 
-@pytest.mark.parametrize("source", every_name())
+@pytest.mark.parametrize("source", few())
 def test_the_resolved_text_draws_the_same(source: str, tmp_path: Path):
     scenario = load(source)
     second = again(scenario, tmp_path / "a")
@@ -230,7 +241,7 @@ def test_the_starter_is_sound_and_says_what_its_lines_mean(tmp_path: Path):
     assert max(map(len, starter_text().splitlines()[1:])) <= 110
 
 
-@pytest.mark.parametrize("source", [name for name in every_name() if not name.startswith("/")])
+@pytest.mark.parametrize("source", [one for one in few() if not one.values[0].startswith("/")])
 def test_a_copy_of_a_library_scenario_draws_as_it_does(source: str, tmp_path: Path):
     (tmp_path / "s.yaml").write_text(starter_text(source), encoding="utf-8")
     copy, original = load(tmp_path / "s.yaml"), load(source)

@@ -26,7 +26,7 @@ from mischance.estimate.probability import FEWEST, event_probability
 from mischance.language.checks.plans import cholesky
 from mischance.language.loading import load
 from mischance.language.scenario import Correlation, Plan
-from mischance.play import plans
+from mischance.play import plans, sampling
 from mischance.play.healthy import _spread_out
 from mischance.play.sampling import acceptance, draw
 from mischance.sweep.jobs import Interrupted, sweep
@@ -111,7 +111,10 @@ def test_points_that_break_a_constraint_by_themselves_are_left_out_and_other_val
     assert {d.log_weight for d in draws} == {0.0}  # no sample of a population: constraints are in no weight
 
 
-def test_a_grid_of_which_nothing_is_left_is_an_error_and_an_impossible_point_names_itself():
+def test_a_grid_of_which_nothing_is_left_is_an_error_and_an_impossible_point_names_itself(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(sampling, "ATTEMPTS", 300)  # ten thousand take seconds
     with pytest.raises(ScenarioError, match=r"plan\.grid: no point of the grid keeps 'noise > 0\.4'"):
         wander(plan="{grid: {noise: [0.3]}}", constraints="[noise > 0.4]")
     scenario = wander(plan="{grid: {noise: [0.3, 0.4]}}", constraints="[strength > 1e9 * (noise - 0.3)]")
@@ -417,7 +420,7 @@ def test_a_grid_has_a_share_and_no_probability(tmp_path: Path):
     assert found["probability"] is found["low"] is found["high"] is None
 
 
-@pytest.mark.parametrize("kind", ["lhs", "sobol"])
+@pytest.mark.parametrize("kind", [pytest.param("lhs", marks=pytest.mark.slow), "sobol"])
 def test_an_interval_over_blocks_covers_and_is_no_wider_than_needed(kind: str, tmp_path: Path):
     """u0 + u1 / 4 > 1 has probability 1/8; eight blocks of 64, 200 times over."""
     plan, blocks, repeats = Plan(kind, 64), 8, 200

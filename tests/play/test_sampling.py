@@ -10,6 +10,7 @@ from scipy import stats
 
 from mischance.api.randomness import Streams, keyed_uniform, philox, run_uniform
 from mischance.errors import RunError, ScenarioError
+from mischance.play import sampling
 from mischance.play.sampling import acceptance, draw
 from tests.support import wander
 
@@ -80,7 +81,8 @@ def test_constraints_are_kept_and_their_acceptance_is_in_the_weight():
     assert stats.kstest(column(draws, "noise"), stats.uniform(0.55, 0.35).cdf).pvalue > 1e-4
 
 
-def test_impossible_constraints_are_said_to_be_so():
+def test_impossible_constraints_are_said_to_be_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sampling, "ATTEMPTS", 300)  # ten thousand take seconds
     with pytest.raises(RunError, match=r"no draw in .* keeps 'noise > 2'"):
         draw(wander(constraints="[noise > 2]"), [0])
 

@@ -136,13 +136,14 @@ def test_fifty_faults_have_eight_twins_and_their_labels_say_which_they_share():
     shared: dict[str, list[str]] = {}
     for twin_id, causes in zip(labels["twin"], labels["causes"], strict=True):
         shared.setdefault(twin_id, []).extend(json.loads(causes))
+    a = rows_of(list(play(scenario, [run])), "truth/signal")
     for group in fault_groups(faults):
         name = f"run:0-{group[0].fault_id}+{len(group) - 1}"
         assert shared.get(name, []) == [f.fault_id for f in group if f in begun]
         (other,) = [
             list(play(scenario, [replace(run, faults=tuple(f for f in faults if f not in group))]))
         ]  # the twin, played by itself
-        a, b = rows_of(list(play(scenario, [run])), "truth/signal"), rows_of(other, "truth/signal")
+        b = rows_of(other, "truth/signal")
         n = min(len(a["t"]), len(b["t"]))
         differ = np.flatnonzero(a["x"][:n] != b["x"][:n])
         mine = [i for i, t in enumerate(labels["twin"]) if t == name]

@@ -31,11 +31,16 @@ def held(name: str, variant: str, *, quick: bool) -> None:
 
 
 def few() -> list[Any]:
-    """Return scenarios and variants; of an expensive world, all but one variant of every second scenario are slow."""
+    """Return scenarios and variants; of an expensive world, all but one variant of every second scenario are slow.
+
+    An agent drives tick by tick, so that few draws cost as much as many, and an arm is slow by itself.
+    """
     found: list[Any] = []
     for i, name in enumerate(NAMES):
         costly = [
-            variant for k, variant in enumerate(VARIANTS) if "arm" in tags_of(name) and (i % 2 or k != i // 2 % 3)
+            variant
+            for k, variant in enumerate(VARIANTS)
+            if {"arm", "driving"} & set(tags_of(name)) and (i % 2 or k != i // 2 % 3)
         ]
         found += [pytest.param(name, v, marks=[pytest.mark.slow] if v in costly else []) for v in VARIANTS]
     return found
