@@ -455,7 +455,7 @@ def same_whatever_the_workers(tmp_path: Path, scenario: str, runs: int, replayed
 
 
 def test_a_drive_is_the_same_whatever_the_workers(tmp_path: Path):
-    same_whatever_the_workers(tmp_path, "driving/cut_in", 6, 4, *SMALL_CAMERA, "--set", "duration=3")
+    same_whatever_the_workers(tmp_path, "driving/cut_in", 5, 4, *SMALL_CAMERA, "--set", "duration=1")
 
 
 @pytest.mark.slow

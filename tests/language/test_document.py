@@ -108,7 +108,9 @@ DEEP: dict[str, tuple[Callable[[int], str], str]] = {
 
 
 @pytest.mark.usefixtures("_parser")
-@pytest.mark.parametrize("levels", [65, 999, 1001, 1300, 30_000])
+@pytest.mark.parametrize(
+    "levels", [65, 1001, 30_000, *(pytest.param(levels, marks=pytest.mark.slow) for levels in (999, 1300))]
+)
 @pytest.mark.parametrize("shape", DEEP)
 def test_our_limit_of_levels_speaks_before_the_parsers(shape: str, levels: int):
     make, place = DEEP[shape]

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +41,7 @@ from mischance.reports.replay.tracks import Appearance, Track
 from mischance.simulators.road.outline import lanes_table
 from mischance.simulators.road.settings import Settings
 from mischance.sweep.jobs import sweep
+from tests import shell
 
 HOSTILE = "<script>document.title='owned'</script>\"'&</style>]]>-->"
 
@@ -479,8 +479,7 @@ def test_a_film_can_be_read_again(crash: Path, tmp_path: Path):
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "mischance", "replay", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return shell.mischance("replay", *words)
 
 
 def test_the_command_draws_and_compares(crash: Path, tmp_path: Path):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,6 +13,7 @@ from mischance.language.loading import load
 from mischance.play.player import play
 from mischance.play.sampling import draw
 from mischance.sweep.suite import compared, junit, run_suite, suite
+from tests.shell import mischance
 from tests.support import PLUGINS
 
 WANDER = str(PLUGINS / "wander.yaml")
@@ -118,9 +117,9 @@ def test_a_scenario_that_cannot_be_played_is_an_error_of_the_report_and_not_of_t
 
 def test_the_command_exits_with_1_on_a_failure_and_0_without(tmp_path, pusher):
     def run(*more):
-        command = [sys.executable, "-m", "mischance", "test", WANDER, "--agent", pusher, "--runs", "3", "--json"]
+        command = ["test", WANDER, "--agent", pusher, "--runs", "3", "--json"]
         command += ["--reference", "", "--set", "faults=[]", *more]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+        return mischance(*command, cwd=tmp_path, timeout=120)
 
     good = run("--set", "require={any: always x < 100 V}", "--out", "good", "--junit", "j.xml")
     assert good.returncode == 0, good.stderr
