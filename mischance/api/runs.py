@@ -32,7 +32,8 @@ class Chunk:
 
     `ends`: when each run's rows stop (its end, or `end`); `over`: whether the run has ended; both (runs,).
     `signals` are uniformly sampled channels. `labels` are truth about single rows of `tables`, by the name of the
-    table; they go to `labels/<table>/` and never to agents or sensors.
+    table; they go to `labels/<table>/` and never to agents or sensors. `continues` is set by the player on a chunk of
+    `advance` that ends at t = 0, before the world's first own step: it has no rows, and tick 0 is not read again.
     """
 
     start: float
@@ -45,6 +46,7 @@ class Chunk:
     scenes: tuple[Scene, ...] = ()
     signals: Mapping[str, Signals] = field(default_factory=dict)
     labels: Mapping[str, Table] = field(default_factory=dict)
+    continues: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ends", read_only(self.ends))
@@ -53,7 +55,7 @@ class Chunk:
     @property
     def first(self) -> bool:
         """Whether this is the chunk AT t = 0."""
-        return self.start == self.end == 0.0
+        return self.start == self.end == 0.0 and not self.continues
 
     @property
     def runs(self) -> int:
@@ -99,6 +101,7 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
         scenes=tail.scenes,
         signals={name: join_signals([chunk.signals[name] for chunk in chunks]) for name in head.signals},
         labels={name: join_tables([chunk.labels[name] for chunk in chunks]) for name in head.labels},
+        continues=head.continues,
     )
 
 

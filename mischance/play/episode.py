@@ -10,13 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from mischance.api.protocols import Simulator
 from mischance.api.randomness import Streams
 from mischance.api.read_only import read_only
-from mischance.api.runs import Chunk, Draw, Reading, Record, join_chunks
+from mischance.api.runs import Chunk, Commands, Draw, Reading, Record, join_chunks
 from mischance.errors import RunError, TruthError
 from mischance.play.channel import Channel, PlayAloneError
 from mischance.play.cuts import cuts
@@ -92,8 +94,7 @@ class Episode:
         for cut in self._cuts(channel):
             if self._plugins.holder is not self:
                 raise RunError("other runs were begun on the same player before these had ended")
-            start, chunk = chunk.end, self._world.advance(cut.t, commands)
-            _check(chunk, start, len(draws))
+            chunk = advanced(self._world, chunk, cut.t, commands)
             done = bool(chunk.over.all())
             waiting.append(chunk)
             seen = self._read(early, chunk)
@@ -193,3 +194,33 @@ def _check(chunk: Chunk, start: float, runs: int) -> None:
     odd = sorted(chunk.labels.keys() - chunk.tables.keys())
     if odd:
         raise TruthError(f"a chunk has labels of rows of '{odd[0]}', which is none of its tables")
+
+
+def advanced(world: Simulator, before: Chunk, until: float, commands: Commands | None = None) -> Chunk:
+    """Advance a world and hold the chunk to its contract.
+
+    Args:
+        world: started, and advanced to the end of `before`.
+        before: its last chunk.
+        until: time to advance to [s].
+        commands: what the agents want; None = the last ones hold.
+
+    Raises:
+        TruthError: the chunk does not follow the one before, has parts of other runs, or rows in no time.
+    """
+    chunk = world.advance(until, commands)
+    _check(chunk, before.end, before.runs)
+    if chunk.end == chunk.start:
+        _check_empty(chunk)
+        return replace(chunk, continues=True)
+    return chunk
+
+
+def _check_empty(chunk: Chunk) -> None:
+    """Refuse rows in a chunk of no time: they were told before, or belong to the next one."""
+    for name, table in {"events": chunk.events, **chunk.tables, **chunk.labels}.items():
+        if len(table):
+            raise TruthError(f"a chunk of no time at {chunk.end} s has rows in '{name}'")
+    for name, part in chunk.signals.items():
+        if part.counts.any():
+            raise TruthError(f"a chunk of no time at {chunk.end} s has samples in '{name}'")

@@ -73,6 +73,7 @@ class Rows:
         start, end = self.since / RATE, self.k / RATE
         steps = np.arange(self.since, self.k + 1, dtype=np.int64)
         state = np.array(self._poses, np.float64).reshape(1, len(steps), len(self._bodies), 13)
+        outline, self._outline = self._outline, {n: Table.empty(one.schema, 1) for n, one in self._outline.items()}
         return Chunk(
             start=start,
             end=end,
@@ -84,7 +85,7 @@ class Rows:
                 "cell": table_of_rows(CELL_ROWS, [self.cells]),
                 "wrench": table_of_rows(WRENCH_ROWS, [self.wrenches]),
                 CONTACTS: table_of_rows(CONTACT_ROWS, [self.contacts]),
-                **{name: one if self.k == 0 else Table.empty(one.schema, 1) for name, one in self._outline.items()},
+                **outline,
             },
             motion=Motion(self._bodies, steps / RATE, state[..., :7].copy(), state[..., 7:].copy()),
             scenes=(self._scene,),

@@ -144,7 +144,9 @@ class Quadrotor:
         self._tables = _schemas(self._names, tuple(own[0].obstacles))
         self._seen = {LANES: lanes_table(own), BODIES: bodies_table(own)}
         self._k = 0
-        return self._chunk(0, self._state[:, None], np.zeros((runs, 0, fast.EVENT)), np.zeros(runs, np.int64))
+        return self._chunk(
+            0, self._state[:, None], np.zeros((runs, 0, fast.EVENT)), np.zeros(runs, np.int64), begin=True
+        )
 
     def advance(self, until: float, commands: Commands | None) -> Chunk:
         """Return truth in (last end, end]; without a command, the last one holds.
@@ -243,10 +245,11 @@ class Quadrotor:
 
     # -- columns --------------------------------------------------------------------------------------------------
 
-    def _chunk(self, first: int, motion: FloatArray, events: FloatArray, count: IntArray) -> Chunk:
+    def _chunk(
+        self, first: int, motion: FloatArray, events: FloatArray, count: IntArray, *, begin: bool = False
+    ) -> Chunk:
         fast = self._fast
         start, end = first / RATE, self._k / RATE
-        begin = self._k == 0
         over = self._stop >= 0
         last = np.where(over, self._stop, self._k)
         for r, log in enumerate(self._logs):

@@ -174,7 +174,7 @@ def test_a_full_folder_is_one_line_and_the_same_command_goes_on_once_there_is_ro
     "arguments",
     [
         ("run", "payments/card_testing"),
-        (*SWEEP, "--runs", "4"),
+        (*SWEEP, "--runs", "2"),
         (*SWEEP, "--seed", "12"),
         (*SWEEP, "--set", "vary.noise=0.3"),
         (*SWEEP, "--twin"),
@@ -184,7 +184,7 @@ def test_a_full_folder_is_one_line_and_the_same_command_goes_on_once_there_is_ro
 def test_another_dataset_is_never_overwritten(arguments: tuple[str, ...], made: Path):
     before = content(made)
     told = refused(mischance(*arguments, "--out", made))
-    assert "tests/wander" in told
+    assert "wander" in told
     if arguments[0] == "run":
         hashes = re.findall(r"\b[0-9a-f]{16}\b", told)
         assert len(set(hashes)) == 2, "both scenarios are named by their hashes"
@@ -316,7 +316,7 @@ def test_engines_are_silent(tmp_path: Path):
 def test_quiet_says_nothing_but_results(tmp_path: Path):
     done = mischance("--quiet", "run", WANDER, "--out", "out", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "")
-    refused(mischance("--quiet", "run", WANDER, "--runs", "2", "--out", "out", cwd=tmp_path))
+    refused(mischance("--quiet", "run", WANDER, "--seed", "5", "--out", "out", cwd=tmp_path))
 
 
 def test_dry_run_says_what_it_would_take_and_makes_nothing(tmp_path: Path):

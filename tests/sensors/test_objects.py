@@ -258,7 +258,7 @@ def test_a_driver_can_look_through_it_and_carries_objects_over_lost_lists():
     sensor = Objects(Settings.model_validate({**PERFECT, "latency": 0.2}))
     draws = [Draw(7, 0, faults=(fault("message_loss", onset=0.3, end=2.0),))]
     sensor.start("stack", draws, [Streams(7, 0)])
-    eyes.start(draws)
+    eyes.start(len(draws))
     cuts = tuple(k / 20 for k in range(1, 40))
     for chunk in chunks(1, cuts, until=2.0):
         readings = {"truth": Reading(chunk.tables), "stack": sensor.read(chunk)}

@@ -227,7 +227,7 @@ def test_the_twin_without_one_campaign_keeps_the_other_as_it_was():
     _, _, both = one(0, THIEF, SALE)
     _, _, alone = one(0, SALE)
     names = ("t", "campaign", "stage", "t_truth")
-    sale = labels_of(both)["hard_negative"]
+    sale = labels_of(both)["hard_negative"].copy()
     touched = set(rows(both)["card"][labelled(both) == 1]) & set(rows(both)["card"][labelled(both) == 2])
     if touched:  # shared victims may be declined where they were not before; the first tries come at the same times
         sale &= labels_of(both)["parent_event_id"] == -1
