@@ -415,7 +415,7 @@ def side_by_side(parts: Sequence[Chunk]) -> Chunk:
     return Chunk(
         head.start, head.end, np.concatenate([p.ends for p in parts]), np.concatenate([p.over for p in parts]),
         joined([p.events for p in parts]), {name: joined([p.tables[name] for p in parts]) for name in head.tables},
-        motion, tuple(scene for part in parts for scene in part.scenes),
+        motion, tuple(scene for part in parts for scene in part.scenes), continues=head.continues,
     )  # fmt: skip
 
 
