@@ -73,7 +73,14 @@ def test_a_world_that_needs_it_says_so_in_one_line(without):
     assert "mischance[physics]" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("validate", "driving/cut_in"), ("schema",), ("doctor",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("validate", "driving/cut_in"),
+        ("doctor",),
+        *(pytest.param((verb,), marks=pytest.mark.slow) for verb in ("list", "schema")),
+    ],
+)
 def test_the_quick_commands_do_not_mind(without, arguments: tuple[str, ...]):
     done = without(*arguments)
     assert "Traceback" not in done.stderr

@@ -363,7 +363,9 @@ def test_no_color_and_its_options(tmp_path: Path):
     assert not re.search(rb"\x1b\[[0-9;]*m", shown), "a live line may move the cursor, but it has no colours"
 
 
-@pytest.mark.parametrize("verb", ["list", "schema", "doctor"])
+@pytest.mark.parametrize(
+    "verb", ["schema", *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("list", "doctor"))]
+)
 def test_a_reader_that_goes_away_is_met_in_silence(verb: str):
     read, write = os.pipe()
     os.close(read)
