@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -169,15 +170,15 @@ def _as_numbers(column: Column, values: AnyArray) -> tuple[AnyArray, AnyArray | 
 def _letters(columns: Sequence[pa.Array]) -> tuple[memoryview, AnyArray]:
     """Return the letters of columns of strings, row by row, and where each row begins; shape (rows + 1,)."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    compute: Any = import_module("pyarrow.compute")  # its functions are made when it is imported: no stub knows them
     if len(columns) == 1 and not columns[0].null_count:
         whole = columns[0]
     else:
         kind = pa.large_string()
         parts = [column.cast(kind) for column in columns]
         empty = pa.scalar("", kind)
-        whole = pc.binary_join_element_wise(*parts, empty, null_handling="replace", null_replacement="")
+        whole = compute.binary_join_element_wise(*parts, empty, null_handling="replace", null_replacement="")
     buffer = whole.buffers()[2]
     return memoryview(b"" if buffer is None else buffer), string_offsets(whole)
 

@@ -31,7 +31,7 @@ from .kinds import KINDS
 from .surface import EDGE_WIDTH, LINE_WIDTH
 
 if TYPE_CHECKING:
-    from mischance.api.tables import AnyArray, FloatArray
+    from mischance.api.tables import AnyArray
 
     from .actors import Batch, Line
     from .settings import Settings
@@ -101,7 +101,7 @@ def bodies_table(batch: Batch, category: AnyArray) -> Table:
     role = np.where(fixed, SCENERY, OTHER)
     role[:, batch.ego] = SUBJECT
 
-    def column(name: str, factor: float = 1.0) -> FloatArray:
+    def column(name: str, factor: float = 1.0) -> AnyArray:
         return (factor * cars[name]).reshape(-1).astype(np.float32)
 
     still = {name: column(name) for name in ("x", "y", "yaw")} | {"z": column("height", 0.5)}
