@@ -30,9 +30,11 @@ from mischance.errors import CatalogError
 from mischance.language import catalog
 from mischance.language.loading import load
 from mischance.language.scenario import PlugIn, Scenario
+from mischance.play.composite import world_class
+from mischance.play.constructing import construct
 from mischance.play.episode import advanced
 from mischance.play.player import play
-from mischance.play.plugins import batch_size, construct
+from mischance.play.plugins import batch_size
 from mischance.play.sampling import draw, twin
 from mischance.sweep import jobs
 from tests.shell import content
@@ -119,7 +121,7 @@ def available(room: str, kind: str) -> None:
 
 
 def built(plugin: PlugIn, draws: Sequence[Draw]) -> Any:
-    return construct(plugin.cls, plugin.settings_for(draws[0].values))
+    return construct(world_class(plugin), plugin.settings_for(draws[0].values))
 
 
 def batches(scenario: Scenario, draws: Sequence[Draw]) -> Iterator[list[Draw]]:
@@ -187,7 +189,7 @@ def test_a_plug_in_says_what_it_is_and_takes_exact_settings(room: str, kind: str
 
 
 def test_every_world_has_a_scenario():
-    played = {scenario_named(name).simulator.kind for name in names() if name != "wander"}
+    played = {plugin.kind for name in names() if name != "wander" for plugin in scenario_named(name).plugins()}
     assert {entry.name for entry in catalog.entries("simulators")} <= played
 
 
@@ -255,13 +257,18 @@ def test_a_world_tells_its_truth_in_order(name: str):
                 assert len(chunk.scenes) == runs
                 assert [body.name for body in chunk.scenes[0].bodies if body.moving] == list(chunk.motion.bodies)
             before = chunk
-        check_events(told, draws)
+        check_events(told, draws, scenario.simulator.declared.events)
         check_outcome(scenario, world, draws)
         world.close()
 
 
-def check_events(told: Sequence[Chunk], draws: Sequence[Draw]) -> None:
-    """Check that causes form a forest: a parent is an earlier event, or a fault that was planned."""
+def check_events(told: Sequence[Chunk], draws: Sequence[Draw], declared: Sequence[str]) -> None:
+    """Check that causes form a forest: a parent is an earlier event, or a fault that was planned.
+
+    A world that declares which kinds of event it tells tells no other.
+    """
+    kinds = {kind for chunk in told for kind in chunk.events.columns["kind"]}
+    assert not declared or kinds <= set(declared)
     for i, d in enumerate(draws):
         known = {""} | {fault.fault_id for fault in d.faults}
         for chunk in told:

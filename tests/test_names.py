@@ -23,7 +23,8 @@ from mischance.api.tables import entity_column
 from mischance.errors import CatalogError
 from mischance.language import catalog
 from mischance.language.loading import load
-from mischance.play.plugins import construct
+from mischance.play.composite import world_class
+from mischance.play.constructing import construct
 from mischance.play.sampling import draw
 from tests.test_walls import LAYER, LIBRARIES, ROOT
 
@@ -82,7 +83,7 @@ def tables(name: str) -> dict[str, list[str]]:
         catalog.check_needs("simulators", scenario.simulator.kind, scenario.simulator.declared.needs)
     except CatalogError as error:
         pytest.skip(error.message)
-    world = construct(scenario.simulator.cls, scenario.simulator.settings_for(one.values))
+    world = construct(world_class(scenario.simulator), scenario.simulator.settings_for(one.values))
     chunk = world.start([one.of_world()], [Streams(one.seed, one.run)])
     world.close()
     found = {}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from mischance.api.randomness import Streams
-    from mischance.api.runs import Chunk, Commands, Draw, Reading, Record
+    from mischance.api.runs import Chunk, Commands, Draw, Fault, Reading, Record
     from mischance.api.scene import Camera, Frames, Hits, Rays, Scene
     from mischance.api.tables import BoolArray, FloatArray, Schema, Table
 
@@ -189,6 +189,16 @@ class Declared:
     faults: Mapping[str, FaultKind] = field(default_factory=dict)
     """Kinds of fault that a simulator or sensor knows."""
 
+    events: tuple[str, ...] = ()
+    """Kinds of event that a simulator tells; () = not said. A link from another world can begin with these alone."""
+
+    inject: Callable[[Any, int, Fault], None] | None = None
+    """Method `inject(run, fault)` of a simulator: plans one more fault of a run of the batch, after `start`.
+
+    Its onset is later than all that the world has told; its id is that of the event elsewhere that led to it, and the
+    world names it as the parent of events and among the causes of labels, as it does with a planned fault.
+    """
+
     targets: Callable[[Any], Sequence[str]] | None = None
     """Function of the settings: what a fault of a simulator can be aimed at."""
 
@@ -261,7 +271,7 @@ MANY = 2**31  # runs: any number
 ROOMS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
-            "max_batch", "batch_key", "max_chunk_seconds", "measures", "targets", "signals", "commands", "complete",
+            "max_batch", "batch_key", "max_chunk_seconds", "measures", "events", "inject", "targets", "signals", "commands", "complete",
             "default_actor", "entity", "reference_agents", "randomness",
         ),
         ("simulators",),

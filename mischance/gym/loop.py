@@ -17,6 +17,7 @@ from mischance.api.runs import Chunk, Commands, Draw, Reading
 from mischance.api.tables import Column, Table
 from mischance.errors import RunError
 from mischance.language.scenario import PlugIn, Scenario
+from mischance.play.composite import world_class
 from mischance.play.player import Player
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Loop:
         self._line = _Line(tuple(reads), rate)
         cls = _outside(self._line)
         agent = PlugIn("agents", "gymnasium", cls, declares(cls), {}, declares(cls).settings())
-        world = replace(scenario.simulator, cls=_watched(scenario.simulator.cls, self._line))
+        world = replace(scenario.simulator, cls=_watched(world_class(scenario.simulator), self._line))
         sensors = {name: plugin for name, plugin in scenario.sensors.items() if name in reads}
         self._played = replace(scenario, simulator=world, agent=agent, sensors=sensors)
         self._running = False

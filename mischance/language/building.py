@@ -7,6 +7,7 @@ reports, so that one pass shows all problems.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from mischance import units
 from mischance.api.protocols import declares
 from mischance.errors import CatalogError, ScenarioError, shorten
 from mischance.language import catalog
+from mischance.language.checks.links import check_links, check_worlds
 from mischance.language.checks.plans import PlanChecks
 from mischance.language.distributions import parsing as distributions
 from mischance.language.origin import Origin, Path_
 from mischance.language.scenario import REFERENCE, PlugIn, Scenario, ScenarioModel, Split, fill, validate
+from mischance.language.worlds import join_worlds
 from mischance.language.yaml.findings import Finding, problems_of
 
 
@@ -95,7 +98,7 @@ def _for_whole(finding: Finding, tree: Mapping[str, Any]) -> Finding:
     if isinstance(value, str) and not hint and not at_key:
         if REFERENCE.fullmatch(value):
             hint = "a drawn value can stand in plug-ins and faults, and in other distributions"
-        elif path[0] in ("simulator", "agent") or (path[0] == "sensors" and len(path) == 2):
+        elif path[0] in ("simulator", "agent") or (path[0] in ("sensors", "worlds") and len(path) == 2):
             hint = f"write {{kind: {value}}}" if len(value) <= 40 and value.isprintable() else ""
     return Finding(path, message, hint, at_key)
 
@@ -151,7 +154,14 @@ class _Builder(PlanChecks):
 
     def plugins(self) -> None:
         """Find every plug-in and check its settings."""
-        self.simulator = self.plugin("simulators", self.tree.get("simulator"), ("simulator",))
+        if self.tree.get("worlds"):
+            self.simulator = self.worlds()
+        else:
+            self.simulator = self.plugin("simulators", self.tree.get("simulator"), ("simulator",))
+            if self.tree.get("simulator") is None:
+                self.origin.add(("simulator",), "is missing")
+            if self.entries("links"):
+                self.origin.add(("links",), "links go between `worlds`, and there are none", at_key=True)
         self.agent = self.plugin("agents", self.tree.get("agent"), ("agent",))
         for name, tree in self.mapping("sensors").items():
             sensor = self.plugin("sensors", tree, ("sensors", name))
@@ -165,6 +175,23 @@ class _Builder(PlanChecks):
                 self.origin.add(path, f"{shorten(writer.kind)} occurs twice", "keep one of them")
             elif writer is not None:
                 self.writers[writer.kind] = writer
+
+    def worlds(self) -> PlugIn | None:
+        """Find the worlds of a scenario of several, and check them and their links."""
+        if self.tree.get("simulator") is not None:
+            hint = "move the world of `simulator` into `worlds`, under a name"
+            self.origin.add(("worlds",), "a scenario has either `simulator` or `worlds`", hint, at_key=True)
+        found = {
+            name: self.plugin("simulators", tree, ("worlds", name)) for name, tree in self.mapping("worlds").items()
+        }
+        parts = {name: part for name, part in found.items() if part is not None}
+        self.world = None
+        if not parts or len(parts) < len(found):
+            return None
+        check_worlds(self, parts)
+        joined = self.simulator = join_worlds(parts)
+        self.world, self.parts = joined.declared, {name: part.declared for name, part in parts.items()}
+        return replace(joined, links=check_links(self, parts))
 
     def plugin(self, room: str, tree: object, path: Path_) -> PlugIn | None:
         """Find one plug-in and check its settings with typical drawn values."""
@@ -250,7 +277,7 @@ class _Builder(PlanChecks):
             **({"begins": model.begins} if model.begins else {}),
             "duration": model.duration,
             "vary": {name: _dump(spec, files) for name, spec in self.specs.items()},
-            "simulator": self._dump(self.simulator, ("simulator",), files),
+            **self._worlds(files),
         }
         if self.agent:
             tree["agent"] = self._dump(self.agent, ("agent",), files)
@@ -277,6 +304,23 @@ class _Builder(PlanChecks):
         tree["split"] = {"by": split.by, "train": split.train, "val": split.val, "test": split.test}
         tree["write"] = [self._dump(writer, ("write", i), files) for i, writer in enumerate(self.writers.values())]
         return tree, files
+
+    def _worlds(self, files: dict[str, Path]) -> dict[str, Any]:
+        """Return the tree of the world, or of several with their links."""
+        assert self.simulator is not None
+        if not self.simulator.parts:
+            return {"simulator": self._dump(self.simulator, ("simulator",), files)}
+        parts = {name: self._dump(part, ("worlds", name), files) for name, part in self.simulator.parts.items()}
+        links = []
+        for link in self.simulator.links:
+            own: dict[str, Any] = {
+                "from": f"{link.source}.{link.event}",
+                "subject": link.subject or None,
+                "to": f"{link.world}.{link.target}",
+            }
+            own |= {"kind": link.kind, "severity": link.severity, "after": link.after, "lasts": link.lasts}
+            links.append({key: value for key, value in own.items() if value is not None})
+        return {"worlds": parts, "links": links}
 
     def _dump(self, plugin: PlugIn | None, path: Path_, files: dict[str, Path]) -> dict[str, Any]:
         """Return a plug-in's tree; paths of its file and its renderer's are those of the copies in a dataset."""

@@ -13,7 +13,7 @@ from mischance import units
 from mischance.api.protocols import declares
 from mischance.language import catalog
 from mischance.language.distributions import parsing as distributions
-from mischance.language.scenario import LAW_MARK, WORD, ScenarioModel
+from mischance.language.scenario import LAW_MARK, WORD, WORLD, ScenarioModel
 
 DRAWN = {"type": "string", "pattern": r"^\$[A-Za-z_][A-Za-z0-9_]*$", "description": "a drawn value, as $name"}
 FOREIGN = r"[:.]"  # file.py:Class or package.module:Class
@@ -29,6 +29,7 @@ def scenario_schema() -> dict[str, Any]:
     definitions["Distribution"] = distributions.schema(ref="#/$defs/Distribution")
     properties = schema["properties"]
     properties["simulator"], world = folding.choice("simulators", definitions)
+    properties["worlds"]["patternProperties"] = {WORLD: properties["simulator"]}
     agent, driver = folding.choice("agents", definitions)
     properties["agent"] = {"anyOf": [agent, {"type": "null"}], "default": None}
     instrument, sensor = folding.choice("sensors", definitions)
@@ -38,8 +39,14 @@ def scenario_schema() -> dict[str, Any]:
     # A file that extends another may omit keys that the other has, in the settings of plug-ins too.
     schema["required"] = ["mischance", "name"]
     alone = {
-        "required": ["duration", "simulator"],
-        "properties": {"simulator": world, "agent": driver, "sensors": {"additionalProperties": sensor}},
+        "required": ["duration"],
+        "oneOf": [{"required": ["simulator"]}, {"required": ["worlds"]}],
+        "properties": {
+            "simulator": world,
+            "worlds": {"additionalProperties": world},
+            "agent": driver,
+            "sensors": {"additionalProperties": sensor},
+        },
     }
     schema["if"], schema["then"] = {"not": {"required": ["extends"]}}, alone
     return {

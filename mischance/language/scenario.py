@@ -27,6 +27,7 @@ LANGUAGE = 1
 NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$"
 REFERENCE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")  # a reference to a drawn value in a setting
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
+WORLD = r"^[a-z][a-z0-9_]*$"
 
 MAX_DRAWN = 1000
 MAX_POINTS = 2**20  # maximum of a plan; further runs repeat it or use further blocks
@@ -100,6 +101,18 @@ class PlanEntry(_Part):
     )
 
 
+class LinkEntry(_Part):
+    """A link between two worlds: an event of one becomes a fault of another."""
+
+    from_: str = Field(alias="from", description="<world>.<kind of event>")
+    subject: str | None = Field(None, description="whose events count; everybody's where not given")
+    to: str = Field(description="<world>.<target>")
+    kind: str = Field(description="kind of fault, as the target declares it")
+    severity: Law | None = Field(None, description="how strong; the kind says in which unit")
+    after: Time = Field(0.1, gt=0, description="from the event to its fault [s]")
+    lasts: Time | None = Field(None, gt=0, description="duration [s]; to the end of the run where not given")
+
+
 class SplitEntry(_Part):
     """Division of a dataset into training, validation and test parts."""
 
@@ -123,7 +136,11 @@ class ScenarioModel(_Part):
     vary: dict[Annotated[str, Field(pattern=WORD)], Law] = Field(
         {}, max_length=MAX_DRAWN, description="drawn values and their distributions"
     )
-    simulator: Plugin = Field(description="the world")
+    simulator: Plugin | None = Field(None, description="the world")
+    worlds: dict[Annotated[str, Field(pattern=WORLD)], Plugin] = Field(
+        {}, description="several worlds on one clock, by name; instead of `simulator`"
+    )
+    links: list[LinkEntry] = Field([], description="what leads from one world to another")
     agent: Plugin | None = Field(None, description="the system under test")
     sensors: dict[Annotated[str, Field(pattern=WORD)], Plugin] = Field({}, description="instruments, by name")
     faults: list[FaultEntry] = Field([], description="what may go wrong")
@@ -141,9 +158,38 @@ class ScenarioModel(_Part):
     write: list[str | Plugin] = Field(["parquet"], description="formats to write")
 
 
+class WorldsSettings(BaseModel):
+    """The settings of several worlds on one clock, by the world's name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of: dict[str, Any] = Field(description="settings of each world")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link between two worlds: `after` seconds after an event of `source`, a fault begins in `world`.
+
+    `subject`: whose events count, '' = everybody's; `lasts` [s], None = to the end of the run.
+    """
+
+    source: str
+    event: str
+    subject: str
+    world: str
+    target: str
+    kind: str
+    severity: float
+    after: float
+    lasts: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class PlugIn:
-    """A plug-in of a scenario. `tree` has every default written out and `$name` for drawn values."""
+    """A plug-in of a scenario. `tree` has every default written out and `$name` for drawn values.
+
+    `parts` and `links`: of several worlds on one clock.
+    """
 
     room: str
     kind: str
@@ -153,6 +199,8 @@ class PlugIn:
     settings: BaseModel
     drawn: frozenset[str] = frozenset()
     renderer: type[Any] | None = None  # of a sensor with images or rays
+    parts: Mapping[str, PlugIn] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
 
     def settings_for(self, values: Mapping[str, float | str]) -> BaseModel:
         """Return the settings of one run, with its drawn values.
@@ -166,6 +214,9 @@ class PlugIn:
         """Return `settings_for` as a function for many runs: the tree is written as text once, not once a run."""
         if not self.drawn:
             return lambda values: self.settings
+        if self.parts:
+            fillers = {name: part.filler() for name, part in self.parts.items()}
+            return lambda values: WorldsSettings(of={name: fill_part(values) for name, fill_part in fillers.items()})
         from pydantic import ValidationError
 
         model = self.declared.settings
@@ -322,13 +373,14 @@ class Scenario:
         return hashlib.sha256(self.text().encode()).hexdigest()
 
     def plugins(self) -> Sequence[PlugIn]:
-        """Return all plug-ins: world, agent, sensors, writers."""
+        """Return all plug-ins: worlds, agent, sensors, writers."""
         agent = (self.agent,) if self.agent else ()
-        return (self.simulator, *agent, *self.sensors.values(), *self.writers)
+        worlds = tuple(self.simulator.parts.values()) or (self.simulator,)
+        return (*worlds, *agent, *self.sensors.values(), *self.writers)
 
 
 __all__ = [
     "LANGUAGE", "MAX_POINTS", "CorrelateEntry", "Correlation", "EventEntry", "ExposureEntry", "FaultEntry", "Frequency",
-    "Plan", "PlanEntry", "PlannedFault", "PlugIn", "RareEvent", "Scenario", "ScenarioModel", "Split", "SplitEntry",
+    "Link", "LinkEntry", "Plan", "PlanEntry", "PlannedFault", "PlugIn", "RareEvent", "Scenario", "ScenarioModel", "Split", "SplitEntry",
     "fill", "validate",
 ]  # fmt: skip

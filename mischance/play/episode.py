@@ -50,7 +50,9 @@ class Episode:
         self._plugins, self._scenario, self._draws = plugins, scenario, draws
         self._asked, self._outcome_only = asked, outcome_only
         self._numbers = read_only(np.array([draw.run for draw in draws], np.int64))
-        self.monitor = Monitor(scenario.require, scenario.event.level if scenario.event else None)
+        self.monitor = Monitor(
+            scenario.require, scenario.event.level if scenario.event else None, scenario.simulator.parts
+        )
         plugins.holder = self
         self._world = plugins.get("simulator", scenario.simulator, draws)
         self._agent = plugins.get("agent", scenario.agent, draws) if scenario.agent else None

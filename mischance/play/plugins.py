@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
-from mischance.api.protocols import MANY, declares, shadowed
+from mischance.api.protocols import MANY, declares
 from mischance.api.read_only import read_only_view
 from mischance.api.runs import Draw
 from mischance.api.scene import Camera, Frames, Hits, Rays, Scene
@@ -18,6 +16,8 @@ from mischance.errors import RunError
 from mischance.language import catalog
 from mischance.language.scenario import PlugIn, Scenario
 from mischance.play.channel import ALONE, TARGET, plays_alone
+from mischance.play.composite import world_class
+from mischance.play.constructing import construct
 
 
 def check_needs(scenario: Scenario) -> None:
@@ -113,7 +113,7 @@ class Plugins:
         if anew or key not in self._instances:
             _close(self._instances.pop(key, None))
             settings = plugin.settings_for(draws[0].values) if plugin.drawn else plugin.settings
-            self._instances[key] = construct(plugin.cls, settings)
+            self._instances[key] = construct(world_class(plugin), settings)
             self.built[key] += 1
         return self._instances[key]
 
@@ -165,25 +165,6 @@ class GuardedRenderer:
     def close(self) -> None:
         """Give back what the renderer holds."""
         self.renderer.close()
-
-
-def construct(cls: type[Any], settings: Any) -> Any:
-    """Build a plug-in; one that has no settings may leave the argument out.
-
-    Raises:
-        RunError: it declares something in its instance.
-    """
-    import inspect
-
-    with redirect_stdout(sys.stderr):
-        built = cls(settings) if inspect.signature(cls).parameters else cls()
-    name = shadowed(built)
-    if name:
-        raise RunError(
-            f"{cls.__name__} sets `{name}` in its instance, where nobody looks for it",
-            "declare it in the class; as a static method it may depend on the settings",
-        )
-    return built
 
 
 def _close(plugin: Any) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,10 @@ class Monitor:
     Only what is named is kept, so memory grows with the length of a run by a few bytes a sample.
     """
 
-    def __init__(self, requirements: Mapping[str, Requirement], level: Expression | None = None) -> None:
-        self._requirements, self._level = requirements, level
+    def __init__(
+        self, requirements: Mapping[str, Requirement], level: Expression | None = None, worlds: Collection[str] = ()
+    ) -> None:
+        self._requirements, self._level, self._worlds = requirements, level, worlds
         self._of_level = set(level.names) if level else set[str]()
         self._wanted = {name for requirement in requirements.values() for name in requirement.names}
         self._kept: dict[str, list[Table]] = {}
@@ -67,16 +69,25 @@ class Monitor:
         if not self._requirements and self._level is None:
             return
         wanted = self._wanted | self._of_level
-        for key, table in chunk.tables.items():
-            if "t" in table.schema:
+        for key, own in chunk.tables.items():
+            if "t" in own.schema:
+                table = _under_name(own, self._world(key))
                 names = signal_names(table.schema)
                 self._known.update(names)
                 if wanted & set(names):
                     self._kept.setdefault(f"tables/{key}", []).append(_needed(table, wanted))
         for key, part in chunk.signals.items():
-            self._known.update(part.channels)
-            if wanted & part.channels.keys():
-                self._kept.setdefault(f"signals/{key}", []).append(_sampled(part, wanted))
+            world = self._world(key)
+            channels = {f"{world}.{name}" if world else name: name for name in part.channels}
+            self._known.update(channels)
+            if wanted & channels.keys():
+                sampled = _sampled(part, {channels[name] for name in wanted & channels.keys()})
+                self._kept.setdefault(f"signals/{key}", []).append(_under_name(sampled, world))
+
+    def _world(self, key: str) -> str:
+        """Return which of several worlds a table or signals of that name are from; '' where there is one."""
+        world = key.partition(".")[0]
+        return world if world in self._worlds else ""
 
     def _tables(self, wanted: set[str]) -> list[Table]:
         """Return what was kept of the tables that have a wanted name: the others' times are none of its samples."""
@@ -160,6 +171,23 @@ class Monitor:
             value[np.any([np.isnan(columns[name]) for name in columns], axis=0)] = np.nan
             found.append((t, value))
         return found
+
+
+def _under_name(table: Table, world: str) -> Table:
+    """Return the table such that its signals carry the name of one of several worlds: `floor.level`, `floor.ego.x`."""
+    if not world:
+        return table
+    by = entity_column(table.schema)
+    if by and table.schema[by].dtype in ("category", "text"):
+        column = table.schema[by]
+        named = replace(column, names=tuple(f"{world}.{name}" for name in column.names))
+        return Table({**table.schema, by: named}, table.columns, table.offsets)
+    alone = Column("category", names=(world,), role="entity")
+    columns = {_WORLD: np.zeros(len(table), np.int32), **table.columns}
+    return Table({_WORLD: alone, **table.schema}, columns, table.offsets)
+
+
+_WORLD = "of which world"  # no column of a world has blanks in its name
 
 
 def _sampled(part: Signals, wanted: set[str]) -> Table:

@@ -20,7 +20,7 @@ from .tables import MEASURES, OUTCOME, TABLES
 if TYPE_CHECKING:
     from mischance.api.protocols import FaultKind
     from mischance.api.randomness import Streams
-    from mischance.api.runs import Commands, Draw
+    from mischance.api.runs import Commands, Draw, Fault
     from mischance.api.tables import Schema
 
     from .run import Run
@@ -41,6 +41,10 @@ class Warehouse:
     max_chunk_seconds: ClassVar[float] = 600.0
     randomness: ClassVar[tuple[str, ...]] = ("order", "orders", "people", "person", "reservation")
     measures: ClassVar[Schema] = MEASURES
+    events: ClassVar[tuple[str, ...]] = (
+        "order", "trip", "reservation_lost", "step_out", "stop", "halted", "resumed", "load_dropped", "delivered",
+        "late", "contact",
+    )  # fmt: skip
     faults: ClassVar[Mapping[str, FaultKind]] = KINDS
 
     def __init__(self, settings: WarehouseSettings | None = None) -> None:
@@ -72,6 +76,14 @@ class Warehouse:
         """Return rows and events in (last end, until]; this world takes no commands."""
         start, self._end = self._end, until
         return self._chunk(start, [run.advance(until) for run in self._runs], Table.empty(LANE_ROWS, len(self._runs)))
+
+    def inject(self, run: int, fault: Fault) -> None:
+        """Take one more fault of a run, whose onset is later than the present time.
+
+        Raises:
+            RunError: it does not fit its target.
+        """
+        self._runs[run].inject(fault)
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the measures and verdict of every run, and the labels of faults and contacts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,14 +53,23 @@ class Faults:
     """
 
     def __init__(self, draw: Draw, count: int) -> None:
-        known = targets(count)
-        self.all = sorted(draw.of_world().faults, key=lambda fault: (fault.onset, fault.fault_id))
-        for fault in self.all:
-            if fault.target not in known or fault.kind not in OF[fault.target.split(".")[-1]]:
-                raise RunError(
-                    f"run {draw.run}: '{fault.target}' has no fault '{fault.kind}'",
-                    "; ".join(f"{target}: {', '.join(OF[target.split('.')[-1]])}" for target in known),
-                )
+        self._known, self._run = targets(count), draw.run
+        self.all: list[Fault] = []
+        for fault in draw.of_world().faults:
+            self.add(fault)
+
+    def add(self, fault: Fault) -> None:
+        """Add a fault.
+
+        Raises:
+            RunError: the target does not exist, or has no fault of that kind.
+        """
+        if fault.target not in self._known or fault.kind not in OF[fault.target.split(".")[-1]]:
+            raise RunError(
+                f"run {self._run}: '{fault.target}' has no fault '{fault.kind}'",
+                "; ".join(f"{target}: {', '.join(OF[target.split('.')[-1]])}" for target in self._known),
+            )
+        bisect.insort(self.all, fault, key=lambda one: (one.onset, one.fault_id))
 
     def of(self, target: str, kind: str, t: float) -> float:
         """Return the summed severity of a kind of fault of a target at t; at least 0."""
@@ -83,16 +93,16 @@ class Faults:
         own = [fault for fault in self.all if fault.target in (f"{agv}.brakes", "floor")]
         return sorted({t for fault in own for t in (fault.onset, fault.onset + fault.ramp, fault.end)})
 
-    def changes(self) -> Iterator[float]:
-        """Yield the times at which protective fields have to be evaluated anew."""
-        for fault in self.all:
-            if fault.kind == "blind":
-                yield fault.onset
-                k = 1
-                while k * STEP < fault.ramp + STEP and fault.onset + k * STEP < fault.end and fault.ramp > 0.0:
-                    yield fault.onset + k * STEP
-                    k += 1
-                yield fault.end
+    @staticmethod
+    def changes(fault: Fault) -> Iterator[float]:
+        """Yield the times at which a fault asks for protective fields to be evaluated anew."""
+        if fault.kind == "blind":
+            yield fault.onset
+            k = 1
+            while k * STEP < fault.ramp + STEP and fault.onset + k * STEP < fault.end and fault.ramp > 0.0:
+                yield fault.onset + k * STEP
+                k += 1
+            yield fault.end
 
 
 def _severity(fault: Fault, t: float) -> float:

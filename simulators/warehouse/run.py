@@ -14,7 +14,7 @@ from .state import State
 if TYPE_CHECKING:
     from mischance.api.labels import Row
     from mischance.api.randomness import Streams
-    from mischance.api.runs import Draw
+    from mischance.api.runs import Draw, Fault
 
     from .settings import Settings
 
@@ -38,13 +38,29 @@ class Run:
             state.at(order.at, orders.arrive, job)
         if settings.people.rate > 0:
             state.env.process(pedestrians.arrivals())
-        for t in state.faults.changes():
-            if isfinite(t):
-                state.at(t, driving.check_fields)
+        self._pedestrians = pedestrians
         for fault in state.faults.all:
-            if fault.kind == "drop" and fault.severity >= 0.5:
-                agv = next(one for one in state.agvs if fault.target == f"{one.name}.load")
-                state.at(fault.onset, pedestrians.drop, agv, fault)
+            self._watch(fault)
+        for fault in state.faults.all:
+            self._drop(fault)
+
+    def inject(self, fault: Fault) -> None:
+        """Take one more fault, whose onset is later than the present time."""
+        self._state.faults.add(fault)
+        self._watch(fault)
+        self._drop(fault)
+
+    def _watch(self, fault: Fault) -> None:
+        """Have protective fields evaluated where a fault changes them."""
+        for t in self._state.faults.changes(fault):
+            if isfinite(t):
+                self._state.at(t, self._pedestrians.driving.check_fields)
+
+    def _drop(self, fault: Fault) -> None:
+        """Have a load fall off at the onset of a fault that says so."""
+        if fault.kind == "drop" and fault.severity >= 0.5:
+            agv = next(one for one in self._state.agvs if fault.target == f"{one.name}.load")
+            self._state.at(fault.onset, self._pedestrians.drop, agv, fault)
 
     @property
     def end(self) -> float:

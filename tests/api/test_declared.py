@@ -22,7 +22,8 @@ from mischance.errors import CatalogError, RunError
 from mischance.language import catalog
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
-from mischance.play.plugins import construct
+from mischance.play.composite import world_class
+from mischance.play.constructing import construct
 from mischance.play.sampling import draw
 from tests.support import PLUGINS, wander
 
@@ -163,7 +164,7 @@ def asked_for(kind: str) -> frozenset[str]:
         if run and all(fnmatch.filter(asked, pattern) for pattern in declared):
             continue
         (only,) = draw(scenario, [run])
-        world = construct(scenario.simulator.cls, scenario.simulator.settings_for(only.values))
+        world = construct(world_class(scenario.simulator), scenario.simulator.settings_for(only.values))
         world.start([only.of_world()], [Watched(only.seed, 0, asked)])
         for part in range(1, 9):
             over = world.advance(part / 8 * min(scenario.duration, 172_800.0), None).over.all()

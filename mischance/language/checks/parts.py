@@ -12,6 +12,7 @@ from typing import Any
 from mischance import units
 from mischance.api.protocols import AGENT_FAULTS, Declared
 from mischance.errors import ExpressionError, UnitError, shorten, suggest
+from mischance.language.checks.links import severity_dimension
 from mischance.language.distributions import parsing as distributions
 from mischance.language.distributions.specs import Constant, Expr
 from mischance.language.expressions.parsing import MAX_LENGTH, Expression, compile_expression
@@ -49,11 +50,17 @@ class Checks:
         self.sensors: dict[str, PlugIn] = {}
         # Declarations of world and sensors are known even if their settings are wrong.
         self.world: Declared | None = None
+        self.parts: dict[str, Declared] = {}  # of several worlds on one clock
         self.instruments: dict[str, Declared] = {}
         self.writers: dict[str, PlugIn] = {}
         self.planned: list[dict[str, Any]] = []  # the faults of the resolved tree
         self.rate: distributions.Spec | None = None  # of exposure
         self.grid: dict[str, list[float | str]] = {}
+
+    @property
+    def called(self) -> object:
+        """What the world is called in messages: its kind, or the names of several."""
+        return ", ".join(self.parts) if self.parts else self.at(("simulator", "kind"))
 
     # -- access ---------------------------------------------------------------------------------------------------
 
@@ -253,7 +260,7 @@ class Checks:
             entry["severity"] = known.default if known else 1.0
         laws: dict[str, distributions.Spec | None] = {}
         for key, (dimension, keeps) in LAWS.items():
-            own = _dimension_of(known.severity) if known and key == "severity" else dimension
+            own = severity_dimension(known) if key == "severity" else dimension
             wanted = entry.get(key) is not None or key in ("at", "ramp")
             laws[key] = self.law(entry.get(key), (*path, key), own, keeps) if wanted else None
         if not isinstance(target, str) or not isinstance(kind, str) or laws["at"] is None or laws["severity"] is None:
@@ -274,8 +281,8 @@ class Checks:
             chance=laws["chance"], count=laws["count"], rate=laws["rate"], forced=forced,
         )  # fmt: skip
 
-    def fault_kind(self, target: str, kind: str, path: Path_) -> Any:
-        """Return a target's declared kind of fault by name."""
+    def fault_kind(self, target: str, kind: str, path: Path_, key: str = "target") -> Any:
+        """Return a target's declared kind of fault by name; `key` of the entry names the target."""
         room, _, name = target.partition(".")
         if room == "sensors":
             if name not in self.instruments:
@@ -293,7 +300,7 @@ class Checks:
         else:
             if self.world is None:
                 return None
-            kinds = self.world.faults
+            kinds = self.parts.get(room, self.world).faults
             targets = None
             if self.world.targets is not None and self.simulator is not None:
                 targets = list(self.world.targets(self.simulator.settings))
@@ -301,7 +308,7 @@ class Checks:
                 known = [*targets, *(f"sensors.{key}" for key in self.sensors)]
                 known += ["agent"] if self.tree.get("agent") is not None else []
                 hint = suggest(target, known) or ("known: " + _some(known) if known else "")
-                self.origin.add((*path, "target"), f"nothing in this world is called {shorten(target)}", hint)
+                self.origin.add((*path, key), f"nothing in this world is called {shorten(target)}", hint)
                 return None
         if kind not in kinds:
             hint = suggest(kind, kinds) or ("known: " + _some(kinds) if kinds else "it has no faults")
@@ -368,20 +375,12 @@ class Checks:
                 self.origin.add(("measure", i), f"{shorten(name)} occurs twice", "keep one of them")
             elif isinstance(name, str) and self.world is not None and name not in measures:
                 hint = suggest(name, measures) or "known: " + _some(sorted(measures))
-                world = shorten(self.at(("simulator", "kind")))
-                self.origin.add(("measure", i), f"{world} has no measure {shorten(name)}", hint)
+                self.origin.add(("measure", i), f"{shorten(self.called)} has no measure {shorten(name)}", hint)
         for name in sorted(set(self.specs) & measures):
             self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
         rate = self.mapping("exposure").get("rate")
         if rate is not None:
             self.rate = self.law(rate, ("exposure", "rate"), "frequency", "≥ 0")
-
-
-def _dimension_of(severity: str) -> str | None:
-    """Return the declared dimension of a fault's severity, by name or by unit; '' for plain numbers."""
-    if severity in units.UNITS:
-        return units.UNITS[severity].dimension
-    return severity if severity in ("ratio", *units.SI) else ""
 
 
 def _some(names: Iterable[str]) -> str:

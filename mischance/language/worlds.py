@@ -1,0 +1,108 @@
+"""Worlds of worlds: what several worlds on one clock declare together, each part under its world's name.
+
+Names of a world's tables, targets, labels, events and random streams get the world's name and a dot before them,
+names of its measures the world's name and an underscore, so that they can stand in expressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import Any
+
+from mischance.api.protocols import Declared
+from mischance.api.tables import Column, Schema
+from mischance.language.scenario import PlugIn, WorldsSettings
+
+
+def measure_name(world: str, measure: str) -> str:
+    """Return the name of a world's measure in a scenario of several worlds."""
+    return f"{world}_{measure}"
+
+
+def join_worlds(parts: Mapping[str, PlugIn]) -> PlugIn:
+    """Return the plug-in that several worlds are together; `parts` by name, at least one."""
+    settings = WorldsSettings(of={name: part.settings for name, part in parts.items()})
+    kind = "+".join(sorted({part.kind for part in parts.values()}))
+    drawn = frozenset[str]().union(*(part.drawn for part in parts.values()))
+    tree = {name: part.tree for name, part in parts.items()}
+    return PlugIn("worlds", kind, Together, _declared(parts), tree, settings, drawn, parts=parts)
+
+
+class Together:
+    """Stands for the class of several worlds, which the player makes of its parts."""
+
+
+def commanded(parts: Mapping[str, PlugIn]) -> list[str]:
+    """Return the names of the worlds that take commands."""
+    return [name for name, part in parts.items() if part.declared.commands]
+
+
+def _declared(parts: Mapping[str, PlugIn]) -> Declared:
+    own = {name: part.declared for name, part in parts.items()}
+    measures: Schema = {
+        measure_name(name, measure): column for name, one in own.items() for measure, column in one.measures.items()
+    }
+    takes = commanded(parts)
+    driven = own[takes[0]] if len(takes) == 1 else None
+    random = [f"{name}.{component}" for name, one in own.items() for component in one.randomness or ()]
+
+    def max_batch(settings: Any) -> int:
+        return min(one.batch_with(settings.of[name], 1) for name, one in own.items())
+
+    def batch_key(settings: Any) -> Hashable:
+        return tuple(one.batch_key(settings.of[name]) if one.batch_key else None for name, one in own.items())
+
+    def default_actor(settings: Any) -> str:
+        return driven.default_actor_with(settings.of[takes[0]]) if driven else ""
+
+    return Declared(
+        settings=WorldsSettings,
+        needs=tuple(dict.fromkeys(need for one in own.values() for need in one.needs)),
+        batch=min(one.batch or 1 for one in own.values()),
+        max_batch=max_batch,
+        batch_key=batch_key if any(one.batch_key for one in own.values()) else None,
+        max_chunk_seconds=min(one.max_chunk_seconds for one in own.values()),
+        measures=measures,
+        faults={kind: what for one in own.values() for kind, what in one.faults.items()},
+        events=tuple(dict.fromkeys(kind for one in own.values() for kind in one.events)),
+        targets=_targets(own),
+        signals=_signals(own),
+        commands=driven.commands if driven else {},
+        complete=driven.complete if driven else dict,
+        default_actor=default_actor,
+        randomness=None if any(one.randomness is None for one in own.values()) else tuple(random),
+    )
+
+
+def _targets(own: Mapping[str, Declared]) -> Callable[[Any], Sequence[str]] | None:
+    if any(one.targets is None for one in own.values()):
+        return None
+
+    def targets(settings: Any) -> Sequence[str]:
+        return [
+            f"{name}.{target}"
+            for name, one in own.items()
+            if one.targets is not None
+            for target in one.targets(settings.of[name])
+        ]
+
+    return targets
+
+
+def _signals(own: Mapping[str, Declared]) -> Callable[[Any], Collection[str]] | None:
+    """Return the function that names all signals, as a schema so that their units are checked where they are known."""
+    if any(one.signals is None for one in own.values()):
+        return None
+
+    def signals(settings: Any) -> Collection[str]:
+        found: dict[str, Column] = {}
+        for name, one in own.items():
+            known = one.signals(settings.of[name]) if one.signals is not None else ()
+            for signal in known:
+                found[f"{name}.{signal}"] = known[signal] if isinstance(known, Mapping) else Column("category")
+        return found
+
+    return signals
+
+
+__all__ = ["commanded", "join_worlds", "measure_name"]
