@@ -120,6 +120,13 @@ def available(room: str, kind: str) -> None:
         pytest.skip(error.message)
 
 
+def worlds_available(scenario: Scenario) -> None:
+    """Skip what cannot be tried because a library is not installed that a world of the scenario needs."""
+    for plugin in scenario.plugins():
+        if plugin.room == "simulators":
+            available(plugin.room, plugin.kind)
+
+
 def built(plugin: PlugIn, draws: Sequence[Draw]) -> Any:
     return construct(world_class(plugin), plugin.settings_for(draws[0].values))
 
@@ -225,7 +232,7 @@ def schema_of(table: Table) -> Schema:
 @pytest.mark.parametrize("name", few(names(variants=True)))
 def test_a_world_tells_its_truth_in_order(name: str):
     scenario = with_certain_faults(name)
-    available("simulators", scenario.simulator.kind)
+    worlds_available(scenario)
     for draws in batches(scenario, draw(scenario, np.arange(3))):
         world = built(scenario.simulator, draws)
         told = chunks(world, scenario, draws, ODD)
@@ -311,7 +318,7 @@ def check_labels(labels: Table, draws: Sequence[Draw]) -> None:
 @pytest.mark.parametrize("name", few(names()))
 def test_a_run_is_the_same_alone_in_any_batch_and_however_it_is_cut(name: str):
     scenario = scenario_named(name, sensors="{}", **no_agent_that_looks(name))
-    available("simulators", scenario.simulator.kind)
+    worlds_available(scenario)
     count = 7 if scenario.simulator.declared.batch > 1 else 2
     draws = draw(scenario, np.arange(count))
     alone = {run: digest for d in draws for run, digest in digests(scenario, [d]).items()}
@@ -337,7 +344,7 @@ def no_agent_that_looks(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", few(names()))
 def test_a_world_forgets_its_last_runs(name: str):
     scenario = with_certain_faults(name)
-    available("simulators", scenario.simulator.kind)
+    worlds_available(scenario)
     draws = [replace(d, values=draw(scenario, [0])[0].values) for d in draw(scenario, np.arange(2))]
     used = built(scenario.simulator, draws)
     first = story(used, scenario, draws[:1])
@@ -349,7 +356,7 @@ def test_a_world_forgets_its_last_runs(name: str):
 @pytest.mark.parametrize("name", few(names()))
 def test_a_twin_equals_its_run_before_the_first_cause(name: str):
     scenario = with_certain_faults(name)
-    available("simulators", scenario.simulator.kind)
+    worlds_available(scenario)
     compared = 0
     for d in draw(scenario, np.arange(2)):
         if not d.faults:
@@ -394,7 +401,7 @@ def truth_for(kind: str) -> tuple[Scenario, str, tuple[Draw, ...], tuple[tuple[C
     """Return whole runs that a sensor may look at: cut at odd times, several runs in each chunk."""
     name, sensor = scene_for(kind)
     scenario = scenario_named(name, faults="[]")
-    available("simulators", scenario.simulator.kind)
+    worlds_available(scenario)
     draws = draw(scenario, np.arange(6))
     kept: list[Draw] = []
     alone = []
@@ -555,7 +562,7 @@ def test_a_sensor_draws_as_often_whatever_its_settings_and_faults(kind: str):
 def test_one_more_sensor_changes_nobody_elses_readings(kind: str):
     name, sensor = scene_for(kind)
     scenario = scenario_named(name, faults="[]")
-    available("simulators", scenario.simulator.kind)
+    worlds_available(scenario)
     tree = {**scenario.sensors[sensor].tree, "kind": kind}
     more = scenario_named(name, faults="[]", sensors__another=json.dumps(tree))
     assert set(more.sensors) == {*scenario.sensors, "another"}
@@ -575,7 +582,7 @@ def something_to_see() -> tuple[Scene, np.ndarray, np.ndarray]:
     """Return a scene of the library with poses at three times, and a camera's poses behind the first body."""
     for name in names():
         scenario = scenario_named(name)
-        available("simulators", scenario.simulator.kind)
+        worlds_available(scenario)
         draws = draw(scenario, [0])
         told = chunks(built(scenario.simulator, draws), scenario, draws, [])
         if told[-1].motion is None:
@@ -654,7 +661,7 @@ def stage_for(kind: str) -> tuple[str, dict[str, str]]:
 def test_an_agent_answers_in_the_columns_of_its_world_and_forgets(kind: str, monkeypatch: pytest.MonkeyPatch):
     name, changes = stage_for(kind)
     scenario = scenario_named(name, **changes)
-    available("simulators", scenario.simulator.kind)
+    worlds_available(scenario)
     assert scenario.agent is not None
     cls = scenario.agent.cls
     said: list[tuple[float, Mapping[str, Any], np.ndarray]] = []
@@ -704,7 +711,7 @@ def written_scenario() -> Scenario:
     for name in names():
         scenario = scenario_named(name)
         if any("size" in plugin.tree for plugin in scenario.sensors.values()):
-            available("simulators", scenario.simulator.kind)
+            worlds_available(scenario)
             return scenario_named(name, write=formats, duration="0.7 s")
     return scenario_named("wander", write=formats)
 

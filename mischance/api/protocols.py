@@ -193,11 +193,7 @@ class Declared:
     """Kinds of event that a simulator tells; () = not said. A link from another world can begin with these alone."""
 
     inject: Callable[[Any, int, Fault], None] | None = None
-    """Method `inject(run, fault)` of a simulator: plans one more fault of a run of the batch, after `start`.
-
-    Its onset is later than all that the world has told; its id is that of the event elsewhere that led to it, and the
-    world names it as the parent of events and among the causes of labels, as it does with a planned fault.
-    """
+    """Method `inject(run, fault)` of a simulator: plans one later than all it has told; its id is that of its cause."""
 
     targets: Callable[[Any], Sequence[str]] | None = None
     """Function of the settings: what a fault of a simulator can be aimed at."""
@@ -271,7 +267,8 @@ MANY = 2**31  # runs: any number
 ROOMS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
-            "max_batch", "batch_key", "max_chunk_seconds", "measures", "events", "inject", "targets", "signals", "commands", "complete",
+            "max_batch", "batch_key", "max_chunk_seconds", "measures", "events", "inject", "targets", "signals",
+            "commands", "complete",
             "default_actor", "entity", "reference_agents", "randomness",
         ),
         ("simulators",),

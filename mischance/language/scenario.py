@@ -380,7 +380,7 @@ class Scenario:
 
 
 __all__ = [
-    "LANGUAGE", "MAX_POINTS", "CorrelateEntry", "Correlation", "EventEntry", "ExposureEntry", "FaultEntry", "Frequency",
-    "Link", "LinkEntry", "Plan", "PlanEntry", "PlannedFault", "PlugIn", "RareEvent", "Scenario", "ScenarioModel", "Split", "SplitEntry",
-    "fill", "validate",
+    "LANGUAGE", "MAX_POINTS", "CorrelateEntry", "Correlation", "EventEntry", "ExposureEntry", "FaultEntry",
+    "Frequency", "Link", "LinkEntry", "Plan", "PlanEntry", "PlannedFault", "PlugIn", "RareEvent", "Scenario",
+    "ScenarioModel", "Split", "SplitEntry", "WorldsSettings", "fill", "validate",
 ]  # fmt: skip

@@ -43,7 +43,7 @@ def links(*entries: Mapping[str, Any]) -> str:
     return json.dumps(list(entries))
 
 
-LOST = {"from": "dispatch.lost", "to": "floor.dispatch", "kind": "message_loss"}
+LOST = {"from": "dispatch.lost", "to": "hall.dispatch", "kind": "message_loss"}
 
 
 def events_of(records: Sequence[Record], i: int = 0) -> dict[str, dict[str, Any]]:
@@ -67,7 +67,7 @@ def without_name(world: str, table: Table, i: int) -> dict[str, list[Any]]:
 # -- each world plays as it would alone --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("world", ["dispatch", "floor"])
+@pytest.mark.parametrize("world", ["dispatch", "hall"])
 def test_without_links_a_world_plays_as_it_does_alone(world: str):
     scenario = lost_messages(links="[]", vary__lost="0.5")
     draws = draw(scenario, np.arange(3))
@@ -115,7 +115,7 @@ def planned(one: Draw, world: str) -> list[Any]:
 
 
 def test_worlds_of_one_kind_draw_different_numbers():
-    both = json.dumps({name: {"kind": "dispatcher", "loss": 0.5} for name in ("north", "south")})
+    both = json.dumps({name: {"kind": "fleet_dispatch", "loss": 0.5} for name in ("north", "south")})
     text = {"worlds": both, "links": "[]", "faults": "[]", "event": "null"}
     scenario = load(NAME, text)
     records = list(play(scenario, draw(scenario, np.arange(1))))
@@ -139,12 +139,12 @@ def test_cuts_and_batches_change_nothing():
 
 def test_a_fault_begins_the_link_s_time_after_its_event_whatever_other_links_take():
     found = []
-    for other in ([], [{**LOST, "to": "floor.floor", "kind": "friction", "after": 0.03, "severity": 0}]):
+    for other in ([], [{**LOST, "to": "hall.floor", "kind": "friction", "after": 0.03, "severity": 0}]):
         scenario = lost_messages(links=links({**LOST, "after": 0.7, "lasts": 1.5}, *other))
         records = list(play(scenario, draw(scenario, np.arange(1))))
         lost = {key: row["t"] for key, row in events_of(records).items() if row["kind"] == "lost"}
         labels = rows_of(records[-1:], "labels")
-        kept = [k for k, target in enumerate(labels["target"]) if target == "floor.dispatch"]
+        kept = [k for k, target in enumerate(labels["target"]) if target == "hall.dispatch"]
         assert kept
         for k in kept:
             (cause,) = json.loads(labels["causes"][k])
@@ -157,8 +157,8 @@ def test_a_fault_begins_the_link_s_time_after_its_event_whatever_other_links_tak
 
 def test_a_run_ends_when_it_has_ended_in_every_world():
     records = list(play(scenario := lost_messages(), draw(scenario, np.arange(1))))
-    messages, actors = (rows_of(records, f"truth/{name}") for name in ("dispatch.messages", "floor.actors"))
-    contact = records[-1].tables["runs"].columns["floor_contact_time"][0]
+    messages, actors = (rows_of(records, f"truth/{name}") for name in ("dispatch.messages", "hall.actors"))
+    contact = records[-1].tables["runs"].columns["hall_contact_time"][0]
     assert actors["t"][-1] <= contact < messages["t"][-1] == 90.0
 
 
@@ -171,7 +171,7 @@ def test_the_contact_leads_back_across_the_worlds_to_the_radio():
     for one in draws:
         records = list(play(scenario, [one]))
         events, labels = events_of(records), rows_of(records[-1:], "labels")
-        place = list(labels["label_id"]).index("floor.contact:0")
+        place = list(labels["label_id"]).index("hall.contact:0")
         causes = json.loads(labels["causes"][place])
         crossed = [events[cause] for cause in causes if cause.startswith("dispatch.")]
         assert crossed, causes
@@ -202,9 +202,7 @@ def test_a_subject_narrows_a_link_to_its_own_events():
     scenario = lost_messages(links=links({**LOST, "subject": "agv2", "lasts": 1.5}))
     records = list(play(scenario, draw(scenario, np.arange(1))))
     events, labels = events_of(records), rows_of(records[-1:], "labels")
-    causes = [
-        json.loads(c)[0] for c, t in zip(labels["causes"], labels["target"], strict=True) if t == "floor.dispatch"
-    ]
+    causes = [json.loads(c)[0] for c, t in zip(labels["causes"], labels["target"], strict=True) if t == "hall.dispatch"]
     assert causes
     assert {events[cause]["subject"] for cause in causes} == {"dispatch.agv2"}
 
@@ -237,7 +235,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "world": ({"from": "dispach.lost"}, "links[0].from", "no world is called 'dispach'", "dispatch"),
     "event": ({"from": "dispatch.lots"}, "links[0].from", "tells no event 'lots'", "lost"),
     "bare": ({"from": "lost"}, "links[0].from", "names an event of a world", "<world>.<name>"),
-    "target": ({"to": "floor.dispach"}, "links[0].to", "nothing in this world is called", "floor.dispatch"),
+    "target": ({"to": "hall.dispach"}, "links[0].to", "nothing in this world is called", "hall.dispatch"),
     "kind": ({"kind": "mesage_loss"}, "links[0].kind", "has no fault 'mesage_loss'", "message_loss"),
     "unit": ({"severity": "3 m"}, "links[0].severity", "got a length", ""),
     "drawn": ({"severity": {"uniform": [0, 1]}}, "links[0].severity", "one severity for all runs", ""),
@@ -264,7 +262,7 @@ def test_a_link_that_names_nothing_is_refused_with_its_place(change: str, tmp_pa
     ("text", "path", "message"),
     [
         ("simulator: {kind: warehouse}", "worlds", "either `simulator` or `worlds`"),
-        ("worlds: {sensors: {kind: dispatcher}}", "worlds.sensors", "target of other faults"),
+        ("worlds: {sensors: {kind: fleet_dispatch}}", "worlds.sensors", "target of other faults"),
     ],
 )
 def test_worlds_that_cannot_stand_together_are_refused(text: str, path: str, message: str, tmp_path: Path):
@@ -274,7 +272,7 @@ def test_worlds_that_cannot_stand_together_are_refused(text: str, path: str, mes
 
 
 def test_links_without_worlds_are_refused(tmp_path: Path):
-    text = "mischance: 1\nname: a/b\nduration: 1 s\nsimulator: {kind: dispatcher}\n"
+    text = "mischance: 1\nname: a/b\nduration: 1 s\nsimulator: {kind: fleet_dispatch}\n"
     text += "links: [{from: a.b, to: c.d, kind: e}]\n"
     with pytest.raises(ScenarioError) as raised:
         load(text_of(tmp_path, text))
@@ -288,7 +286,7 @@ def test_a_world_that_takes_no_fault_while_it_runs_cannot_be_led_to(tmp_path: Pa
     text = f"""mischance: 1
 name: tests/no_inject
 duration: 2 s
-worlds: {{dispatch: {{kind: dispatcher}}, plant: {{kind: '{drift}'}}}}
+worlds: {{dispatch: {{kind: fleet_dispatch}}, plant: {{kind: '{drift}'}}}}
 links: [{{from: dispatch.lost, to: plant.plant, kind: drift}}]
 """
     with pytest.raises(ScenarioError) as raised:
@@ -308,7 +306,7 @@ def test_bodies_of_two_worlds_in_motion_are_refused(tmp_path: Path):
 
 def test_bodies_of_one_world_move_under_its_name(tmp_path: Path):
     pytest.importorskip("pybullet")
-    worlds = {"cell": {"kind": "arm"}, "dispatch": {"kind": "dispatcher", "period": "0.35 s"}}
+    worlds = {"cell": {"kind": "arm"}, "dispatch": {"kind": "fleet_dispatch", "period": "0.35 s"}}
     scenario = load(text_of(tmp_path, f"mischance: 1\nname: tests/arm\nduration: 2 s\nworlds: {json.dumps(worlds)}\n"))
     draws = draw(scenario, np.arange(2))
     records = list(play(scenario, draws[:1]))

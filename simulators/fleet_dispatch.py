@@ -62,7 +62,7 @@ class Settings(BaseModel):
     patience: Time = Field(default=5.0, gt=0, description="a vehicle that hears nothing for longer is the event [s]")
 
 
-class Dispatcher:
+class FleetDispatch:
     """Sends messages to vehicles over a radio that loses some; the event is a silence beyond its patience."""
 
     batch: ClassVar[int] = 16
