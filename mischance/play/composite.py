@@ -187,7 +187,8 @@ class Composite:
             if name == self._mover and not chunk.over.all():
                 until = chunk.end
         self._end = until
-        return self._joined(start, until, {name: told[name] for name in self._parts})
+        joined = self._joined(start, until, {name: told[name] for name in self._parts})
+        return replace(joined, continues=True) if until == start else joined
 
     def _meet(self, t: float) -> None:
         """Hand what was told up to now to the worlds that links lead to."""
