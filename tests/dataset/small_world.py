@@ -240,6 +240,11 @@ def _hang() -> None:
         time.sleep(0.01)
 
 
+def _spin() -> None:
+    while True:
+        pass
+
+
 def _compile() -> None:
     with phase("compiling what this world needs", 3.5):
         time.sleep(3.5)
@@ -250,6 +255,7 @@ dies = _misbehave(lambda: os._exit(3))
 leaves = _misbehave(lambda: os._exit(0))
 aborts = _misbehave(os.abort)
 hangs = _misbehave(_hang)
+spins = _misbehave(_spin)
 raises = _misbehave(_raise)
 dies_once = _misbehave(lambda: os._exit(3), forever=False)
 

@@ -111,18 +111,21 @@ def test_what_a_worker_left_holds_its_phase_apart_from_where_it_died(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("work", "status", "reason"),
+    ("work", "workers", "status", "reason"),
     [
-        ("raises", "failed", "ValueError: this world is broken at run 5"),
-        ("dies", "crashed", "exit code 3"),
-        pytest.param("leaves", "crashed", "exit code 0", marks=pytest.mark.slow),
-        pytest.param("aborts", "crashed", "Aborted", marks=pytest.mark.slow),
-        ("hangs", "timeout", "over its time limit"),
+        ("raises", 0, "failed", "ValueError: this world is broken at run 5"),
+        pytest.param("raises", 1, "failed", "ValueError: this world is broken at run 5", marks=pytest.mark.slow),
+        ("dies", 1, "crashed", "exit code 3"),
+        pytest.param("leaves", 1, "crashed", "exit code 0", marks=pytest.mark.slow),
+        pytest.param("aborts", 1, "crashed", "Aborted", marks=pytest.mark.slow),
+        ("hangs", 1, "timeout", "over its time limit"),
+        pytest.param("spins", 1, "timeout", "over its time limit", marks=pytest.mark.slow),
     ],
 )
-def test_a_run_that_misbehaves_costs_itself_alone(tmp_path: Path, work: str, status: str, reason: str) -> None:
+def test_a_run_that_misbehaves_costs_itself_alone(
+    tmp_path: Path, work: str, workers: int, status: str, reason: str
+) -> None:
     out = tmp_path / "data"
-    workers = int(work != "raises")  # an exception needs no process of its own
     result = make(out, work, workers, limit=2.0)  # a worker that is started anew loads OpenCV within it
     assert list(result.failures) == [5]
     assert not result.ok
