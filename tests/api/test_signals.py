@@ -74,3 +74,16 @@ def test_chunks_join_their_signals_and_labels():
     joined = join_chunks([chunk(0.0, 1.0, 1, 4), chunk(1.0, 2.0, 5, 4)])
     assert joined.signals["a"].values.shape == (3, 8, 2)
     assert joined.labels["sales"].run(2)["t"].tolist() == [1.0, 2.0]
+
+
+def test_chunks_of_no_time_joined_are_no_first_chunk():
+    """Two cuts before a world's first step: joined, they read tick 0 no second time; with what follows, neither."""
+    over = np.zeros(1, np.bool_)
+
+    def chunk(end: float, continues: bool = False) -> Chunk:
+        return Chunk(0.0, end, np.full(1, end), over, Table.empty(EVENTS, 1), continues=continues)
+
+    assert chunk(0.0).ticks(10.0).tolist() == [0]
+    waiting = [chunk(0.0, continues=True), chunk(0.0, continues=True)]
+    assert join_chunks(waiting).ticks(10.0).tolist() == []
+    assert join_chunks([*waiting, chunk(0.25)]).ticks(10.0).tolist() == [1, 2]
