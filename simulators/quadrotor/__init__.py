@@ -16,6 +16,7 @@ from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, LABELS, Column, Table
 from mischance.errors import RunError
 
+from . import layout
 from .events import MEASURES, OUTCOME, FlightLog, outcome_row
 from .outline import bodies_table, lanes_table
 from .settings import ROTORS
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mischance.api.scene import Scene
     from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray, Schema
 
-RATE = 100  # steps per second: a planned change acts on steps that start at or after its onset; 5 integrations per step
+RATE = layout.STEP_RATE  # a planned change acts on steps that start at or after its onset; 5 integrations per step
 ROW_EVERY = 2  # steps between two rows of `drones`: 50 rows a second
 ROLES = {"breeze": "hard_negative"}
 
@@ -93,9 +94,7 @@ class Quadrotor:
             RunError: a drone overlaps something at the start, or a fault does not fit its target.
         """
         from . import columns
-        from . import kernels as fast
 
-        self._fast = fast
         own = [draw.settings or self.settings for draw in draws]
         self._own: list[QuadrotorSettings] = own
         self._runs = [draw.run for draw in draws]
@@ -121,7 +120,7 @@ class Quadrotor:
                 for r, one in enumerate(own)
             ]
         )
-        self._begun = self._state[..., fast.USED].copy()
+        self._begun = self._state[..., layout.USED].copy()
         self._world = np.array([columns.world(one) for one in own])
         self._points = columns.missions(own)
         self._standing = np.array([len(one.obstacles) for one in own], np.int64)
@@ -130,12 +129,12 @@ class Quadrotor:
             for i, it in enumerate(one.obstacles.values()):
                 self._obstacles[r, i] = columns.obstacle(it)
         self._faults, self._planned = columns.fault_rows(faults, self._names)
-        self._ring = np.empty((runs, drones, fast.RING, ROTORS))
-        self._ring[:] = self._state[:, :, None, fast.SPIN : fast.SPIN + ROTORS]
-        self._m, self._pairs = fast.blank(runs, drones)
-        self._m[:, len(self._drones) :, fast.FINISHED] = 0.0  # a run does not wait for birds
+        self._ring = np.empty((runs, drones, layout.RING, ROTORS))
+        self._ring[:] = self._state[:, :, None, layout.SPIN : layout.SPIN + ROTORS]
+        self._m, self._pairs = layout.blank(runs, drones)
+        self._m[:, len(self._drones) :, layout.FINISHED] = 0.0  # a run does not wait for birds
         self._stop = np.full(runs, -1, np.int64)
-        self._room = drones * (self._points.shape[2] + fast.MOST_CONTACTS + 8) + 2 * len(self._pairs[0])
+        self._room = drones * (self._points.shape[2] + layout.MOST_CONTACTS + 8) + 2 * len(self._pairs[0])
         self._logs = [
             FlightLog(draw, own_faults, self._names, tuple(one.obstacles), _speeds(one))
             for draw, own_faults, one in zip(draws, faults, own, strict=True)
@@ -145,7 +144,7 @@ class Quadrotor:
         self._seen = {LANES: lanes_table(own), BODIES: bodies_table(own)}
         self._k = 0
         return self._chunk(
-            0, self._state[:, None], np.zeros((runs, 0, fast.EVENT)), np.zeros(runs, np.int64), begin=True
+            0, self._state[:, None], np.zeros((runs, 0, layout.EVENT)), np.zeros(runs, np.int64), begin=True
         )
 
     def advance(self, until: float, commands: Commands | None) -> Chunk:
@@ -154,7 +153,9 @@ class Quadrotor:
         Raises:
             RunError: a command for a drone that does not exist.
         """
-        fast, first = self._fast, self._k
+        from .kernels import fly
+
+        first = self._k
         if commands is not None:
             self._command(commands)
         while (self._k + 1) / RATE <= until:
@@ -164,10 +165,10 @@ class Quadrotor:
         for r, stream in enumerate(self._streams):
             for d, name in enumerate(self._drones):
                 noise[r, d] = stream("quadrotor", name).standard_normal((steps, 6))
-        motion = np.empty((runs, steps + 1, drones, fast.STATE))
-        events = np.zeros((runs, self._room, fast.EVENT))
+        motion = np.empty((runs, steps + 1, drones, layout.STATE))
+        events = np.zeros((runs, self._room, layout.EVENT))
         count = np.zeros(runs, np.int64)
-        fast.fly(
+        fly(
             first, self._k, self._state, self._p, self._world, self._points, self._obstacles, self._standing,
             self._faults, self._planned, noise, self._ring, self._m, self._pairs, self._stop, motion, events, count,
         )  # fmt: skip
@@ -177,7 +178,7 @@ class Quadrotor:
         """Return each run's measures with verdict and reason, and the labels of faults and their effects."""
         rows, labels = [], []
         for r, log in enumerate(self._logs):
-            landed = bool((self._state[r, :, self._fast.MODE] == self._fast.LANDED).any())
+            landed = bool((self._state[r, :, layout.MODE] == layout.LANDED).any())
             rows.append(outcome_row(log, self._measured(r), self._own[r].separation, landed))
             labels.append(log.labels(ROLES))
         return Table.of(OUTCOME, rows), table_of_rows(LABELS, labels)
@@ -188,7 +189,6 @@ class Quadrotor:
     # -- parts ----------------------------------------------------------------------------------------------------
 
     def _command(self, commands: Commands) -> None:
-        fast = self._fast
         for r in range(len(self._runs)):
             if not commands.live[r]:
                 continue
@@ -201,8 +201,8 @@ class Quadrotor:
                         f"drones: {', '.join(self._drones)}",
                     )
                 y = self._state[r, self._names.index(name)]
-                y[fast.DRIVEN] = 1.0
-                y[fast.COMMAND : fast.COMMAND + 4] = values
+                y[layout.DRIVEN] = 1.0
+                y[layout.COMMAND : layout.COMMAND + 4] = values
 
     def _look(self) -> tuple[Scene, ...]:
         """Return the scene of each run; runs with equal scenes share one."""
@@ -220,24 +220,24 @@ class Quadrotor:
 
     def _measured(self, r: int) -> dict[str, float | int | bool]:
         """Return the measures of one run over all of its drones."""
-        fast, m, pairs = self._fast, self._m[r], self._pairs[r]
-        times, done = m[:, fast.T_IMPACT], m[:, fast.FINISHED]
+        m, pairs = self._m[r], self._pairs[r]
+        times, done = m[:, layout.T_IMPACT], m[:, layout.FINISHED]
         hit = ~np.isnan(times)
         first = int(np.argmin(np.where(hit, times, inf)))
         finished = bool((~np.isnan(done)).all())
         contacts = sum(1 for row in self._logs[r].incidents if row[2] == "contact")
         return {
             "contacts": contacts,
-            "min_separation": float(pairs[:, fast.APART].min(initial=inf)),
-            "min_clearance": float(m[:, fast.CLEARANCE].min()),
-            "fence_margin": float(m[:, fast.INSIDE].min()),
-            "max_tilt": float(m[:, fast.MAX_TILT].max()),
-            "max_speed": float(m[:, fast.MAX_SPEED].max()),
-            "max_deviation": float(m[:, fast.MAX_DEVIATION].max()),
-            "impact_speed": float(m[first, fast.IMPACT]) if hit.any() else 0.0,
+            "min_separation": float(pairs[:, layout.APART].min(initial=inf)),
+            "min_clearance": float(m[:, layout.CLEARANCE].min()),
+            "fence_margin": float(m[:, layout.INSIDE].min()),
+            "max_tilt": float(m[:, layout.MAX_TILT].max()),
+            "max_speed": float(m[:, layout.MAX_SPEED].max()),
+            "max_deviation": float(m[:, layout.MAX_DEVIATION].max()),
+            "impact_speed": float(m[first, layout.IMPACT]) if hit.any() else 0.0,
             "contact_time": float(times[first]) if hit.any() else nan,
-            "min_voltage": float(m[:, fast.MIN_VOLTS].min()),
-            "energy": float(sum(self._state[r, :, fast.USED] - self._begun[r])),
+            "min_voltage": float(m[:, layout.MIN_VOLTS].min()),
+            "energy": float(sum(self._state[r, :, layout.USED] - self._begun[r])),
             "finished": finished,
             "mission_time": float(done.max()) if finished else nan,
             "end": float(self._k if self._stop[r] < 0 else self._stop[r]) / RATE,
@@ -248,7 +248,6 @@ class Quadrotor:
     def _chunk(
         self, first: int, motion: FloatArray, events: FloatArray, count: IntArray, *, begin: bool = False
     ) -> Chunk:
-        fast = self._fast
         start, end = first / RATE, self._k / RATE
         over = self._stop >= 0
         last = np.where(over, self._stop, self._k)
@@ -259,7 +258,9 @@ class Quadrotor:
                 if over[r]:
                     log.end(last[r] / RATE)
         steps = np.arange(first, self._k + 1, dtype=np.int64)
-        pose = np.concatenate([motion[..., fast.POS : fast.POS + 3], motion[..., fast.QUAT : fast.QUAT + 4]], axis=-1)
+        pose = np.concatenate(
+            [motion[..., layout.POS : layout.POS + 3], motion[..., layout.QUAT : layout.QUAT + 4]], axis=-1
+        )
         return Chunk(
             start=start,
             end=end,
@@ -277,19 +278,18 @@ class Quadrotor:
 
     def _rows(self, steps: IntArray, motion: FloatArray, new: BoolArray, last: IntArray) -> Table:
         """Return the rows of `drones`: 50 per second and drone."""
-        fast = self._fast
         chosen = np.flatnonzero(new & (steps % ROW_EVERY == 0))
         k, drones = steps[chosen], len(self._names)
         keep = k <= last[:, None]
-        data = motion[:, chosen][keep].reshape(-1, fast.STATE)
+        data = motion[:, chosen][keep].reshape(-1, layout.STATE)
         t = np.broadcast_to(k / RATE, keep.shape)[keep]
         offsets = np.concatenate([[0], np.cumsum(keep.sum(axis=1) * drones)]).astype(np.int64)
         columns: dict[str, AnyArray] = {
             "t": np.repeat(t, drones),
             "actor": np.tile(np.arange(drones, dtype=np.int32), len(t)),
             **{name: data[:, place].copy() for name, place in _PLACES.items()},
-            "waypoint": data[:, fast.TARGET].astype(np.int64),
-            "mode": data[:, fast.MODE].astype(np.int32),
+            "waypoint": data[:, layout.TARGET].astype(np.int64),
+            "mode": data[:, layout.MODE].astype(np.int32),
         }
         return Table(self._tables["drones"], columns, offsets)
 
@@ -312,7 +312,7 @@ _PLACES: Mapping[str, int] = {
         + [f"rotor{i + 1}" for i in range(ROTORS)]
         + ["energy"]
     )
-} | {"voltage": 30, "wind_x": 46, "wind_y": 47, "wind_z": 48}  # fmt: skip
+} | {"voltage": layout.VOLTS, **{f"wind_{axis}": layout.WIND + i for i, axis in enumerate("xyz")}}
 
 
 def _speeds(settings: QuadrotorSettings) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mischance.errors import RunError
 
-from . import kernels as fast
+from . import dynamics, layout, shapes
 from .settings import MAX_DELAY, Box, Obstacle
 
 if TYPE_CHECKING:
@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 
 KINDS = {"thrust_loss": "rotor", "sag": "battery", "bias": "estimator", "tilt": "estimator", "delay": "controller",
          "gust": "wind", "breeze": "wind"}  # fmt: skip
-CODES = {"thrust_loss": fast.THRUST_LOSS, "sag": fast.SAG, "bias": fast.BIAS, "tilt": fast.TILTED, "delay": fast.LATE,
-         "gust": fast.GUSTY, "breeze": fast.GUSTY}  # fmt: skip
-assert (MAX_DELAY * fast.STEP_RATE * fast.SUB) < fast.RING
+CODES = {
+    "thrust_loss": layout.THRUST_LOSS,
+    "sag": layout.SAG,
+    "bias": layout.BIAS,
+    "tilt": layout.TILTED,
+    "delay": layout.LATE,
+    "gust": layout.GUSTY,
+    "breeze": layout.GUSTY,
+}
+assert (MAX_DELAY * layout.STEP_RATE * layout.SUB) < layout.RING
 
 
 def part_of(target: str) -> str:
@@ -41,42 +48,42 @@ def parameters(drone: Drone) -> FloatArray:
             rotors.thrust, rotors.torque, rotors.lag, rotors.fastest, rotors.efficiency,
             battery.capacity, battery.full, battery.empty, battery.resistance, battery.avionics,
             control.position, control.velocity, control.integral, control.attitude, control.yaw, control.rates,
-            control.tilt, mind.noise, exp(-1.0 / (fast.STEP_RATE * mind.time)), cos(mind.direction),
-            sin(mind.direction), drone.heading, round(drone.delay * fast.STEP_RATE), len(drone.mission),
+            control.tilt, mind.noise, exp(-1.0 / (layout.STEP_RATE * mind.time)), cos(mind.direction),
+            sin(mind.direction), drone.heading, round(drone.delay * layout.STEP_RATE), len(drone.mission),
         ]
     )  # fmt: skip
 
 
 def bird_parameters(bird: Bird) -> FloatArray:
     """Return the parameters of a bird, which has neither rotors nor battery; shape (PARAMETERS,)."""
-    p = np.zeros(fast.PARAMETERS)
-    p[fast.MASS], p[fast.RADIUS], p[fast.DRAG] = bird.mass, bird.radius, bird.drag
-    p[fast.IXX : fast.IZZ + 1] = 0.4 * bird.mass * bird.radius**2  # of a homogeneous sphere
-    p[fast.ARM] = p[fast.LAG] = p[fast.EFFICIENCY] = 1.0  # unused, but not zero: they are divisors
+    p = np.zeros(layout.PARAMETERS)
+    p[layout.MASS], p[layout.RADIUS], p[layout.DRAG] = bird.mass, bird.radius, bird.drag
+    p[layout.IXX : layout.IZZ + 1] = 0.4 * bird.mass * bird.radius**2  # of a homogeneous sphere
+    p[layout.ARM] = p[layout.LAG] = p[layout.EFFICIENCY] = 1.0  # unused, but not zero: they are divisors
     return p
 
 
 def bird_state(bird: Bird) -> FloatArray:
     """Return the state of a bird at t = 0; shape (STATE,)."""
-    y = np.zeros(fast.STATE)
-    y[fast.POS : fast.POS + 3] = y[fast.LEG : fast.LEG + 3] = bird.at
-    y[fast.VEL : fast.VEL + 3] = bird.velocity
+    y = np.zeros(layout.STATE)
+    y[layout.POS : layout.POS + 3] = y[layout.LEG : layout.LEG + 3] = bird.at
+    y[layout.VEL : layout.VEL + 3] = bird.velocity
     heading = atan2(bird.velocity[1], bird.velocity[0])
-    y[fast.QUAT + 2], y[fast.QUAT + 3] = sin(0.5 * heading), cos(0.5 * heading)
-    y[fast.MODE] = fast.GLIDING
+    y[layout.QUAT + 2], y[layout.QUAT + 3] = sin(0.5 * heading), cos(0.5 * heading)
+    y[layout.MODE] = layout.GLIDING
     return y
 
 
 def state(drone: Drone, p: FloatArray) -> FloatArray:
     """Return a drone's state at t = 0: level, its rotors at hover speed; shape (STATE,)."""
-    y = np.zeros(fast.STATE)
-    y[fast.POS : fast.POS + 3] = drone.at
-    y[fast.LEG : fast.LEG + 3] = drone.at
-    y[fast.VEL : fast.VEL + 3] = drone.velocity
-    y[fast.QUAT + 2], y[fast.QUAT + 3] = sin(0.5 * drone.heading), cos(0.5 * drone.heading)
-    y[fast.SPIN : fast.SPIN + 4] = sqrt(p[fast.MASS] * fast.G / (4.0 * p[fast.KF]))
-    y[fast.USED] = (1.0 - drone.battery.charge) * drone.battery.capacity
-    fast.drain(y, p, np.ones(4), 0.0, 0.0)
+    y = np.zeros(layout.STATE)
+    y[layout.POS : layout.POS + 3] = drone.at
+    y[layout.LEG : layout.LEG + 3] = drone.at
+    y[layout.VEL : layout.VEL + 3] = drone.velocity
+    y[layout.QUAT + 2], y[layout.QUAT + 3] = sin(0.5 * drone.heading), cos(0.5 * drone.heading)
+    y[layout.SPIN : layout.SPIN + 4] = sqrt(p[layout.MASS] * layout.G / (4.0 * p[layout.KF]))
+    y[layout.USED] = (1.0 - drone.battery.charge) * drone.battery.capacity
+    dynamics.drain(y, p, np.ones(4), 0.0, 0.0)
     return y
 
 
@@ -88,8 +95,9 @@ def world(settings: Settings) -> FloatArray:
     return np.array(
         [
             wind.speed * cos(wind.direction), wind.speed * sin(wind.direction), wind.turbulence,
-            exp(-1.0 / (fast.STEP_RATE * wind.time)), flat * cos(wind.gust_direction), flat * sin(wind.gust_direction),
-            sin(wind.gust_climb), settings.separation, settings.deviation, settings.upset, settings.landing,
+            exp(-1.0 / (layout.STEP_RATE * wind.time)),
+            flat * cos(wind.gust_direction), flat * sin(wind.gust_direction), sin(wind.gust_climb),
+            settings.separation, settings.deviation, settings.upset, settings.landing,
             settings.restitution, settings.friction, settings.settle, float(fence is not None), *limits,
         ]
     )  # fmt: skip
@@ -109,7 +117,7 @@ def missions(settings: Sequence[Settings]) -> FloatArray:
     for r, one in enumerate(settings):
         for d, drone in enumerate(one.drones.values()):
             for i, point in enumerate(drone.mission):
-                hold = round(point.hold * fast.STEP_RATE)
+                hold = round(point.hold * layout.STEP_RATE)
                 points[r, d, i] = [*point.at, point.speed, hold, point.radius]
     return points
 
@@ -162,7 +170,7 @@ def check_places(run: int, settings: Settings) -> None:
         if z <= radius:
             raise RunError(f"run {run}: {name} begins on or below the ground", f"give it a z above {radius:g} m")
         for label, it in settings.obstacles.items():
-            if name in settings.drones and fast.distance(x, y, z, np.array(obstacle(it)), normal) <= radius:
+            if name in settings.drones and shapes.distance(x, y, z, np.array(obstacle(it)), normal) <= radius:
                 raise RunError(f"run {run}: {name} begins inside {label}", "move one of them")
         for other, there, reach in placed:
             apart = hypot(x - there[0], y - there[1], z - there[2])

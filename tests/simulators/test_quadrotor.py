@@ -19,13 +19,12 @@ from mischance.errors import RunError
 from mischance.language.loading import load
 from mischance.play.player import play
 from mischance.play.sampling import draw, twin
-from mischance.simulators.quadrotor import Quadrotor
-from mischance.simulators.quadrotor import kernels as fast
+from mischance.simulators.quadrotor import Quadrotor, disturbances, dynamics, layout, shapes
 from mischance.simulators.quadrotor.columns import obstacle, parameters, state
 from mischance.simulators.quadrotor.settings import Box, Cylinder, Drone
 from tests.support import digests, rows_of
 
-INF, G = float("inf"), fast.G
+INF, G = float("inf"), layout.G
 STILL = {"turbulence": 0.0}
 SURE = {"noise": 0.0}
 SCENARIOS = (
@@ -80,16 +79,16 @@ def body(**airframe: Any) -> tuple[np.ndarray, np.ndarray]:
     it = Drone.model_validate(drone(airframe=airframe))
     p = parameters(it)
     y = state(it, p)
-    y[fast.SPIN : fast.SPIN + 4] = 0.0
+    y[layout.SPIN : layout.SPIN + 4] = 0.0
     return y, p
 
 
 def run(y: np.ndarray, p: np.ndarray, seconds: float, h: float, command: Sequence[float] = (0.0,) * 4) -> np.ndarray:
     """Integrate in still air and return every state."""
-    y, work = y.copy(), np.zeros((5, fast.BODY))
+    y, work = y.copy(), np.zeros((5, layout.BODY))
     states = [y.copy()]
     for _ in range(round(seconds / h)):
-        fast.integrate(y, p, np.array(command), np.ones(4), np.zeros(3), h, work)
+        dynamics.integrate(y, p, np.array(command), np.ones(4), np.zeros(3), h, work)
         states.append(y.copy())
     return np.array(states)
 
@@ -105,47 +104,47 @@ def to_world(q: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def test_without_thrust_and_drag_it_falls_freely():
     y, p = body(drag=0.0)
-    path = run(y, p, 2.0, fast.H)
-    t = np.arange(len(path)) * fast.H
+    path = run(y, p, 2.0, layout.H)
+    t = np.arange(len(path)) * layout.H
     np.testing.assert_allclose(path[:, 2], 10.0 - 0.5 * G * t**2, atol=1e-11)
     np.testing.assert_allclose(path[:, 5], -G * t, atol=1e-11)
 
 
 def test_a_free_tumble_keeps_angular_momentum_and_energy():
     y, p = body(drag=0.0, spin_drag=0.0, inertia=[0.01, 0.013, 0.02])
-    y[fast.VEL : fast.VEL + 3] = 3.0, -2.0, 4.0
-    y[fast.RATE : fast.RATE + 3] = 4.0, 9.0, 0.5
-    path = run(y, p, 3.0, fast.H)
+    y[layout.VEL : layout.VEL + 3] = 3.0, -2.0, 4.0
+    y[layout.RATE : layout.RATE + 3] = 4.0, 9.0, 0.5
+    path = run(y, p, 3.0, layout.H)
     inertia = np.array([0.01, 0.013, 0.02])
-    turning = to_world(path[:, fast.QUAT : fast.QUAT + 4], inertia * path[:, fast.RATE : fast.RATE + 3])
-    assert np.ptp(path[:, fast.RATE]) > 2.0  # it does tumble
+    turning = to_world(path[:, layout.QUAT : layout.QUAT + 4], inertia * path[:, layout.RATE : layout.RATE + 3])
+    assert np.ptp(path[:, layout.RATE]) > 2.0  # it does tumble
     np.testing.assert_allclose(turning, np.broadcast_to(turning[0], turning.shape), atol=2e-8)
     spin = 0.5 * (inertia * path[:, 10:13] ** 2).sum(axis=1)
-    energy = 0.5 * p[fast.MASS] * (path[:, 3:6] ** 2).sum(axis=1) + spin + p[fast.MASS] * G * path[:, 2]
+    energy = 0.5 * p[layout.MASS] * (path[:, 3:6] ** 2).sum(axis=1) + spin + p[layout.MASS] * G * path[:, 2]
     np.testing.assert_allclose(energy, energy[0], rtol=1e-9)
     np.testing.assert_allclose(path[:, 3], 3.0, atol=1e-12)
 
 
 def test_drag_only_takes_energy():
     y, p = body()
-    y[fast.VEL : fast.VEL + 3] = 15.0, -8.0, 12.0
-    y[fast.RATE : fast.RATE + 3] = 4.0, 9.0, 0.5
-    path = run(y, p, 3.0, fast.H)
+    y[layout.VEL : layout.VEL + 3] = 15.0, -8.0, 12.0
+    y[layout.RATE : layout.RATE + 3] = 4.0, 9.0, 0.5
+    path = run(y, p, 3.0, layout.H)
     spin = 0.5 * (p[1:4] * path[:, 10:13] ** 2).sum(axis=1)
-    energy = 0.5 * p[fast.MASS] * (path[:, 3:6] ** 2).sum(axis=1) + spin + p[fast.MASS] * G * path[:, 2]
+    energy = 0.5 * p[layout.MASS] * (path[:, 3:6] ** 2).sum(axis=1) + spin + p[layout.MASS] * G * path[:, 2]
     assert (np.diff(energy) < 0.0).all()
 
 
 def test_a_fall_ends_at_the_terminal_speed():
     y, p = body()
     path = run(y, p, 30.0, 0.01)
-    assert abs(path[-1, 5] + np.sqrt(p[fast.MASS] * G / p[fast.DRAG])) < 1e-6
+    assert abs(path[-1, 5] + np.sqrt(p[layout.MASS] * G / p[layout.DRAG])) < 1e-6
 
 
 def test_the_integrator_is_of_fourth_order():
     y, p = body()
-    y[fast.RATE : fast.RATE + 3] = 3.0, -2.0, 1.0
-    ends = [run(y, p, 0.8, h, (500.0, 620.0, 540.0, 650.0))[-1, : fast.BODY] for h in (0.008, 0.004, 0.002, 0.001)]
+    y[layout.RATE : layout.RATE + 3] = 3.0, -2.0, 1.0
+    ends = [run(y, p, 0.8, h, (500.0, 620.0, 540.0, 650.0))[-1, : layout.BODY] for h in (0.008, 0.004, 0.002, 0.001)]
     errors = [np.abs(a - b).max() for a, b in pairwise(ends)]
     assert all(13.0 < a / b < 19.0 for a, b in pairwise(errors))
     assert errors[-1] < 1e-7
@@ -156,31 +155,35 @@ def test_it_flies_as_a_solver_with_rotation_matrices_says():
     from scipy.integrate import solve_ivp
 
     y, p = body()
-    y[fast.VEL : fast.VEL + 3], y[fast.RATE : fast.RATE + 3] = (4.0, -1.0, 2.0), (1.0, -2.0, 0.5)
+    y[layout.VEL : layout.VEL + 3], y[layout.RATE : layout.RATE + 3] = (4.0, -1.0, 2.0), (1.0, -2.0, 0.5)
     command, wind = np.array([520.0, 640.0, 560.0, 610.0]), np.array([3.0, 1.0, -0.5])
     health = np.array([1.0, 0.7, 1.0, 0.9])
-    inertia, d = np.diag(p[1:4]), p[fast.ARM]
+    inertia, d = np.diag(p[1:4]), p[layout.ARM]
     arms = np.array([[d, d, 0.0], [d, -d, 0.0], [-d, -d, 0.0], [-d, d, 0.0]])
     turns = np.array([1.0, -1.0, 1.0, -1.0])
 
     def slope(_: float, s: np.ndarray) -> np.ndarray:
         v, r, w, speed = s[3:6], s[6:15].reshape(3, 3), s[15:18], s[18:22]
-        thrust = np.outer(health * p[fast.KF] * speed**2, [0.0, 0.0, 1.0])
-        torque = np.cross(arms, thrust).sum(axis=0) - p[fast.SPIN_DRAG] * w
-        torque[2] -= (turns * health * p[fast.KM] * speed**2).sum()
+        thrust = np.outer(health * p[layout.KF] * speed**2, [0.0, 0.0, 1.0])
+        torque = np.cross(arms, thrust).sum(axis=0) - p[layout.SPIN_DRAG] * w
+        torque[2] -= (turns * health * p[layout.KM] * speed**2).sum()
         air = v - wind
         force = (
-            r @ thrust.sum(axis=0) - p[fast.DRAG] * np.linalg.norm(air) * air - p[fast.MASS] * np.array([0.0, 0.0, G])
+            r @ thrust.sum(axis=0)
+            - p[layout.DRAG] * np.linalg.norm(air) * air
+            - p[layout.MASS] * np.array([0.0, 0.0, G])
         )
         skew = np.array([[0.0, -w[2], w[1]], [w[2], 0.0, -w[0]], [-w[1], w[0], 0.0]])
         turning = np.linalg.solve(inertia, torque - np.cross(w, inertia @ w))
-        return np.concatenate([v, force / p[fast.MASS], (r @ skew).ravel(), turning, (command - speed) / p[fast.LAG]])
+        return np.concatenate(
+            [v, force / p[layout.MASS], (r @ skew).ravel(), turning, (command - speed) / p[layout.LAG]]
+        )
 
     begin = np.concatenate([y[0:6], np.eye(3).ravel(), y[10:13], y[13:17]])
     exact = solve_ivp(slope, (0.0, 1.0), begin, method="DOP853", rtol=1e-11, atol=1e-11).y[:, -1]
-    work = np.zeros((5, fast.BODY))
+    work = np.zeros((5, layout.BODY))
     for _ in range(500):
-        fast.integrate(y, p, command, health, wind, fast.H, work)
+        dynamics.integrate(y, p, command, health, wind, layout.H, work)
     axes = np.stack([to_world(y[6:10], axis) for axis in np.eye(3)], axis=1)
     np.testing.assert_allclose(y[0:6], exact[0:6], atol=1e-6)
     np.testing.assert_allclose(axes, exact[6:15].reshape(3, 3), atol=1e-6)
@@ -190,13 +193,13 @@ def test_it_flies_as_a_solver_with_rotation_matrices_says():
 def test_reaction_torques_balance_in_pairs():
     """Equal rotors leave no yaw torque; the left-turning pair faster by any amount turns the body right."""
     y, p = body(spin_drag=0.0)
-    dy, calm = np.zeros(fast.BODY), np.zeros(3)
-    y[fast.SPIN : fast.SPIN + 4] = 600.0
-    fast.derivative(y, p, np.full(4, 600.0), np.ones(4), calm, dy)
+    dy, calm = np.zeros(layout.BODY), np.zeros(3)
+    y[layout.SPIN : layout.SPIN + 4] = 600.0
+    dynamics.derivative(y, p, np.full(4, 600.0), np.ones(4), calm, dy)
     np.testing.assert_allclose(dy[10:13], 0.0, atol=1e-12)
-    y[fast.SPIN : fast.SPIN + 4] = 700.0, 500.0, 700.0, 500.0
-    fast.derivative(y, p, y[fast.SPIN : fast.SPIN + 4].copy(), np.ones(4), calm, dy)
-    np.testing.assert_allclose(dy[12], -2.0 * p[fast.KM] * (700.0**2 - 500.0**2) / p[fast.IZZ], rtol=1e-12)
+    y[layout.SPIN : layout.SPIN + 4] = 700.0, 500.0, 700.0, 500.0
+    dynamics.derivative(y, p, y[layout.SPIN : layout.SPIN + 4].copy(), np.ones(4), calm, dy)
+    np.testing.assert_allclose(dy[12], -2.0 * p[layout.KM] * (700.0**2 - 500.0**2) / p[layout.IZZ], rtol=1e-12)
     np.testing.assert_allclose(dy[10:12], 0.0, atol=1e-12)
 
 
@@ -266,8 +269,8 @@ def test_the_first_moment_of_a_rotor_loss_is_newton():
     """At hover, rotor2 (front right) gone: roll acceleration d F / Ixx to the right, pitch likewise forward."""
     it = Drone.model_validate(drone())
     p = parameters(it)
-    y, dy = state(it, p), np.zeros(fast.BODY)
-    fast.derivative(y, p, y[fast.SPIN : fast.SPIN + 4].copy(), np.array([1.0, 0.0, 1.0, 1.0]), np.zeros(3), dy)
+    y, dy = state(it, p), np.zeros(layout.BODY)
+    dynamics.derivative(y, p, y[layout.SPIN : layout.SPIN + 4].copy(), np.array([1.0, 0.0, 1.0, 1.0]), np.zeros(3), dy)
     force = it.airframe.mass * G / 4.0
     arm = it.airframe.arm * np.sqrt(0.5)
     np.testing.assert_allclose(dy[10], arm * force / it.airframe.inertia[0], rtol=1e-12)
@@ -314,14 +317,14 @@ def test_a_mission_ends_at_its_last_waypoint():
 
 
 def test_a_gust_is_a_half_cosine_and_a_ramp_a_straight_line():
-    row = np.array([fast.GUSTY, -1.0, 0.0, 1.0, 5.0, 8.0, 1.0])
+    row = np.array([layout.GUSTY, -1.0, 0.0, 1.0, 5.0, 8.0, 1.0])
     at = [0.99, 1.0, 1.25, 1.5, 2.0, 4.0, 4.5, 5.0]
     shape = [0.0, 0.0, 4.0 * (1 - np.cos(np.pi / 4)), 4.0, 8.0, 8.0, 4.0, 0.0]
-    np.testing.assert_allclose([fast.severity(row, t) for t in at], shape, atol=1e-12)
+    np.testing.assert_allclose([disturbances.severity(row, t) for t in at], shape, atol=1e-12)
     plan = fault("drone1.battery", "sag", 1.0, 0.3, 5.0, 2.0)
-    row = np.array([fast.SAG, 0.0, 0.0, 1.0, 5.0, 0.3, 2.0])
+    row = np.array([layout.SAG, 0.0, 0.0, 1.0, 5.0, 0.3, 2.0])
     t = np.linspace(0.0, 6.0, 25)
-    np.testing.assert_allclose([fast.severity(row, s) for s in t], plan.severity_at(t), atol=1e-15)
+    np.testing.assert_allclose([disturbances.severity(row, s) for s in t], plan.severity_at(t), atol=1e-15)
 
 
 # -- contacts ----------------------------------------------------------------------------------------------------------
@@ -341,15 +344,15 @@ def test_the_swept_test_finds_the_first_touch(kind: str):
     for _ in range(150):
         a, b = rng.normal(size=(2, 3)) * 3.0
         way = np.linspace(0.0, 1.0, 501)
-        free = np.array([fast.distance(*(a + s * (b - a)), o[0], n) - radius for s in way])
+        free = np.array([shapes.distance(*(a + s * (b - a)), o[0], n) - radius for s in way])
         if free[0] <= 0.0:
             continue
-        s = fast.swept(a, b, radius, o, 0, n)
+        s = shapes.swept(a, b, radius, o, 0, n)
         if s > 1.0:
             assert free.min() > -1e-9
         else:
             hits += 1
-            assert abs(fast.distance(*(a + s * (b - a)), o[0], n) - radius) < 1e-8
+            assert abs(shapes.distance(*(a + s * (b - a)), o[0], n) - radius) < 1e-8
             assert (free[way < s] > 0.0).all()
     assert hits > 20
 
@@ -359,8 +362,8 @@ def test_two_spheres_meet_when_the_quadratic_says():
     b0, b1 = np.array([8.0, 0.3, 0.0]), np.array([0.0, 0.3, 0.0])
     aside = np.array([0.0, 0.31, 0.0])
     exact = (8.0 - np.sqrt(0.6**2 - 0.3**2)) / 18.0
-    assert abs(fast.meeting(a0, a1, b0, b1, 0.6) - exact) < 1e-14
-    assert fast.meeting(a0, a1, b0 + aside, b1 + aside, 0.6) > 1.0
+    assert abs(shapes.meeting(a0, a1, b0, b1, 0.6) - exact) < 1e-14
+    assert shapes.meeting(a0, a1, b0 + aside, b1 + aside, 0.6) > 1.0
 
 
 def test_a_midair_collision_keeps_momentum_and_the_restitution():
