@@ -12,7 +12,7 @@ QUICK := tests/api tests/language tests/play tests/dataset tests/opening tests/w
     tests/test_units.py tests/test_packages.py tests/test_plugins.py tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-slow check format docs build relock clean distclean
+.PHONY: help demo test test-quick test-slow mutants check format docs build relock clean distclean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ test-quick: $(VENV)/.developed ## the tests of language, play and datasets: no s
 
 test-slow: $(VENV)/.developed ## the tests that take minutes each: killed sweeps, fuzzing
 	$(PYTEST) -m slow $(ARGS)
+
+mutants: $(VENV)/.developed ## try 100 small wrong changes, each with the tests of its folder (up to 100 minutes of CPU)
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 check: $(VENV)/.developed ## ruff, formatting, mypy --strict, pyright
 	$(BIN)/ruff check .
