@@ -104,6 +104,7 @@ class _Shots:
 class Camera:
     """Takes an image at every tick of its clock, and labels the objects in it."""
 
+    images: ClassVar[bool] = True
     renderer: ClassVar[str] = "renderer"
     batch: ClassVar[int] = 4  # a second of four cameras can be 100 MB
     faults: ClassVar[Mapping[str, FaultKind]] = {

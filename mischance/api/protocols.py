@@ -219,6 +219,9 @@ class Declared:
     randomness: tuple[str, ...] | None = None
     """Components of the random streams that a branch changes, `*` for any text; () = deterministic, None = not said."""
 
+    images: bool = False
+    """Whether a sensor reports images, which a dataset keeps whatever formats it is written in."""
+
     renderer: str = ""
     """Key of the settings that names the renderer which a sensor draws with; '' = it needs none."""
 
@@ -276,6 +279,7 @@ ROOMS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("reads", "rate", "check", "finish", "failures"), ("agents",)),
     "batch": ("simulators", "sensors", "agents"),
     "faults": ("simulators", "sensors"),
+    "images": ("sensors",),
     "renderer": ("sensors",),
     **dict.fromkeys(("keeps", "merge"), ("writers",)),
 }  # fmt: skip

@@ -16,7 +16,7 @@ import click
 from mischance import __version__
 from mischance.api.phases import Phase, listen
 from mischance.cli import catalog, checking, dataset, scenario, sweeping
-from mischance.cli.output import fail, print_json
+from mischance.cli.output import fail, plain_problems, print_json
 from mischance.errors import MischanceError, ScenarioError, suggest
 
 # Our arrays are small and our workers many: a thread pool for each would only be in the way.
@@ -99,8 +99,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             raise
         if as_json:
-            fields = ("file", "line", "column", "path", "message", "hint")
-            problems = [{name: getattr(problem, name) for name in fields} for problem in error.problems]
+            problems = plain_problems(error.problems)
             print_json({"error": "the scenario has problems", "problems": problems, "exit_code": 2})
         click.echo(error.message, err=True)
         sys.exit(2)

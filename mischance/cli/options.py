@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
-from mischance.errors import MischanceError
+from mischance.errors import MischanceError, Problem, ScenarioError
 
 LIMIT = click.option(
     "--limit",
@@ -24,30 +24,66 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --seed and --set, as the arguments `seed` and `overrides`; see `load_scenario`."""
-    command = click.option("--seed", type=click.IntRange(0), help="Replace the scenario's seed.")(command)
-    return click.option(
-        "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value: --set vary.gap=12m."
-    )(command)
+    """Add --set, --without, --seed and --strict, as `overrides`, `without`, `seed`, `strict`; see `load_scenario`."""
+    options = [
+        click.option(
+            "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value: --set vary.gap=12m."
+        ),
+        click.option(
+            "--without",
+            multiple=True,
+            metavar="SENSORS",
+            help="Leave sensors out that no agent reads: cameras, another kind, a name, or sensors; and their faults.",
+        ),
+        click.option("--seed", type=click.IntRange(0), help="Replace the scenario's seed."),
+        click.option("--strict", is_flag=True, help="What nothing uses is an error, not a warning."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
-def load_scenario(source: str, overrides: tuple[str, ...], seed: int | None) -> Any:
-    """Return the scenario of a file or of the library, with the values of --set and --seed.
+def load_scenario(
+    source: str, overrides: tuple[str, ...], seed: int | None, without: tuple[str, ...] = (), *, strict: bool = False,
+    show: bool = True,
+) -> Any:  # fmt: skip
+    """Return the scenario of a file or of the library, with the values of --set, --seed and --without.
+
+    What it names and nothing uses is said on stderr, where `show` is true.
 
     Raises:
-        ScenarioError: everything that is wrong with it.
+        ScenarioError: everything that is wrong with it; with `strict`, what nothing uses too.
         MischanceError: there is none of that name, or an override has no form.
     """
+    loaded, found = load_with_warnings(source, overrides, seed, without, strict=strict)
+    if show:
+        show_warnings(found)
+    return loaded
+
+
+def load_with_warnings(
+    source: str, overrides: tuple[str, ...], seed: int | None, without: tuple[str, ...], *, strict: bool
+) -> tuple[Any, tuple[Problem, ...]]:
+    """Return what `load_scenario` does, and the warnings, unprinted."""
     import gc
 
     # Reading builds many small things that all stay: looking for garbage among them is a tenth of `validate`.
     gc.disable()
     try:
-        from mischance.language.loading import load
+        from mischance.language.loading import load_with_warnings as load
 
-        return load(source, changes_of(overrides), seed=seed)
+        loaded, found = load(source, changes_of(overrides), seed=seed, without=without)
     finally:
         gc.enable()
+    if strict and found:
+        raise ScenarioError(found)
+    return loaded, found
+
+
+def show_warnings(found: Iterable[Problem]) -> None:
+    """Print warnings on stderr, a line each."""
+    for problem in found:
+        click.echo(f"warning: {problem}", err=True)
 
 
 def changes_of(overrides: tuple[str, ...]) -> dict[str, str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from mischance.errors import Problem
 
 
 def print_json(document: object) -> None:
@@ -13,6 +17,12 @@ def print_json(document: object) -> None:
     import json
 
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plain_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Return problems or warnings as plain values."""
+    fields = ("file", "line", "column", "path", "message", "hint")
+    return [{name: getattr(problem, name) for name in fields} for problem in problems]
 
 
 def say(ctx: click.Context, text: str, *, err: bool = True, bold: bool = False) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from mischance.cli.options import json_option, load_scenario, scenario_options
-from mischance.cli.output import print_json, say
+from mischance.cli.options import json_option, load_with_warnings, scenario_options, show_warnings
+from mischance.cli.output import plain_problems, print_json, say
 from mischance.errors import MischanceError
 
 
@@ -41,12 +41,16 @@ def init(ctx: click.Context, file: str, source: str | None, as_json: bool) -> No
 @scenario_options
 @json_option
 @click.pass_context
-def validate(ctx: click.Context, scenario: str, overrides: tuple[str, ...], seed: int | None, as_json: bool) -> None:
-    """Check a scenario; print every problem with its place."""
-    loaded = load_scenario(scenario, overrides, seed)
+def validate(
+    ctx: click.Context, scenario: str, overrides: tuple[str, ...], seed: int | None, without: tuple[str, ...],
+    strict: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Check a scenario; print every problem with its place, and what nothing uses as warnings."""
+    loaded, found = load_with_warnings(scenario, overrides, seed, without, strict=strict)
     if as_json:
-        print_json({"valid": True, "name": loaded.name})
+        print_json({"valid": True, "name": loaded.name, "warnings": plain_problems(found)})
         return
+    show_warnings(found)
     click.echo(f"{loaded.name}: valid")
 
 

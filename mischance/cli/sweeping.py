@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mischance.cli.options import LIMIT, changes_of, json_option, load_scenario, scenario_options
+from mischance.cli.options import LIMIT, changes_of, json_option, load_scenario, scenario_options, show_warnings
 from mischance.cli.output import fail, print_json
 from mischance.errors import MischanceError
 
@@ -57,11 +57,11 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
 def _sweep(
     ctx: click.Context, scenario: str, runs: int | None, workers: int, out: Path | None, twin: bool, keep_twins: bool,
     limit: float, retry_failed: bool, dry_run: bool, preview: bool, overrides: tuple[str, ...], seed: int | None,
-    as_json: bool,
+    without: tuple[str, ...], strict: bool, as_json: bool,
 ) -> None:  # fmt: skip
     from mischance.cli.console import show_summary, summary, sweep_with_progress
 
-    loaded = load_scenario(scenario, overrides, seed)
+    loaded = load_scenario(scenario, overrides, seed, without, strict=strict, show=not ctx.obj["quiet"])
     total = runs or (loaded.plan.size if loaded.plan else SWEEP_RUNS)
     folder = out or Path("outputs") / loaded.name.replace("/", "_").replace(":", "_")
     if dry_run:
@@ -121,7 +121,7 @@ def _names(given: tuple[str, ...]) -> list[str] | None:
 def test(
     ctx: click.Context, suite: str, agent: str | None, references: tuple[str, ...], runs: int | None, workers: int,
     out: Path | None, limit: float, junit: Path | None, baseline: Path | None, overrides: tuple[str, ...],
-    seed: int | None, as_json: bool,
+    seed: int | None, without: tuple[str, ...], strict: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Test an agent on a suite: a folder, a file, a tag or a scenario; a plan is played over all its points."""
     from mischance.cli.console import waiting_notes
@@ -136,7 +136,8 @@ def test(
 
     report = testing.run_suite(
         names, out or Path("outputs") / "test", agent=agent, references=_names(references),
-        runs=runs, workers=workers, limit=limit, seed=seed, overrides=changes_of(overrides), progress=show,
+        runs=runs, workers=workers, limit=limit, seed=seed, overrides=changes_of(overrides), without=without,
+        strict=strict, warn=None if ctx.obj["quiet"] else show_warnings, progress=show,
         watch=None if ctx.obj["quiet"] else lambda name: waiting_notes(name, limit),
     )  # fmt: skip
     if baseline is not None:

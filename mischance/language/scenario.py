@@ -30,6 +30,7 @@ WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
 WORLD = r"^[a-z][a-z0-9_]*$"
 
 MAX_DRAWN = 1000
+MAX_FAULTS = 2**20  # numbers of streams of faults
 MAX_POINTS = 2**20  # maximum of a plan; further runs repeat it or use further blocks
 LAW_MARK = "x-mischance-distribution"
 Law = Annotated[Any, WithJsonSchema({LAW_MARK: True})]
@@ -72,6 +73,12 @@ class FaultEntry(_Part):
         gt=0,
         le=1,
         description="probability to draw it with instead of `chance`; the run's weight makes up for it",
+    )
+    number: int | None = Field(
+        None,
+        ge=0,
+        lt=MAX_FAULTS,
+        description="number of its stream of random numbers; its place in the list where not given",
     )
     source: str = Field("", description="where the figures come from")
 
@@ -267,7 +274,7 @@ def fill(tree: Any, values: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFault:
-    """One entry of `faults`, with its distributions."""
+    """One entry of `faults`, with its distributions; `number` is that of its stream of random numbers."""
 
     target: str
     kind: str
@@ -279,6 +286,7 @@ class PlannedFault:
     count: Spec | None
     rate: Spec | None
     forced: float | None
+    number: int
 
 
 class RareEvent(NamedTuple):

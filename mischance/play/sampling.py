@@ -63,8 +63,9 @@ def draw(scenario: Scenario, runs: Sequence[int] | IntArray, seed: int | None = 
         log_weight += math.log(acceptance(scenario, root).rate)
     faults: list[list[Fault]] = [[] for _ in numbers]
     serial = np.zeros(len(numbers), np.int64)
-    for i, planned in enumerate(scenario.faults):
-        log_weight += _plan(planned, f"faults.{i}", numbers, root, values, scenario.duration, faults, serial)
+    for planned in scenario.faults:
+        name = f"faults.{planned.number}"
+        log_weight += _plan(planned, name, numbers, root, values, scenario.duration, faults, serial)
     draws = []
     settings_for = scenario.simulator.filler()
     columns = {name: column.tolist() for name, column in values.items()}

@@ -16,9 +16,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mischance.api.runs import Record
-from mischance.errors import DatasetError, MischanceError, suggest
+from mischance.errors import DatasetError, MischanceError, Problem, ScenarioError, suggest
 from mischance.language import catalog
-from mischance.language.loading import load
+from mischance.language.loading import load_with_warnings
 from mischance.language.scenario import Scenario
 from mischance.play.player import play
 from mischance.play.plugins import check_agent, check_needs
@@ -149,6 +149,9 @@ def run_suite(
     limit: float = 600.0,
     seed: int | None = None,
     overrides: Mapping[str, str] | None = None,
+    without: Sequence[str] = (),
+    strict: bool = False,
+    warn: Callable[[Sequence[Problem]], None] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     watch: Callable[[str], Callable[[Progress], None]] | None = None,
 ) -> SuiteReport:
@@ -164,6 +167,9 @@ def run_suite(
         limit: time that one run may take [s].
         seed: replaces the scenarios' seeds.
         overrides: changes as `--set` makes them.
+        without: sensors that are left out where the agent does not read them; see `loading.load`.
+        strict: a scenario that names what nothing uses is not played, and is an error.
+        warn: called with what a scenario names and nothing uses.
         progress: called with scenario, its place and their number.
         watch: scenario -> what is called now and then with how far its runs are.
 
@@ -177,7 +183,11 @@ def run_suite(
         if progress:
             progress(name, place, len(scenarios))
         try:
-            scenario = _driven_by(name, agent, overrides, seed)
+            scenario, unused = _driven_by(name, agent, overrides, seed, without)
+            if strict and unused:
+                raise ScenarioError(unused)
+            if warn:
+                warn(unused)
             _check(scenario, fatal=agent is not None)
             folder = out / scenario.name.replace("/", "_").replace(":", "_")
             number = runs or (scenario.plan.size if scenario.plan else RUNS)
@@ -188,7 +198,7 @@ def run_suite(
             own = scenario.simulator.declared.reference_agents if references is None else references
             asked |= dict.fromkeys(own)
             for reference in own:
-                found = _judged_against(name, found, reference, overrides, seed)
+                found = _judged_against(name, found, reference, overrides, seed, without)
             cases += found
             for run, reason in result.failures.items():
                 replay = f"mischance replay {folder} {run}"
@@ -215,13 +225,16 @@ def _check(scenario: Scenario, *, fatal: bool) -> None:
     check_needs(scenario)
 
 
-def _driven_by(name: str, agent: str | None, overrides: Mapping[str, str] | None, seed: int | None) -> Scenario:
+def _driven_by(
+    name: str, agent: str | None, overrides: Mapping[str, str] | None, seed: int | None, without: Sequence[str]
+) -> tuple[Scenario, Sequence[Problem]]:
+    """Return a scenario with an agent at the wheel, and what it names and nothing uses."""
     changes = dict(overrides or {})
     if agent is not None:
         file = catalog.reference_file(agent)
         kind = f"{file.resolve()}:{agent.rpartition(':')[2]}" if file is not None and file.is_file() else agent
         changes["agent"] = agent if agent.lstrip().startswith("{") else json.dumps({"kind": kind})
-    return load(name, changes, seed=seed)
+    return load_with_warnings(name, changes, seed=seed, without=without)
 
 
 def _cases(scenario: Scenario, folder: Path) -> list[Case]:
@@ -254,14 +267,19 @@ def _passed(scenario: Scenario, broken: Sequence[str], event: bool, verdict: str
 
 
 def _judged_against(
-    name: str, cases: Sequence[Case], reference: str, overrides: Mapping[str, str] | None, seed: int | None
+    name: str,
+    cases: Sequence[Case],
+    reference: str,
+    overrides: Mapping[str, str] | None,
+    seed: int | None,
+    without: Sequence[str],
 ) -> list[Case]:
     """Play the failed cases again with a reference agent, on the same draws; say what it makes of them."""
     failed = [case.run for case in cases if not case.passed]
     if not failed:
         return list(cases)
     try:
-        scenario = _driven_by(name, reference, overrides, seed)
+        scenario, _ = _driven_by(name, reference, overrides, seed, without)
         found: dict[int, str] = {}
         # a reference stands for a person, who has no channel to lose commands in
         draws = [one.without_channel() for one in draw(scenario, failed)]

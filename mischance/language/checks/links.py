@@ -13,13 +13,13 @@ from mischance.language.worlds import commanded, measure_name
 
 if TYPE_CHECKING:
     from mischance.api.protocols import FaultKind
-    from mischance.language.checks.parts import Checks
+    from mischance.language.checks.faults import FaultChecks
     from mischance.language.origin import Path_
 
 TAKEN = ("agent", "sensors")  # first words of targets
 
 
-def check_worlds(checks: Checks, parts: Mapping[str, PlugIn]) -> None:
+def check_worlds(checks: FaultChecks, parts: Mapping[str, PlugIn]) -> None:
     """Note names of worlds that mean something else, measures of two worlds with one name, and two who obey."""
     for name in parts:
         if name in TAKEN:
@@ -38,7 +38,7 @@ def check_worlds(checks: Checks, parts: Mapping[str, PlugIn]) -> None:
         checks.origin.add(("agent",), f"{both} take commands; an agent can serve one world", at_key=True)
 
 
-def check_links(checks: Checks, parts: Mapping[str, PlugIn]) -> tuple[Link, ...]:
+def check_links(checks: FaultChecks, parts: Mapping[str, PlugIn]) -> tuple[Link, ...]:
     """Return the links that are sound; note the problems of the others."""
     found = []
     for i, entry in enumerate(checks.entries("links")):
@@ -49,7 +49,7 @@ def check_links(checks: Checks, parts: Mapping[str, PlugIn]) -> tuple[Link, ...]
     return tuple(found)
 
 
-def _link(checks: Checks, parts: Mapping[str, PlugIn], entry: Mapping[str, Any], path: Path_) -> Link | None:
+def _link(checks: FaultChecks, parts: Mapping[str, PlugIn], entry: Mapping[str, Any], path: Path_) -> Link | None:
     source, event = _world(checks, parts, entry.get("from"), (*path, "from"), "an event")
     world, target = _world(checks, parts, entry.get("to"), (*path, "to"), "a target")
     kind = entry.get("kind")
@@ -83,7 +83,7 @@ def _link(checks: Checks, parts: Mapping[str, PlugIn], entry: Mapping[str, Any],
     )  # fmt: skip
 
 
-def _world(checks: Checks, parts: Mapping[str, PlugIn], text: Any, path: Path_, what: str) -> tuple[str, str]:
+def _world(checks: FaultChecks, parts: Mapping[str, PlugIn], text: Any, path: Path_, what: str) -> tuple[str, str]:
     """Return a world and what is named in it; ('', '') where the text names no world."""
     if not isinstance(text, str):
         return "", ""
@@ -107,7 +107,7 @@ def severity_dimension(known: FaultKind | None) -> str | None:
     return known.severity if known.severity in ("ratio", *units.SI) else ""
 
 
-def _severity(checks: Checks, entry: Mapping[str, Any], known: Any, path: Path_) -> float | None:
+def _severity(checks: FaultChecks, entry: Mapping[str, Any], known: Any, path: Path_) -> float | None:
     if entry.get("severity") is None:
         return float(known.default) if known is not None else None
     place = (*path, "severity")

@@ -1,4 +1,4 @@
-"""Checks of faults, event, constraints, requirements and names of a scenario beyond their types.
+"""Checks of event, constraints, requirements and names of a scenario beyond their types.
 
 The checks read the plain tree and skip values of a wrong type, which the pydantic model has reported.
 """
@@ -10,30 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mischance import units
-from mischance.api.protocols import AGENT_FAULTS, Declared
-from mischance.errors import ExpressionError, UnitError, shorten, suggest
-from mischance.language.checks.links import severity_dimension
+from mischance.api.protocols import Declared
+from mischance.errors import ExpressionError, shorten, suggest
 from mischance.language.distributions import parsing as distributions
 from mischance.language.distributions.specs import Constant, Expr
 from mischance.language.expressions.parsing import MAX_LENGTH, Expression, compile_expression
 from mischance.language.origin import Origin, Path_
-from mischance.language.scenario import PlannedFault, PlugIn, RareEvent, ScenarioModel, SplitEntry, validate
+from mischance.language.scenario import PlugIn, RareEvent, ScenarioModel, SplitEntry, validate
 from mischance.language.temporal.requirement import WORDS, Requirement, compile_requirement
 from mischance.language.variants import FIXED, change_path, changeable
 
 OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
 RESERVED = ("and", "or", "not", "true", "false", *WORDS)
-HOW_OFTEN = ("chance", "count", "rate")
-# Keys of a fault: dimension of each distribution, and the condition on a constant.
-LAWS: dict[str, tuple[str | None, str]] = {
-    "at": ("time", "≥ 0"),
-    "lasts": ("time", "> 0"),
-    "severity": (None, ""),
-    "ramp": ("time", "≥ 0"),
-    "chance": ("ratio", "a probability"),
-    "count": ("", "≥ 0"),
-    "rate": ("frequency", "≥ 0"),
-}
 
 
 class Checks:
@@ -139,7 +127,7 @@ class Checks:
         known = list(self.mapping("vary"))
         missing = sorted(set(names) - set(known))
         for name in missing:
-            hint = suggest(name, known) or ("known: " + _some(known) if known else "`vary` draws nothing")
+            hint = suggest(name, known) or ("known: " + some(known) if known else "`vary` draws nothing")
             inside, column = next(_mentions(self.at(path), name), ((), 0))
             message = f"no drawn value is called {shorten(name)}"
             self.origin.add((*path, *inside), message, hint, at_key=path[-1:] == (name,), column=column)
@@ -233,89 +221,6 @@ class Checks:
                 elif path[0] == "vary" and len(path) == 2 and value != self.at(path):
                     self.law(value, where)
 
-    # -- faults ---------------------------------------------------------------------------------------------------
-
-    def faults(self) -> tuple[PlannedFault, ...]:
-        """Check the planned faults against the kinds that their targets declare."""
-        planned = []
-        for i, entry in enumerate(self.entries("faults")):
-            if isinstance(entry, dict):
-                fault = self.fault(entry, ("faults", i))
-                if fault is not None:
-                    planned.append(fault)
-        return tuple(planned)
-
-    def fault(self, entry: Mapping[str, Any], path: Path_) -> PlannedFault | None:
-        """Check one entry of `faults`."""
-        target, kind = entry.get("target"), entry.get("kind")
-        known = self.fault_kind(target, kind, path) if isinstance(target, str) and isinstance(kind, str) else None
-        asked = [key for key in HOW_OFTEN if entry.get(key) is not None]
-        if len(asked) > 1:
-            self.origin.add(path, f"say one of chance, count and rate (got {' and '.join(asked)})")
-        forced = entry.get("forced")
-        if forced is not None and entry.get("chance") is None:
-            self.origin.add((*path, "forced"), "goes with `chance`: it replaces that probability in the draw")
-        entry = {"at": 0, "ramp": 0, **entry}
-        if entry.get("severity") is None:
-            entry["severity"] = known.default if known else 1.0
-        laws: dict[str, distributions.Spec | None] = {}
-        for key, (dimension, keeps) in LAWS.items():
-            own = severity_dimension(known) if key == "severity" else dimension
-            wanted = entry.get(key) is not None or key in ("at", "ramp")
-            laws[key] = self.law(entry.get(key), (*path, key), own, keeps) if wanted else None
-        if not isinstance(target, str) or not isinstance(kind, str) or laws["at"] is None or laws["severity"] is None:
-            return None
-        if laws["ramp"] is None:
-            return None
-        try:
-            forced = None if forced is None else units.Unit("ratio").read(forced)
-        except UnitError:
-            return None  # reported by the model
-        source = entry.get("source") or ""
-        self.planned.append({
-            "target": target, "kind": kind, **{key: law for key, law in laws.items() if law is not None},
-            **({"forced": forced} if forced is not None else {}), **({"source": source} if source else {}),
-        })  # fmt: skip
-        return PlannedFault(
-            target, kind, at=laws["at"], lasts=laws["lasts"], severity=laws["severity"], ramp=laws["ramp"],
-            chance=laws["chance"], count=laws["count"], rate=laws["rate"], forced=forced,
-        )  # fmt: skip
-
-    def fault_kind(self, target: str, kind: str, path: Path_, key: str = "target") -> Any:
-        """Return a target's declared kind of fault by name; `key` of the entry names the target."""
-        room, _, name = target.partition(".")
-        if room == "sensors":
-            if name not in self.instruments:
-                if name not in self.mapping("sensors"):
-                    known = [f"sensors.{key}" for key in self.mapping("sensors")]
-                    hint = suggest(target, known) or ("known: " + _some(known) if known else "")
-                    self.origin.add((*path, "target"), f"there is no sensor {shorten(name)}", hint)
-                return None
-            kinds = self.instruments[name].faults
-        elif target == "agent":
-            if self.tree.get("agent") is None:
-                self.origin.add((*path, "target"), "there is no agent that it could befall", "name one under `agent`")
-                return None
-            kinds = AGENT_FAULTS
-        else:
-            if self.world is None:
-                return None
-            kinds = self.parts.get(room, self.world).faults
-            targets = None
-            if self.world.targets is not None and self.simulator is not None:
-                targets = list(self.world.targets(self.simulator.settings))
-            if targets is not None and target not in targets:
-                known = [*targets, *(f"sensors.{key}" for key in self.sensors)]
-                known += ["agent"] if self.tree.get("agent") is not None else []
-                hint = suggest(target, known) or ("known: " + _some(known) if known else "")
-                self.origin.add((*path, key), f"nothing in this world is called {shorten(target)}", hint)
-                return None
-        if kind not in kinds:
-            hint = suggest(kind, kinds) or ("known: " + _some(kinds) if kinds else "it has no faults")
-            self.origin.add((*path, "kind"), f"{shorten(target)} has no fault {shorten(kind)}", hint)
-            return None
-        return kinds[kind]
-
     # -- event, constraints, names --------------------------------------------------------------------------------
 
     def measures(self) -> set[str]:
@@ -374,7 +279,7 @@ class Checks:
             if isinstance(name, str) and name in given[:i]:
                 self.origin.add(("measure", i), f"{shorten(name)} occurs twice", "keep one of them")
             elif isinstance(name, str) and self.world is not None and name not in measures:
-                hint = suggest(name, measures) or "known: " + _some(sorted(measures))
+                hint = suggest(name, measures) or "known: " + some(sorted(measures))
                 self.origin.add(("measure", i), f"{shorten(self.called)} has no measure {shorten(name)}", hint)
         for name in sorted(set(self.specs) & measures):
             self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
@@ -383,7 +288,8 @@ class Checks:
             self.rate = self.law(rate, ("exposure", "rate"), "frequency", "≥ 0")
 
 
-def _some(names: Iterable[str]) -> str:
+def some(names: Iterable[str]) -> str:
+    """Return the first names of a list, as a text."""
     listed = list(names)
     return ", ".join(listed[:12]) + (" …" if len(listed) > 12 else "")
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mischance import units
 from mischance.errors import MischanceError, UnitError, shorten, suggest
-from mischance.language.checks.parts import Checks
+from mischance.language.checks.faults import FaultChecks
 from mischance.language.distributions import parsing as distributions
 from mischance.language.distributions.kinds import Choice, Mixture
 from mischance.language.distributions.specs import Constant, Expr
@@ -20,7 +20,7 @@ SMALLEST_PIVOT = 1e-9  # of a correlation matrix; below it the last value is nea
 Pairs = Mapping[frozenset[str], float]
 
 
-class PlanChecks(Checks):
+class PlanChecks(FaultChecks):
     """The checks of `correlate` and `plan`, after those of all drawn values."""
 
     # -- correlate ------------------------------------------------------------------------------------------------

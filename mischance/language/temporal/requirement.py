@@ -67,6 +67,11 @@ class Requirement:
     names: tuple[str, ...]
     _tree: Node = field(repr=False, compare=False)
 
+    @property
+    def tree(self) -> Node:
+        """The formula."""
+        return self._tree
+
     def judge(self, signals: Mapping[str, Any], t: FloatArray) -> Verdict:
         """Return the verdict of one run."""
         from mischance.language.temporal.explanation import Reasons
