@@ -71,7 +71,9 @@ class FleetDispatch:
     measures: ClassVar[Schema] = MEASURES
     events: ClassVar[tuple[str, ...]] = ("lost",)
     faults: ClassVar[Mapping[str, FaultKind]] = {
-        "message_loss": FaultKind("each message is lost with this chance, beside those lost anyway", "ratio", 1.0)
+        "message_loss": FaultKind(
+            "each message is lost with this chance, beside those lost anyway", "ratio", 1.0, effect="chance"
+        )
     }
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -98,6 +100,10 @@ class FleetDispatch:
     def inject(self, run: int, fault: Fault) -> None:
         """Take one more fault of a run, whose onset is not before the present time."""
         self._runs[run].faults.append(fault)
+
+    def in_force(self, run: int, target: str, kind: str) -> float:
+        """Return the chance that a message is lost which is sent now."""
+        return 1.0 - self._runs[run].arrives(self._end)
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the measures of every run, and the labels of its faults."""
@@ -151,9 +157,8 @@ class _Run:
             now = number * self.settings.period
             self._sent += 1
             acting = [fault for fault in self.faults if fault.share_at(now) > 0.0]
-            arrives = (1.0 - self.settings.loss) * np.prod([1.0 - float(f.severity_at(now)) for f in acting])
             u = float(self._uniform("message", [place * MOST + number])[0])
-            lost = bool(u >= arrives)
+            lost = bool(u >= self.arrives(now))
             self._messages.append((now, vehicle, number, lost))
             if lost:
                 parent = acting[0].fault_id if acting and u < 1.0 - self.settings.loss else ""
@@ -165,6 +170,11 @@ class _Run:
             number += 1
             # multiples of the period, not sums of it
             yield self._env.timeout(max(number * self.settings.period - self._env.now, 0.0))
+
+    def arrives(self, t: float) -> float:
+        """Return the chance that a message which is sent at t arrives."""
+        left = (1.0 - float(fault.severity_at(t)) for fault in self.faults)
+        return float((1.0 - self.settings.loss) * np.prod(list(left)))
 
     def outcome(self, end: float) -> dict[str, Any]:
         """Return the measures and verdict of a run that ended at `end`."""

@@ -28,17 +28,34 @@ if TYPE_CHECKING:
     from mischance.api.tables import BoolArray, FloatArray, Schema, Table
 
 
+# How a fault of severity s changes a parameter of healthy value v.
+EFFECTS: Mapping[str, Callable[[float, float], float]] = {
+    "adds": lambda v, s: v + s,
+    "scales": lambda v, s: v * max(1.0 - s, 0.0),
+    "sets": lambda v, s: s,
+    "limits": min,
+    "chance": lambda v, s: 1.0 - (1.0 - v) * (1.0 - s),  # of two independent causes, either
+    "switches": lambda v, s: 1.0 if s >= 0.5 else v,  # 0 or 1
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FaultKind:
     """A kind of fault that a simulator or sensor knows: what it does, what its severity means.
 
-    `innocent` marks a hard negative: it looks like the event and is none.
+    `innocent` marks a hard negative: it looks like the event and is none. `effect` says how the severity changes the
+    value of its parameter, one of `EFFECTS`; '' = not said. A simulator whose kinds say it is `ReadableFaults`.
     """
 
     about: str
     severity: str = "ratio"
     default: float = 1.0
     innocent: bool = False
+    effect: str = ""
+
+    def changed(self, value: float, severity: float) -> float:
+        """Return the parameter's value under a fault of that severity, where it is `value` without."""
+        return EFFECTS[self.effect](value, severity)
 
 
 # What may go wrong between any agent and any world: the kinds of fault of the target `agent`.
@@ -82,6 +99,22 @@ class Simulator(Protocol):
 
     def close(self) -> None:
         """Give back what the world holds."""
+        ...
+
+
+@runtime_checkable
+class ReadableFaults(Protocol):
+    """A simulator whose parameters can be read while it plays; every one that knows faults is this too.
+
+    The contract tests compare the value during a fault with `FaultKind.changed`, and after it with the healthy one.
+    """
+
+    def in_force(self, run: int, target: str, kind: str) -> float:
+        """Return the value of the parameter that faults of this kind change on this target, in SI units.
+
+        It is read from the engine, or from where the model takes it, at the end of what was told last: the value of
+        the last step, or of an action that began now. `run` is the run's place in the batch.
+        """
         ...
 
 

@@ -85,6 +85,11 @@ class Arm:
         assert self._run is not None
         return self._run.outcome()
 
+    def in_force(self, run: int, target: str, kind: str) -> float:
+        """Return the value of the parameter that faults of a kind change on a target, see `Run.in_force`."""
+        assert self._run is not None
+        return self._run.in_force(target, kind)
+
     def close(self) -> None:
         """Return the client of PyBullet to the pool."""
         self._run = None

@@ -87,6 +87,12 @@ class Cell(Furniture):
                 )
         self.locked = locked
 
+    def grip(self) -> float:
+        """Return the mean friction of the two pairs of pad and box, as the engine has it."""
+        p, c = self.bullet, self.client
+        pads = [p.getDynamicsInfo(self.arm, finger, physicsClientId=c)[1] for finger in (LEFT, RIGHT)]
+        return float(0.5 * sum(pads) * p.getDynamicsInfo(self.box, -1, physicsClientId=c)[1])
+
     def fingers(self, force: float | None) -> None:
         """Close with a force [N], or open if None: one finger is driven, the other mirrors its position."""
         p, c = self.bullet, self.client

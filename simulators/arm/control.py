@@ -21,7 +21,9 @@ LOOK = 1.0 / 960.0  # time step for numerical derivatives of the path [s]
 class Controller:
     """Computes motor torques from encoder readings.
 
-    `u`: the program's time; `rate`: its rate, 0-1; `target`, `measured`: joint angles (6,).
+    `u`: the program's time; `rate`: its rate, 0-1; `target`, `measured`, `true`: joint angles (6,), wanted, by the
+    encoders, and before their faults; `play`: half the play of each gear (6,) [rad]; `limited`: torques (6,) asked of
+    the motors, within what they can give [N m].
 
     Source:
         R. M. Murray, Z. Li, S. S. Sastry, A mathematical introduction to robotic manipulation, ch. 4 (computed torque).
@@ -31,7 +33,9 @@ class Controller:
         self.program, self.faults = program, faults
         self.u, self.rate, self.cap = 0.0, 1.0, 1.0
         self._payload, self._slower = payload, 1.0 / (stopping * CONTROL)
-        self.target = self.measured = program.joints(0.0)
+        self.target = self.measured = self.true = program.joints(0.0)
+        self.play: list[float] = [0.0] * JOINTS
+        self.limited: list[float] = [0.0] * JOINTS
         self.following = self.asked = 0.0
         self.saturated = False
         self._tools: list[Vector] = []
@@ -56,11 +60,10 @@ class Controller:
         u = self.u
         first, middle, last = (self.program.joints(u + d) for d in (-LOOK, 0.0, LOOK))
         self.target = middle
-        self.measured = tuple(
-            q + faults.of(f"joint{i + 1}", "encoder_offset", t) for i, q in enumerate(cell.q[:JOINTS])
-        )
+        self.true = tuple(cell.q[:JOINTS])
+        self.measured = tuple(q + faults.of(f"joint{i + 1}", "encoder_offset", t) for i, q in enumerate(self.true))
         self.following = 0.0
-        wanted, speeds = [], []
+        wanted, speeds, self.play, self.limited = [], [], [], []
         for i in range(JOINTS):
             slope = (last[i] - first[i]) / (2.0 * LOOK)
             bend = (last[i] - 2.0 * middle[i] + first[i]) / (LOOK * LOOK)
@@ -68,6 +71,7 @@ class Controller:
             error = middle[i] - self.measured[i]
             self.following = max(self.following, abs(error))
             play = 0.5 * max(faults.of(f"joint{i + 1}", "backlash", t), 0.0)
+            self.play.append(play)
             free = abs(error) < play
             error = 0.0 if free else error - (play if error > 0.0 else -play)
             pull = STIFF[i] * STIFF[i] * error
@@ -86,6 +90,7 @@ class Controller:
             torque = torques[i] + DAMPING[i] * speeds[i]
             self.asked = max(self.asked, abs(torque) / TORQUE[i])
             torque = min(max(torque, -TORQUE[i]), TORQUE[i])
+            self.limited.append(torque)
             torques[i] = torque * (1.0 - min(max(faults.of(f"joint{i + 1}", "torque_loss", t), 0.0), 1.0))
         self.saturated = self.asked >= 1.0
         self.u = u + self.rate / CONTROL

@@ -14,14 +14,22 @@ if TYPE_CHECKING:
     from mischance.api.runs import Draw, Fault
 
 KINDS: Mapping[str, FaultKind] = {
-    "stuck": FaultKind("a joint's brake holds it where it is, with three times its motor's torque", "ratio", 1.0),
-    "backlash": FaultKind("play in a joint's gear: no correction within +- half the severity", "rad", 0.03),
-    "torque_loss": FaultKind("a joint's motor gives 1 - severity of the torque it is asked for", "ratio", 0.6),
-    "encoder_offset": FaultKind("a joint's encoder reads too much by the severity", "rad", 0.05),
-    "slip": FaultKind("friction of the gripper's pads is multiplied by 1 - severity (oil, dust)", "ratio", 0.9),
-    "delay": FaultKind("the monitor's answer comes later by the severity", "s", 0.3),
-    "off": FaultKind("the monitor does not answer", "ratio", 1.0),
-    "latency": FaultKind("the brake answers later by the severity", "s", 0.3),
+    "stuck": FaultKind(
+        "a joint's brake holds it where it is, with three times its motor's torque", "ratio", 1.0, effect="switches"
+    ),
+    "backlash": FaultKind(
+        "play in a joint's gear: no correction within +- half the severity", "rad", 0.03, effect="adds"
+    ),
+    "torque_loss": FaultKind(
+        "a joint's motor gives 1 - severity of the torque it is asked for", "ratio", 0.6, effect="scales"
+    ),
+    "encoder_offset": FaultKind("a joint's encoder reads too much by the severity", "rad", 0.05, effect="adds"),
+    "slip": FaultKind(
+        "friction of the gripper's pads is multiplied by 1 - severity (oil, dust)", "ratio", 0.9, effect="scales"
+    ),
+    "delay": FaultKind("the monitor's answer comes later by the severity", "s", 0.3, effect="adds"),
+    "off": FaultKind("the monitor does not answer", "ratio", 1.0, effect="switches"),
+    "latency": FaultKind("the brake answers later by the severity", "s", 0.3, effect="adds"),
 }
 OF: Mapping[str, tuple[str, ...]] = {
     **{f"joint{k}": ("stuck", "backlash", "torque_loss", "encoder_offset") for k in range(1, JOINTS + 1)},

@@ -37,13 +37,11 @@ class Monitor:
             cause = f"following error {following:.2f} rad"
         elif settings.separation is not None and separation < needed:
             cause, latches = f"separation {separation:.2f} m, {needed:.2f} m needed", False
-        if cause and self.faults.of("monitor", "off", t) < 0.5:
+        if cause and not self.off(t):
             self._since = inf
             if self.asked == inf:
                 self.asked = t
-                self.begins = t + settings.reaction + settings.brake
-                self.begins += max(self.faults.of("monitor", "delay", t), 0.0)
-                self.begins += max(self.faults.of("brake", "latency", t), 0.0)
+                self.begins = t + self.reaction(t) + self.brake(t)
                 self.cause, self.latched, self._needed = cause, latches, needed
                 self._distrust = cause.startswith("following")
                 return "asked"
@@ -58,6 +56,18 @@ class Monitor:
                 self.asked = self.begins = self._since = inf
                 return "cleared"
         return ""
+
+    def off(self, t: float) -> bool:
+        """Return whether the monitor gives no answer at t."""
+        return self.faults.of("monitor", "off", t) >= 0.5
+
+    def reaction(self, t: float) -> float:
+        """Return the time from a measurement at t to the demand [s]."""
+        return self.settings.reaction + max(self.faults.of("monitor", "delay", t), 0.0)
+
+    def brake(self, t: float) -> float:
+        """Return the time from a demand to the deceleration [s], for a measurement at t."""
+        return self.settings.brake + max(self.faults.of("brake", "latency", t), 0.0)
 
     def needed(self, tool: float, person: float) -> float:
         """Return the protective separation [m] at speeds of tool and person [m/s].

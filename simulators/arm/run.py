@@ -21,7 +21,7 @@ from .rows import RATE, Rows
 from .tables import TOUCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mischance.api.runs import Chunk, Draw
 
@@ -100,6 +100,27 @@ class Run:
                 self._over = True
                 rows.event(rows.k / RATE, "run_end", "arm", details={"why": "the program is done"})
         return self.chunk()
+
+    def in_force(self, target: str, kind: str) -> float:
+        """Return the value of the parameter that faults of a kind change on a target.
+
+        stuck: whether the joint's brake is closed; slip: friction of pads and box; torque_loss: torque given to
+        the engine over torque asked for; backlash: the gear's play [rad]; encoder_offset: reading less angle [rad];
+        delay, latency [s]; off.
+        """
+        control, t = self._control, self._rows.k / RATE
+        i = int(target[5:]) - 1 if target.startswith("joint") else 0
+        read: dict[str, Callable[[], float]] = {
+            "stuck": lambda: float(self._cell.locked[i]),
+            "slip": self._cell.grip,
+            "torque_loss": lambda: self._cell.torque[i] / control.limited[i],
+            "backlash": lambda: 2.0 * control.play[i],
+            "encoder_offset": lambda: control.measured[i] - control.true[i],
+            "delay": lambda: self._monitor.reaction(t),
+            "off": lambda: float(self._monitor.off(t)),
+            "latency": lambda: self._monitor.brake(t),
+        }
+        return read[kind]()
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the run's measures with verdict and reason, and the labels of plant, contacts and drops."""

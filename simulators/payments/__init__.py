@@ -55,9 +55,11 @@ class Payments:
         "first_detection": Column(unit="s", null=True, about="first report, perhaps after the run; null = never"),
     }
     faults: ClassVar[Mapping[str, FaultKind]] = {
-        "card_testing": FaultKind("stolen cards are probed with small payments, then used", "cards", 40.0),
+        "card_testing": FaultKind(
+            "stolen cards are probed with small payments, then used", "cards", 40.0, effect="adds"
+        ),
         "ticket_sale": FaultKind(
-            "buyers' cards are verified by small fees, then charged", "cards", 40.0, innocent=True
+            "buyers' cards are verified by small fees, then charged", "cards", 40.0, innocent=True, effect="adds"
         ),
     }
 
@@ -96,6 +98,10 @@ class Payments:
                         run.command(int(card))
         start, self._end = self._end, until
         return self._chunk(start, [run.advance(until) for run in self._runs])
+
+    def in_force(self, run: int, target: str, kind: str) -> float:
+        """Return the number of cards that campaigns of this kind have acquired and may use now."""
+        return float(self._runs[run].cards_of(kind, self._end))
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the measures and verdict of every run, and one label for each campaign that began."""

@@ -112,6 +112,10 @@ class Run:
             raise RunError(f"there is no card {card} to block", f"cards are numbered 0 to {len(self.people.rate) - 1}")
         self.accounts.block(card, max(self._now, 0), "", "command")
 
+    def cards_of(self, kind: str, t: float) -> int:
+        """Return the number of cards that campaigns of a kind hold at t."""
+        return sum(len(c.cards) for c in self.campaigns if c.fault.kind == kind and t < c.fault.end)
+
     def outcome(self) -> dict[str, Any]:
         """Return the run's measures and verdict, one value per column."""
         totals, settings = self.buffer.totals, self.settings

@@ -62,13 +62,19 @@ class Quadrotor:
         "rate_z": Column(unit="rad/s", about="yaw rate"),
     }
     faults: ClassVar[Mapping[str, FaultKind]] = {
-        "thrust_loss": FaultKind("<drone>.rotor<n>: thrust and drag torque times 1 - severity", "ratio", 1.0),
-        "sag": FaultKind("<drone>.battery: further internal resistance", "resistance", 0.15),
-        "bias": FaultKind("<drone>.estimator: the believed position is off", "length", 5.0),
-        "tilt": FaultKind("<drone>.estimator: the believed attitude leans over", "angle", 0.1),
-        "delay": FaultKind("<drone>.controller: rotor commands come late, 0.5 s at most", "time", 0.1),
-        "gust": FaultKind("wind: further wind, growing and dying over `ramp` as a half cosine", "speed", 10.0),
-        "breeze": FaultKind("wind: the same, and innocent: a drone should hold it", "speed", 3.0, innocent=True),
+        "thrust_loss": FaultKind(
+            "<drone>.rotor<n>: thrust and drag torque times 1 - severity", "ratio", 1.0, effect="scales"
+        ),
+        "sag": FaultKind("<drone>.battery: further internal resistance", "resistance", 0.15, effect="adds"),
+        "bias": FaultKind("<drone>.estimator: the believed position is off", "length", 5.0, effect="adds"),
+        "tilt": FaultKind("<drone>.estimator: the believed attitude leans over", "angle", 0.1, effect="adds"),
+        "delay": FaultKind("<drone>.controller: rotor commands come late, 0.5 s at most", "time", 0.1, effect="adds"),
+        "gust": FaultKind(
+            "wind: further wind, growing and dying over `ramp` as a half cosine", "speed", 10.0, effect="adds"
+        ),
+        "breeze": FaultKind(
+            "wind: the same, and innocent: a drone should hold it", "speed", 3.0, innocent=True, effect="adds"
+        ),
     }
 
     @staticmethod
@@ -129,6 +135,7 @@ class Quadrotor:
             for i, it in enumerate(one.obstacles.values()):
                 self._obstacles[r, i] = columns.obstacle(it)
         self._faults, self._planned = columns.fault_rows(faults, self._names)
+        self._health, self._extra = np.ones((runs, drones, ROTORS)), np.zeros((runs, drones, 5))
         self._ring = np.empty((runs, drones, layout.RING, ROTORS))
         self._ring[:] = self._state[:, :, None, layout.SPIN : layout.SPIN + ROTORS]
         self._m, self._pairs = layout.blank(runs, drones)
@@ -170,7 +177,8 @@ class Quadrotor:
         count = np.zeros(runs, np.int64)
         fly(
             first, self._k, self._state, self._p, self._world, self._points, self._obstacles, self._standing,
-            self._faults, self._planned, noise, self._ring, self._m, self._pairs, self._stop, motion, events, count,
+            self._faults, self._planned, noise, self._health, self._extra, self._ring, self._m, self._pairs, self._stop,
+            motion, events, count,
         )  # fmt: skip
         return self._chunk(first, motion, events, count)
 
@@ -182,6 +190,24 @@ class Quadrotor:
             rows.append(outcome_row(log, self._measured(r), self._own[r].separation, landed))
             labels.append(log.labels(ROLES))
         return Table.of(OUTCOME, rows), table_of_rows(LABELS, labels)
+
+    def in_force(self, run: int, target: str, kind: str) -> float:
+        """Return what the kernels used in the last step: a share of thrust, or a battery's resistance [ohm], or what
+        faults add to estimate [m], attitude [rad], commands [s] or wind [m/s]."""
+        name, _, part = target.rpartition(".")
+        drone = self._names.index(name) if name else 0
+        if kind == "thrust_loss":
+            return float(self._health[run, drone, int(part[5:]) - 1])
+        resistance, bias, tilt, steps, gust = self._extra[run, drone].tolist()
+        values: dict[str, float] = {
+            "sag": float(self._p[run, drone, layout.RESISTANCE]) + resistance,
+            "bias": bias,
+            "tilt": tilt,
+            "delay": steps / (RATE * layout.SUB),
+            "gust": gust,
+            "breeze": gust,
+        }
+        return values[kind]
 
     def close(self) -> None:
         """Do nothing: no resources are held."""

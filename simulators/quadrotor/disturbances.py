@@ -72,12 +72,12 @@ def plan(y: FloatArray, p: FloatArray, g: FloatArray, faults: FloatArray, planne
          ) -> None:  # fmt: skip
     """Start a step of the world for one drone: faults, wind, estimate, position loop.
 
-    `extra` becomes (resistance [ohm], bias [m], tilt [rad], delay [steps of the integrator]).
+    `health` (4,) becomes the share of thrust that each rotor gives; `extra` (5,) becomes (resistance [ohm], bias [m],
+    tilt [rad], delay [steps of the integrator], gust [m/s]), what faults add.
     """
     t = k / STEP_RATE
     health[:] = 1.0
     extra[:] = 0.0
-    gust = 0.0
     for i in range(planned):
         f = faults[i]
         now = severity(f, t)
@@ -94,7 +94,7 @@ def plan(y: FloatArray, p: FloatArray, g: FloatArray, faults: FloatArray, planne
         elif f[F_KIND] == LATE:
             extra[3] += min(max(now, 0.0), 0.5) * STEP_RATE * SUB
         else:
-            gust += now
+            extra[4] += now
     extra[3] = min(np.rint(extra[3]), RING - 1.0)
     for i in range(3):
         sigma = g[SIGMA] if i < 2 else 0.5 * g[SIGMA]
@@ -102,9 +102,9 @@ def plan(y: FloatArray, p: FloatArray, g: FloatArray, faults: FloatArray, planne
         y[GUST + i] = g[KEEP] * y[GUST + i] + fresh * sigma * noise[i]
         fresh = 1.0 if k == 0 else sqrt(1.0 - p[NOISE_KEEP] * p[NOISE_KEEP])
         y[ERROR + i] = p[NOISE_KEEP] * y[ERROR + i] + fresh * p[NOISE] * noise[3 + i]
-    y[WIND] = g[WIND_X] + y[GUST] + gust * g[GUST_X]
-    y[WIND + 1] = g[WIND_Y] + y[GUST + 1] + gust * g[GUST_Y]
-    y[WIND + 2] = y[GUST + 2] + gust * g[GUST_Z]
+    y[WIND] = g[WIND_X] + y[GUST] + extra[4] * g[GUST_X]
+    y[WIND + 1] = g[WIND_Y] + y[GUST + 1] + extra[4] * g[GUST_Y]
+    y[WIND + 2] = y[GUST + 2] + extra[4] * g[GUST_Z]
     if y[MODE] != FLYING:
         return
     guide(y, p, extra[1], points, k < p[DELAY], force)

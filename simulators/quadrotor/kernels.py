@@ -62,18 +62,18 @@ def keep(to: FloatArray, y: FloatArray) -> None:
 @kernel(allocates=True)
 def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, points: FloatArray,
         obstacles: FloatArray, standing: IntArray, faults: FloatArray, planned: IntArray, noise: FloatArray,
-        ring: FloatArray, m: FloatArray, pairs: FloatArray, stop: IntArray, motion: FloatArray,
-        events: FloatArray, count: IntArray) -> None:  # fmt: skip
+        health: FloatArray, extra: FloatArray, ring: FloatArray, m: FloatArray, pairs: FloatArray, stop: IntArray,
+        motion: FloatArray, events: FloatArray, count: IntArray) -> None:  # fmt: skip
     """Advance every run from step `first` to step `last`; shapes have runs first, then drones.
 
     `stop` (runs,) becomes the step at which a run ends. `motion` (runs, steps + 1, drones, STATE) gets the state at
-    every step, the first at `first`.
+    every step, the first at `first`. `health` and `extra` become what was in force in the last step, see `plan`.
     """
     runs, drones = state.shape[0], state.shape[1]
     work, n = np.zeros((5, BODY)), np.zeros(3)
     command = np.zeros(4)
     old = np.zeros((drones, 3))
-    health, extra, force = np.ones((drones, 4)), np.zeros((drones, 4)), np.zeros((drones, 3))
+    force = np.zeros((drones, 3))
     for r in range(runs):
         y = state[r]
         keep(motion[r, 0], y)
@@ -83,7 +83,7 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                 continue
             for d in range(drones):
                 plan(y[d], p[r, d], g[r], faults[r], planned[r], points[r, d], noise[r, d, k - first], k, d,
-                     health[d], extra[d], force[d])  # fmt: skip
+                     health[r, d], extra[r, d], force[d])  # fmt: skip
             for sub in range(SUB):
                 at = k * SUB + sub
                 t = at / (STEP_RATE * SUB)
@@ -100,19 +100,19 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                             own[i] += H * own[VEL + i]
                         continue
                     if q[CAPACITY] > 0.0:
-                        drain(own, q, health[d], extra[d, 0], H)
+                        drain(own, q, health[r, d], extra[r, d, 0], H)
                     command[:] = 0.0
                     if own[MODE] == FLYING:
-                        short = steer(own, q, force[d], extra[d, 2], command)
+                        short = steer(own, q, force[d], extra[r, d, 2], command)
                         own[SATURATED_FOR] = own[SATURATED_FOR] + 1.0 if short else 0.0
                         if own[SATURATED_FOR] > 100.0 and own[VEL + 2] < -0.5 and own[SATURATED] == 0.0:
                             own[SATURATED] = 1.0
                             tell(events, count, r, t + H, E_SATURATED, d, GROUND)[4] = own[VOLTS]
-                        late = int(extra[d, 3])
+                        late = int(extra[r, d, 3])
                         for i in range(4):
                             ring[r, d, at % RING, i] = command[i]
                             command[i] = min(ring[r, d, (at - late) % RING, i], own[CEILING])
-                    integrate(own, q, command, health[d], own[WIND : WIND + 3], H, work)
+                    integrate(own, q, command, health[r, d], own[WIND : WIND + 3], H, work)
                     touch(own, old[d], q, g[r], m[r, d], obstacles[r], points[r, d], standing[r], t, r, d,
                           events, count, n)  # fmt: skip
                     if own[MODE] == FLYING:
@@ -123,7 +123,7 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                         pair = a * drones - a * (a + 1) // 2 + b - a - 1
                         meet(a, b, pair, y, old, p[r], g[r], m[r], pairs[r], t, r, events, count, n)
             for d in range(drones):
-                arrive(y[d], p[r, d], m[r, d], points[r, d], extra[d, 1], k + 1, r, d, events, count)
+                arrive(y[d], p[r, d], m[r, d], points[r, d], extra[r, d, 1], k + 1, r, d, events, count)
             keep(motion[r, k - first + 1], y)
             done, ended, since = True, False, inf
             latest = 0.0

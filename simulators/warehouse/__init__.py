@@ -85,6 +85,10 @@ class Warehouse:
         """
         self._runs[run].inject(fault)
 
+    def in_force(self, run: int, target: str, kind: str) -> float:
+        """Return what an action that begins now takes for the parameter that faults of a kind change on a target."""
+        return self._runs[run].in_force(target, kind)
+
     def outcome(self) -> tuple[Table, Table]:
         """Return the measures and verdict of every run, and the labels of faults and contacts."""
         rows = [{name: [value] for name, value in run.outcome().items()} for run in self._runs]

@@ -40,7 +40,7 @@ class Driving:
         if agv.node == goal:
             return
         route = self._state.floor.route(agv.node, goal)
-        chance = self._faults.of("dispatch", "message_loss", self._env.now)
+        chance = self._state.loss(self._env.now)
         agv.lost = ()
         if float(self._state.streams.uniform("reservation", [2 * job.key + leg])[0]) < chance:
             acting = self._faults.acting(self._env.now, ["dispatch"])
@@ -82,7 +82,7 @@ class Driving:
         agv.stamp += 1
         for other in self._contacts.others(agv):
             self._contacts.predict(agv, other)
-        skew = self._faults.of("dispatch", "clock_skew", now)
+        skew = self._state.early(now)
         if agv.route is not None:
             for node, way in agv.route.passes:
                 leaves = min(time_at(pieces, way), pieces[-1].t if arrives else inf)
@@ -114,13 +114,9 @@ class Driving:
         for agv in self._state.agvs:
             self.check_field(agv)
 
-    def _range(self, agv: Agv) -> float:
-        """Return the length of the protective field now [m]."""
-        return self._settings.safety.range * self._faults.left(f"{agv.name}.scanner", "blind", self._env.now)
-
     def _sees(self, agv: Agv, person: Person) -> float:
         """Return the time at which a person enters the protective field; inf if never on this plan."""
-        field = self._range(agv)
+        field = self._state.field(agv, self._env.now)
         if field <= 0.0 or person.low:
             return inf
         for piece in agv.pieces:
@@ -138,11 +134,10 @@ class Driving:
         """Request an emergency stop by the scanner; the brakes follow after reaction and latency."""
         if agv.watch != watch or not agv.out:
             return
-        now, safety = self._env.now, self._settings.safety
+        now = self._env.now
         agv.pending, agv.asked = True, now
         self._measures.stops += 1
-        wait = safety.reaction + safety.latency
-        wait += self._faults.of(f"{agv.name}.scanner", "late", now) + self._faults.of("estop", "latency", now)
+        wait = self._state.reaction(agv, now)
         speed = agv.piece(now).speed(now)
         details = {"person": person.name, "ahead": self.gap(agv, person), "speed": speed, "brakes_at": now + wait}
         agv.stop_event = self._log.event("stop", agv.name, agv.trip_event, details)
@@ -198,7 +193,7 @@ class Driving:
     def _clear(self, agv: Agv) -> bool:
         """Return whether no person is in the protective field or touches the AGV."""
         piece = agv.pieces[-1]
-        field = self._range(agv)
+        field = self._state.field(agv, self._env.now)
         toward = (cos(piece.yaw), sin(piece.yaw))
         for person in self._state.people:
             if person.low:

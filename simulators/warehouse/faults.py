@@ -15,17 +15,25 @@ if TYPE_CHECKING:
 STEP = 0.1  # interval at which scanners evaluate a growing severity [s]
 
 KINDS: Mapping[str, FaultKind] = {
-    "fade": FaultKind("an AGV's emergency brake gives 1 - severity of its deceleration", "ratio", 0.8),
-    "blind": FaultKind("a scanner's protective field is shortened by the factor 1 - severity", "ratio", 1.0),
-    "late": FaultKind("a scanner's stop signal comes later by the severity", "s", 0.5),
-    "latency": FaultKind("all brakes answer a stop signal later by the severity", "s", 0.5),
-    "friction": FaultKind("friction of the floor is multiplied by 1 - severity (wet, oily)", "ratio", 0.8),
-    "drop": FaultKind("an AGV's load falls off behind it, on an aisle, once; from a severity of 0.5 on", "ratio", 1.0),
-    "jam": FaultKind("conveyors bring nothing away, from a severity of 0.5 on", "ratio", 1.0),
-    "clock_skew": FaultKind("crossings are let go earlier than they are left, by the severity", "s", 3.0),
+    "fade": FaultKind("an AGV's emergency brake gives 1 - severity of its deceleration", "ratio", 0.8, effect="scales"),
+    "blind": FaultKind(
+        "a scanner's protective field is shortened by the factor 1 - severity", "ratio", 1.0, effect="scales"
+    ),
+    "late": FaultKind("a scanner's stop signal comes later by the severity", "s", 0.5, effect="adds"),
+    "latency": FaultKind("all brakes answer a stop signal later by the severity", "s", 0.5, effect="adds"),
+    "friction": FaultKind(
+        "friction of the floor is multiplied by 1 - severity (wet, oily)", "ratio", 0.8, effect="scales"
+    ),
+    "drop": FaultKind(
+        "an AGV's load falls off behind it, on an aisle, once, from a severity of 0.5", "ratio", 1.0, effect="switches"
+    ),
+    "jam": FaultKind("conveyors bring nothing away, from a severity of 0.5 on", "ratio", 1.0, effect="switches"),
+    "clock_skew": FaultKind(
+        "crossings are let go earlier than they are left, by the severity", "s", 3.0, effect="adds"
+    ),
     "message_loss": FaultKind(
         "a trip's reservation is lost: the AGV sets off and its crossings are free for others; severity is the"
-        " chance of each", "ratio", 1.0,
+        " chance of each", "ratio", 1.0, effect="adds",
     ),
 }  # fmt: skip
 OF: Mapping[str, tuple[str, ...]] = {

@@ -89,6 +89,10 @@ class Run:
             state.end = until
         return state.log.take()
 
+    def in_force(self, target: str, kind: str) -> float:
+        """Return the present value of the parameter that faults of a kind change on a target."""
+        return self._state.in_force(target, kind)
+
     def outcome(self) -> dict[str, Any]:
         """Return the run's measures and verdict, one value per column."""
         state = self._state

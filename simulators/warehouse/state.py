@@ -112,7 +112,49 @@ class State:
         """End the run at the current time."""
         self.over, self.end = True, self.env.now
 
+    def brake(self, agv: Agv, t: float) -> float:
+        """Return the deceleration that an AGV's emergency brake gives at t where the floor holds [m/s2]."""
+        return self.settings.fleet.brake * self.faults.left(f"{agv.name}.brakes", "fade", t)
+
+    def friction(self, t: float) -> float:
+        """Return the friction of the floor at t."""
+        return self.settings.grid.friction * self.faults.left("floor", "friction", t)
+
     def deceleration(self, agv: Agv, t: float) -> float:
         """Return the deceleration of an emergency stop that begins at t [m/s2]."""
-        brake = self.settings.fleet.brake * self.faults.left(f"{agv.name}.brakes", "fade", t)
-        return min(brake, self.settings.grid.friction * self.faults.left("floor", "friction", t) * G)
+        return min(self.brake(agv, t), self.friction(t) * G)
+
+    def field(self, agv: Agv, t: float) -> float:
+        """Return the length of an AGV's protective field at t [m]."""
+        return self.settings.safety.range * self.faults.left(f"{agv.name}.scanner", "blind", t)
+
+    def reaction(self, agv: Agv, t: float) -> float:
+        """Return the time from a stop request at t to the brakes [s]."""
+        safety, faults = self.settings.safety, self.faults
+        wait = safety.reaction + safety.latency
+        return wait + (faults.of(f"{agv.name}.scanner", "late", t) + faults.of("estop", "latency", t))
+
+    def early(self, t: float) -> float:
+        """Return how much earlier than they are left crossings are released by a plan that is made at t [s]."""
+        return self.faults.of("dispatch", "clock_skew", t)
+
+    def loss(self, t: float) -> float:
+        """Return the chance that a reservation at t is lost."""
+        return self.faults.of("dispatch", "message_loss", t)
+
+    def in_force(self, target: str, kind: str) -> float:
+        """Return the present value of the parameter that faults of a kind change on a target."""
+        t = self.env.now if self.over else self.end
+        agv = next((one for one in self.agvs if target.startswith(f"{one.name}.")), self.agvs[0])
+        read: dict[str, Callable[[], float]] = {
+            "fade": lambda: self.brake(agv, t),
+            "friction": lambda: self.friction(t),
+            "blind": lambda: self.field(agv, t),
+            "late": lambda: self.reaction(agv, t),
+            "latency": lambda: self.reaction(agv, t),
+            "clock_skew": lambda: self.early(t),
+            "message_loss": lambda: self.loss(t),
+            "jam": lambda: float(self.faults.jammed(t) > t),
+            "drop": lambda: float(self.faults.of(target, "drop", t) >= 0.5),
+        }
+        return read[kind]()

@@ -45,7 +45,9 @@ class Drift:
     max_chunk_seconds: ClassVar[float] = 1.7
     measures: ClassVar[Schema] = {"peak": OUTCOME["peak"], "lived": OUTCOME["lived"]}
     commands: ClassVar[Schema] = {"push": Column(unit="V/s")}
-    faults: ClassVar[dict[str, FaultKind]] = {"drift": FaultKind("the signal is pushed up", severity="number")}
+    faults: ClassVar[dict[str, FaultKind]] = {
+        "drift": FaultKind("the signal is pushed up", severity="number", effect="adds")
+    }
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -63,7 +65,7 @@ class Drift:
         self._noise = np.array([draw.settings.noise for draw in draws])
         self._limit = np.array([draw.settings.limit for draw in draws])
         self._k = 0
-        self._x, self._peak = np.zeros(n), np.zeros(n)
+        self._x, self._peak, self._drift = np.zeros(n), np.zeros(n), np.zeros(n)
         self._push, self._end = np.zeros(n), np.full(n, np.inf)
         self._shock = np.zeros((n, BLOCK))
         rows = [{"t": [0.0], "x": [0.0], "wave": [0.0]} for _ in draws]
@@ -106,10 +108,10 @@ class Drift:
             for i, stream in enumerate(self._streams):
                 self._shock[i] = stream("plant").normal(size=BLOCK)
         start, dt = self._k / RATE, 1.0 / RATE
-        drift = np.array(
+        self._drift = np.array(
             [sum(f.severity_at(start) for f in draw.faults_of("plant")) for draw in self._draws], np.float64
         )
-        step = (drift + self._push - self._pull * self._x) * dt + self._noise * np.sqrt(dt) * self._shock[
+        step = (self._drift + self._push - self._pull * self._x) * dt + self._noise * np.sqrt(dt) * self._shock[
             :, self._k % BLOCK
         ]
         live = np.isinf(self._end)
@@ -117,6 +119,10 @@ class Drift:
         self._peak = np.maximum(self._peak, self._x)
         self._k += 1
         self._end = np.where(live & (self._x > self._limit), self._k / RATE, self._end)
+
+    def in_force(self, run: int, target: str, kind: str) -> float:
+        """Say what pushed the signal in the last step [V/s]."""
+        return float(self._drift[run])
 
     def outcome(self) -> tuple[Table, Table]:
         """Say how high it went."""
