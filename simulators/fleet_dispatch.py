@@ -98,8 +98,10 @@ class FleetDispatch:
         return self._chunk(start)
 
     def inject(self, run: int, fault: Fault) -> None:
-        """Take one more fault of a run, whose onset is not before the present time."""
-        self._runs[run].faults.append(fault)
+        """Take one more fault of a run, whose onset is not before the present time, or an earlier end of one."""
+        own = self._runs[run].faults
+        own[:] = [one for one in own if not one.begins_like(fault)]
+        own.append(fault)
 
     def in_force(self, run: int, target: str, kind: str) -> float:
         """Return the chance that a message is lost which is sent now."""

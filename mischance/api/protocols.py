@@ -226,7 +226,8 @@ class Declared:
     """Kinds of event that a simulator tells; () = not said. A link from another world can begin with these alone."""
 
     inject: Callable[[Any, int, Fault], None] | None = None
-    """Method `inject(run, fault)` of a simulator: plans one later than all it has told; its id is that of its cause."""
+    """Method `inject(run, fault)` of a simulator: plans one later than all it has told; its id is that of its cause.
+    One that begins like one before (`Fault.begins_like`) gives that an earlier end, later than all it has told."""
 
     targets: Callable[[Any], Sequence[str]] | None = None
     """Function of the settings: what a fault of a simulator can be aimed at."""

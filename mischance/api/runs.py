@@ -34,6 +34,7 @@ class Chunk:
     `signals` are uniformly sampled channels. `labels` are truth about single rows of `tables`, by the name of the
     table; they go to `labels/<table>/` and never to agents or sensors. `continues` is set by the player on a chunk of
     `advance` that ends at t = 0, before the world's first own step: it has no rows, and tick 0 is not read again.
+    `parts`: of several worlds on one clock, the chunk of each as it tells it alone, by the world's name.
     """
 
     start: float
@@ -47,6 +48,7 @@ class Chunk:
     signals: Mapping[str, Signals] = field(default_factory=dict)
     labels: Mapping[str, Table] = field(default_factory=dict)
     continues: bool = False
+    parts: Mapping[str, Chunk] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ends", read_only(self.ends))
@@ -102,6 +104,7 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
         signals={name: join_signals([chunk.signals[name] for chunk in chunks]) for name in head.signals},
         labels={name: join_tables([chunk.labels[name] for chunk in chunks]) for name in head.labels},
         continues=head.continues,
+        parts={name: join_chunks([chunk.parts[name] for chunk in chunks]) for name in head.parts},
     )
 
 
@@ -173,6 +176,11 @@ class Fault:
     end: float
     severity: float
     ramp: float = 0.0
+
+    def begins_like(self, other: Fault) -> bool:
+        """Whether the other is the same fault, perhaps with another end."""
+        mine = (self.fault_id, self.target, self.kind, self.onset)
+        return mine == (other.fault_id, other.target, other.kind, other.onset)
 
     def severity_at(self, t: FloatArray | float) -> FloatArray:
         """Return the severity for steps or samples that start at `t`; same shape as `t`."""

@@ -311,16 +311,7 @@ class _Builder(PlanChecks):
         if not self.simulator.parts:
             return {"simulator": self._dump(self.simulator, ("simulator",), files)}
         parts = {name: self._dump(part, ("worlds", name), files) for name, part in self.simulator.parts.items()}
-        links = []
-        for link in self.simulator.links:
-            own: dict[str, Any] = {
-                "from": f"{link.source}.{link.event}",
-                "subject": link.subject or None,
-                "to": f"{link.world}.{link.target}",
-            }
-            own |= {"kind": link.kind, "severity": link.severity, "after": link.after, "lasts": link.lasts}
-            links.append({key: value for key, value in own.items() if value is not None})
-        return {"worlds": parts, "links": links}
+        return {"worlds": parts, "links": [link.tree() for link in self.simulator.links]}
 
     def _dump(self, plugin: PlugIn | None, path: Path_, files: dict[str, Path]) -> dict[str, Any]:
         """Return a plug-in's tree; paths of its file and its renderer's are those of the copies in a dataset."""

@@ -109,15 +109,26 @@ class PlanEntry(_Part):
 
 
 class LinkEntry(_Part):
-    """A link between two worlds: an event of one becomes a fault of another."""
+    """A link between two worlds: an event or a signal of one becomes a fault or a command of another."""
 
-    from_: str = Field(alias="from", description="<world>.<kind of event>")
+    from_: str = Field(alias="from", description="<world>.<kind of event>, or <world>.<signal>")
     subject: str | None = Field(None, description="whose events count; everybody's where not given")
-    to: str = Field(description="<world>.<target>")
-    kind: str = Field(description="kind of fault, as the target declares it")
-    severity: Law | None = Field(None, description="how strong; the kind says in which unit")
-    after: Time = Field(0.1, gt=0, description="from the event to its fault [s]")
-    lasts: Time | None = Field(None, gt=0, description="duration [s]; to the end of the run where not given")
+    above: Law | None = Field(None, description="of a signal: the fault lasts while it is above this")
+    below: Law | None = Field(None, description="of a signal: the fault lasts while it is below this")
+    clear: Law | None = Field(None, description="where it ends again (hysteresis); at the threshold where not given")
+    hold: Time = Field(0, ge=0, description="how long the signal stays beyond the threshold before that counts [s]")
+    to: str = Field(description="<world>.<target> of a fault, or <world>.<actor>.<column> of a command")
+    kind: str | None = Field(None, description="kind of fault, as the target declares it; a command has none")
+    severity: Law | None = Field(None, description="how strong the fault is; the kind says in which unit")
+    value: Law | None = Field(None, description="what an event commands")
+    map: list[tuple[Law, Law]] | None = Field(
+        None, min_length=2, max_length=100,
+        description="of a signal that drives a severity or a command: pairs of its value and what that leads to,"
+        " linear between them and constant beyond; as it is where not given",
+    )  # fmt: skip
+    every: Time = Field(0.1, gt=0, description="of a signal that drives: time from one sample to the next [s]")
+    after: Time = Field(0.1, ge=0, description="from the event or sample to its effect [s]")
+    lasts: Time | None = Field(None, gt=0, description="longest duration of a fault [s]; unlimited where not given")
 
 
 class SplitEntry(_Part):
@@ -175,20 +186,56 @@ class WorldsSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link between two worlds: `after` seconds after an event of `source`, a fault begins in `world`.
+    """A link between two worlds: `after` seconds after something in `source`, something happens in `world`.
 
-    `subject`: whose events count, '' = everybody's; `lasts` [s], None = to the end of the run.
+    It begins with events of the kind `event` (of `subject` alone, '' = everybody's), or else with the signal `signal`:
+    where `threshold` is given, while the signal is beyond it (`rising`: above) and until it is back at `clear`, after
+    it has been there for `hold` [s]; else at every multiple of `every` [s], by the points of `map` (() = as it is).
+    It leads to faults of `target` and `kind` that last at most `lasts` [s]; or, where `kind` is '', to commands that
+    set `column` of the actor `target` ('' = the world names none).
+    `value` is the severity, or what an event commands.
     """
 
     source: str
-    event: str
-    subject: str
     world: str
     target: str
-    kind: str
-    severity: float
-    after: float
-    lasts: float | None
+    event: str = ""
+    subject: str = ""
+    signal: str = ""
+    threshold: float | None = None
+    rising: bool = True
+    clear: float = 0.0
+    hold: float = 0.0
+    map: tuple[tuple[float, float], ...] = ()
+    every: float = 0.1
+    kind: str = ""
+    column: str = ""
+    value: float | str = 1.0
+    after: float = 0.1
+    lasts: float | None = None
+
+    @property
+    def driven(self) -> bool:
+        """Whether a signal drives a severity or a command at every sample."""
+        return bool(self.signal) and self.threshold is None
+
+    def tree(self) -> dict[str, Any]:
+        """Return the link as a scenario file has it, with every default written out."""
+        own: dict[str, Any] = {"from": f"{self.source}.{self.event or self.signal}"}
+        if self.event and self.subject:
+            own["subject"] = self.subject
+        if self.threshold is not None:
+            own |= {"above" if self.rising else "below": self.threshold, "clear": self.clear, "hold": self.hold}
+        own["to"] = ".".join(word for word in (self.world, self.target, self.column) if word)
+        if self.kind:
+            own["kind"] = self.kind
+        if self.driven:
+            own |= {"map": [list(pair) for pair in self.map]} if self.map else {}
+            own["every"] = self.every
+        else:
+            own["severity" if self.kind else "value"] = self.value
+        own["after"] = self.after
+        return own if self.lasts is None else {**own, "lasts": self.lasts}
 
 
 @dataclass(frozen=True, slots=True)

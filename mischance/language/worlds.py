@@ -6,12 +6,20 @@ names of its measures the world's name and an underscore, so that they can stand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mischance.api.protocols import Declared
 from mischance.api.tables import Column, Schema
-from mischance.language.scenario import PlugIn, WorldsSettings
+from mischance.language.scenario import Link, PlugIn, WorldsSettings
+
+LINK_EVENTS = ("threshold", "driven")
+"""Kinds of event of the links themselves: a signal is beyond a threshold, or has begun to drive a fault."""
+
+
+WORLD = "world"
+"""Column of commands that says for which of several worlds a row is."""
 
 
 def measure_name(world: str, measure: str) -> str:
@@ -37,6 +45,30 @@ def commanded(parts: Mapping[str, PlugIn]) -> list[str]:
     return [name for name, part in parts.items() if part.declared.commands]
 
 
+def play_order(worlds: Iterable[str], links: Sequence[Link]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the order in which worlds are advanced, and the worlds on a circle of links that take no time.
+
+    A world comes after all that lead to it, in the order of the scenario where links leave that open; in a circle of
+    links, after those alone that lead to it without time.
+    """
+    left, order = list(worlds), list[str]()
+    instant = [link for link in links if link.after == 0]
+    while left:
+        for some in (links, instant):
+            led = {link.world for link in some if link.source in left and link.source != link.world}
+            free = next((name for name in left if name not in led), None)
+            if free is not None:
+                break
+        else:
+            circle = set(left)
+            while ends := circle - {link.source for link in instant if link.world in circle}:
+                circle -= ends  # what leads to nothing is not on a circle
+            return (*order, *left), frozenset(circle)
+        left.remove(free)
+        order.append(free)
+    return tuple(order), frozenset()
+
+
 def _declared(parts: Mapping[str, PlugIn]) -> Declared:
     own = {name: part.declared for name, part in parts.items()}
     measures: Schema = {
@@ -44,6 +76,7 @@ def _declared(parts: Mapping[str, PlugIn]) -> Declared:
     }
     takes = commanded(parts)
     driven = own[takes[0]] if len(takes) == 1 else None
+    commands, complete = _commands({name: own[name] for name in takes})
     random = [f"{name}.{component}" for name, one in own.items() for component in one.randomness or ()]
 
     def max_batch(settings: Any) -> int:
@@ -64,14 +97,37 @@ def _declared(parts: Mapping[str, PlugIn]) -> Declared:
         max_chunk_seconds=min(one.max_chunk_seconds for one in own.values()),
         measures=measures,
         faults={kind: what for one in own.values() for kind, what in one.faults.items()},
-        events=tuple(dict.fromkeys(kind for one in own.values() for kind in one.events)),
+        events=_events(own),
         targets=_targets(own),
         signals=_signals(own),
-        commands=driven.commands if driven else {},
-        complete=driven.complete if driven else dict,
+        commands=driven.commands if driven else commands,
+        complete=driven.complete if driven else complete,
         default_actor=default_actor,
         randomness=None if any(one.randomness is None for one in own.values()) else tuple(random),
     )
+
+
+def _commands(own: Mapping[str, Declared]) -> tuple[Schema, Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
+    """Return the columns of commands to several worlds, each with the name of its world, and what completes a row."""
+    if not own:
+        return {}, dict
+    columns: dict[str, Column] = {WORLD: Column("text", about=f"for whom: {', '.join(own)}")}
+    for one in own.values():
+        for name, column in one.commands.items():
+            columns.setdefault(name, replace(column, null=True, role=""))
+
+    def complete(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        one = own.get(str(row.get(WORLD)))
+        return row if one is None else one.complete(row)
+
+    return columns, complete
+
+
+def _events(own: Mapping[str, Declared]) -> tuple[str, ...]:
+    """Return the kinds of all worlds and those of links; () where a world does not say its own."""
+    if not all(one.events for one in own.values()):
+        return ()
+    return (*dict.fromkeys(kind for one in own.values() for kind in one.events), *LINK_EVENTS)
 
 
 def _targets(own: Mapping[str, Declared]) -> Callable[[Any], Sequence[str]] | None:
@@ -105,4 +161,4 @@ def _signals(own: Mapping[str, Declared]) -> Callable[[Any], Collection[str]] | 
     return signals
 
 
-__all__ = ["commanded", "join_worlds", "measure_name"]
+__all__ = ["LINK_EVENTS", "WORLD", "commanded", "join_worlds", "measure_name", "play_order"]

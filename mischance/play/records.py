@@ -30,6 +30,9 @@ def record_of(runs: IntArray, chunk: Chunk, readings: Mapping[str, Reading]) -> 
     signals: dict[str, Signals] = {f"truth/{name}": part for name, part in chunk.signals.items()}
     if chunk.motion is not None and chunk.motion.bodies:
         tables["truth/motion"] = motion_table(chunk.motion, chunk.ends, first=chunk.first)
+    for name, own in chunk.parts.items():
+        if own.motion is not None and own.motion.bodies:
+            tables[f"truth/{name}.motion"] = motion_table(own.motion, own.ends, first=own.first)
     for name, reading in readings.items():
         for key, table in reading.tables.items():
             tables[f"sensors/{name}/{key}" if key else f"sensors/{name}"] = table
@@ -91,4 +94,6 @@ def join_readings(readings: Sequence[Reading]) -> Reading:
 
 def without_labels(chunk: Chunk) -> Chunk:
     """Return the chunk as sensors may see it: without the labels of rows."""
-    return replace(chunk, labels={}) if chunk.labels else chunk
+    if not chunk.labels:
+        return chunk
+    return replace(chunk, labels={}, parts={name: without_labels(part) for name, part in chunk.parts.items()})

@@ -78,7 +78,7 @@ class Warehouse:
         return self._chunk(start, [run.advance(until) for run in self._runs], Table.empty(LANE_ROWS, len(self._runs)))
 
     def inject(self, run: int, fault: Fault) -> None:
-        """Take one more fault of a run, whose onset is later than the present time.
+        """Take one more fault of a run, whose onset is later than the present time, or an earlier end of one.
 
         Raises:
             RunError: it does not fit its target.

@@ -67,7 +67,7 @@ class Faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """Add a fault.
+        """Add a fault, or an earlier end of one that is known.
 
         Raises:
             RunError: the target does not exist, or has no fault of that kind.
@@ -77,6 +77,7 @@ class Faults:
                 f"run {self._run}: '{fault.target}' has no fault '{fault.kind}'",
                 "; ".join(f"{target}: {', '.join(OF[target.split('.')[-1]])}" for target in self._known),
             )
+        self.all = [one for one in self.all if not one.begins_like(fault)]
         bisect.insort(self.all, fault, key=lambda one: (one.onset, one.fault_id))
 
     def of(self, target: str, kind: str, t: float) -> float:

@@ -45,15 +45,17 @@ class Run:
             self._drop(fault)
 
     def inject(self, fault: Fault) -> None:
-        """Take one more fault, whose onset is later than the present time."""
+        """Take one more fault, whose onset is later than the present time, or an earlier end of one."""
+        known = any(one.begins_like(fault) for one in self._state.faults.all)
         self._state.faults.add(fault)
         self._watch(fault)
-        self._drop(fault)
+        if not known:
+            self._drop(fault)
 
     def _watch(self, fault: Fault) -> None:
         """Have protective fields evaluated where a fault changes them."""
         for t in self._state.faults.changes(fault):
-            if isfinite(t):
+            if isfinite(t) and t >= self._state.env.now:
                 self._state.at(t, self._pedestrians.driving.check_fields)
 
     def _drop(self, fault: Fault) -> None:
