@@ -45,12 +45,14 @@ SHORT = {  # by kind of world: what makes one of its scenarios small enough to b
     "arm": {"duration": "3 s"},
     "payments": {"duration": "1 d", "simulator.cards": "200", "simulator.merchants": "20"},
     f"{PLUGINS}/drift.py:Drift": {},
+    "worlds": {"duration": "3 s"},
 }
 OWN = {  # the tests' own plug-ins, under the same laws: the only vectorised world of this package
-    "simulators": {f"{PLUGINS}/drift.py:Drift"},
+    "simulators": {f"{PLUGINS}/drift.py:Drift", f"{PLUGINS}/tank.py:Tank"},
     "sensors": {f"{PLUGINS}/probe.py:Probe"},
     "agents": {f"{PLUGINS}/damper.py:Damper"},
 }
+OWN_SCENARIOS = {"wander": f"{PLUGINS}/drift.py:Drift", "cascade": "worlds"}  # with the kind of their world
 ODD = [1e-7, 0.3337, 0.5, 1.0 / 3.0, 1.2345678, 2.71828]  # parts of a run: before any first step, and where nothing is
 
 
@@ -60,10 +62,10 @@ def kinds(room: str) -> list[str]:
 
 @cache
 def scenario_named(name: str, **changes: str) -> Scenario:
-    """Return a scenario of the library, made short, with small images; `WANDER` is the tests' own."""
-    source = PLUGINS / "wander.yaml" if name == "wander" else name
+    """Return a scenario of the library, made short, with small images, or one of the tests' own."""
+    source = PLUGINS / f"{name}.yaml" if name in OWN_SCENARIOS else name
     plain = load(source)
-    kind = plain.simulator.kind if name != "wander" else f"{PLUGINS}/drift.py:Drift"
+    kind = OWN_SCENARIOS.get(name) or plain.simulator.kind
     overrides = dict(SHORT.get(kind, {}))
     for sensor, plugin in plain.sensors.items():
         if "size" in plugin.tree:
@@ -94,7 +96,7 @@ def without_settings(room: str, kind: str) -> bool:
 @cache
 def names(*, variants: bool = False) -> tuple[str, ...]:
     """Return every scenario of the library, its variants too where asked for, and the tests' own."""
-    found = ["wander"]
+    found = [*OWN_SCENARIOS]
     for entry in catalog.entries("scenarios"):
         found += [entry.name, *(f"{entry.name}:{name}" for name in entry.variants if variants)]
     return tuple(found)
@@ -196,7 +198,7 @@ def test_a_plug_in_says_what_it_is_and_takes_exact_settings(room: str, kind: str
 
 
 def test_every_world_has_a_scenario():
-    played = {plugin.kind for name in names() if name != "wander" for plugin in scenario_named(name).plugins()}
+    played = {plugin.kind for name in names() if name not in OWN_SCENARIOS for plugin in scenario_named(name).plugins()}
     assert {entry.name for entry in catalog.entries("simulators")} <= played
 
 
