@@ -38,7 +38,7 @@ class Exchange:
         self._worlds = worlds
         self._listeners = {name: list[_Listener]() for name in worlds}
         self._faults = {name: list[tuple[float, int, int, str, int, Fault]]() for name in worlds}
-        self._orders = {name: list[tuple[float, int, int, int, float | str]]() for name in worlds}
+        self._asked = {name: list[tuple[float, int, int, int, float | str]]() for name in worlds}
         self._set = [dict[tuple[str, str], dict[str, float | str]]() for _ in range(runs)]
         self._links = links
         self.from_links = [set[str]() for _ in range(runs)]  # ids that are no world's own
@@ -75,7 +75,7 @@ class Exchange:
     def order(self, number: int, run: int, t: float, value: float | str) -> None:
         """Have a command given at t [s]."""
         self._count += 1
-        heapq.heappush(self._orders[self._links[number].world], (t, number, run, self._count, value))
+        heapq.heappush(self._asked[self._links[number].world], (t, number, run, self._count, value))
 
     def faults(self, world: str, until: float) -> Iterator[tuple[int, Fault]]:
         """Yield and forget the faults that a world must know before it is played up to `until`: run and fault."""
@@ -86,7 +86,7 @@ class Exchange:
 
     def next_order(self, world: str) -> float:
         """Return when the next command is given to a world [s]; inf = none is known."""
-        waiting = self._orders[world]
+        waiting = self._asked[world]
         return waiting[0][0] if waiting else np.inf
 
     def commands(self, world: str, t: float, live: BoolArray) -> Commands:
@@ -95,7 +95,7 @@ class Exchange:
         Raises:
             RunError: the world cannot take one.
         """
-        waiting, declared = self._orders[world], self._worlds[world].declared
+        waiting, declared = self._asked[world], self._worlds[world].declared
         entity = entity_column(declared.commands)
         rows: list[dict[str, dict[str, float | str]]] = [{} for _ in live]
         while waiting and waiting[0][0] <= t:

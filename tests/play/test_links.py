@@ -404,7 +404,7 @@ def test_links_that_take_no_time_in_a_circle_are_refused(tmp_path: Path):
         tanks(tmp_path, ring, a={}, b={}, c={})
     (problem,) = raised.value.problems
     assert problem.path == "links[2].after"
-    assert "in a circle through a and b and c" in problem.message
+    assert "form a circle through a and b and c" in problem.message
     tanks(tmp_path, [*ring[:2], {**ring[2], "after": "0.1 s"}], a={}, b={}, c={})
 
 

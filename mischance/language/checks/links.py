@@ -62,7 +62,7 @@ def check_links(checks: FaultChecks, parts: Mapping[str, PlugIn]) -> tuple[Link,
     if circle:
         i = next(i for i, link in reversed(found) if link.after == 0 and {link.source, link.world} <= circle)
         path: Path_ = ("links", i, "after")
-        message = f"links without time lead in a circle through {' and '.join(sorted(circle))}"
+        message = f"links that take no time form a circle through {' and '.join(sorted(circle))}"
         checks.origin.add(path, message, "give one of them an `after` of more than 0 s")
     return links
 
