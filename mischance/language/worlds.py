@@ -12,7 +12,8 @@ from typing import Any
 
 from mischance.api.protocols import Declared
 from mischance.api.tables import Column, Schema
-from mischance.language.scenario import Link, PlugIn, WorldsSettings
+from mischance.language.link import Link
+from mischance.language.scenario import PlugIn, WorldsSettings
 
 LINK_EVENTS = ("threshold", "driven")
 """Kinds of event of the links themselves: a signal is beyond a threshold, or has begun to drive a fault."""

@@ -26,7 +26,8 @@ from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Commands, Draw, join_chunks
 from mischance.api.tables import EVENTS, LABELS, Column, Schema, Table
 from mischance.errors import RunError
-from mischance.language.scenario import Link, PlugIn, WorldsSettings
+from mischance.language.link import Link
+from mischance.language.scenario import PlugIn, WorldsSettings
 from mischance.language.worlds import WORLD, commanded, measure_name, play_order
 from mischance.play.constructing import construct
 from mischance.play.links import Exchange

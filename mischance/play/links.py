@@ -18,7 +18,8 @@ from mischance.api.observations import Answer, commands_of
 from mischance.api.runs import Chunk, Commands, Fault
 from mischance.api.tables import AnyArray, BoolArray, FloatArray, Table, entity_column, seconds
 from mischance.errors import RunError, suggest
-from mischance.language.scenario import Link, PlugIn
+from mischance.language.link import Link
+from mischance.language.scenario import PlugIn
 from mischance.language.worlds import LINK_EVENTS
 
 THRESHOLD, DRIVEN = LINK_EVENTS

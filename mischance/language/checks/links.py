@@ -9,7 +9,8 @@ from mischance import units
 from mischance.api.tables import Column, entity_column
 from mischance.errors import UnitError, shorten, suggest
 from mischance.language.distributions.specs import Constant
-from mischance.language.scenario import Link, PlugIn
+from mischance.language.link import Link
+from mischance.language.scenario import PlugIn
 from mischance.language.worlds import commanded, measure_name, play_order
 
 if TYPE_CHECKING:
