@@ -7,6 +7,7 @@ MischanceError                base of all errors that a user can mend; exit code
 ├── CatalogError              an unknown or broken plug-in
 ├── TruthError                columns, chunks or readings that break their contract
 ├── RunError                  one run cannot continue (bad draw, bad command, broken plug-in)
+│   └── StartError            it cannot begin; a world may show how it would
 └── DatasetError              a dataset folder that is missing, foreign, busy, damaged or full
 """
 
@@ -53,6 +54,14 @@ class TruthError(MischanceError):
 
 class RunError(MischanceError):
     """One run that cannot continue; the sweep continues."""
+
+
+class StartError(RunError):
+    """A run that cannot begin; `truth` is the chunk at t = 0 as the world would show it, or None."""
+
+    def __init__(self, message: str, hint: str = "", truth: object = None) -> None:
+        super().__init__(message, hint)
+        self.truth = truth  # for a picture in the same process: it is not pickled
 
 
 class DatasetError(MischanceError):

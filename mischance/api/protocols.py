@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -56,6 +56,15 @@ class FaultKind:
     def changed(self, value: float, severity: float) -> float:
         """Return the parameter's value under a fault of that severity, where it is `value` without."""
         return EFFECTS[self.effect](value, severity)
+
+
+class Trigger(NamedTuple):
+    """What is to begin in a run: where the settings ask for it, what sets it off, and the event that tells of it."""
+
+    path: str
+    when: str
+    event: str
+    subject: str
 
 
 # What may go wrong between any agent and any world: the kinds of fault of the target `agent`.
@@ -225,6 +234,9 @@ class Declared:
     events: tuple[str, ...] = ()
     """Kinds of event that a simulator tells; () = not said. A link from another world can begin with these alone."""
 
+    triggers: Callable[[Any], Sequence[Trigger]] | None = None
+    """Function of the settings: what is to begin in a run of a simulator; each is told by one event."""
+
     inject: Callable[[Any, int, Fault], None] | None = None
     """Method `inject(run, fault)` of a simulator: plans one later than all it has told; its id is that of its cause.
     One that begins like one before (`Fault.begins_like`) gives that an earlier end, later than all it has told."""
@@ -304,9 +316,8 @@ MANY = 2**31  # runs: any number
 ROOMS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
-            "max_batch", "batch_key", "max_chunk_seconds", "measures", "events", "inject", "targets", "signals",
-            "commands", "complete",
-            "default_actor", "entity", "reference_agents", "randomness",
+            "max_batch", "batch_key", "max_chunk_seconds", "measures", "events", "triggers", "inject", "targets",
+            "signals", "commands", "complete", "default_actor", "entity", "reference_agents", "randomness",
         ),
         ("simulators",),
     ),

@@ -91,6 +91,10 @@ def _with_extension(name: str, look: Callable[[Progress], None]) -> Callable[[Pr
 
     def show(now: Progress) -> None:
         nonlocal said
+        if now.anew is not None and not said:
+            held = f"{now.anew} failed runs" if now.anew else "no run"
+            line = f"{name}: the folder held {held} of another scenario and nothing finished; a new sweep begins there"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
         if now.extends and not said:
             print(f"{name}: extends {now.extends:,} runs to {now.total:,}", file=sys.stderr, flush=True)  # noqa: T201
         said = True

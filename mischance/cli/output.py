@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mischance.errors import Problem
 
 
@@ -29,6 +31,14 @@ def say(ctx: click.Context, text: str, *, err: bool = True, bold: bool = False) 
     """Print a line for people, unless --quiet was given."""
     if not (ctx.obj or {}).get("quiet"):
         click.secho(text, err=err, bold=bold, color=(ctx.obj or {}).get("color"))
+
+
+def terminal(ctx: click.Context) -> Console:
+    """Return where tables go: stdout, in colour on a terminal unless NO_COLOR or --no-color says otherwise."""
+    from rich.console import Console
+
+    color = (ctx.obj or {}).get("color")
+    return Console(no_color=color is False or None, force_terminal=True if color else None, highlight=False)
 
 
 def fail(message: str, hint: str, code: int, *, as_json: bool = False) -> NoReturn:

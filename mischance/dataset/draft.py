@@ -8,12 +8,10 @@ its shards stays, and a last shard that was not full is turned back into a part 
 from __future__ import annotations
 
 import contextlib
-import platform
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mischance import __version__
 from mischance.api.names import MAX_RUNS
@@ -21,6 +19,7 @@ from mischance.dataset.card import write_card
 from mischance.dataset.disk import FileFacts, Lock, disk, file_hash, remove_tree, write_whole
 from mischance.dataset.ledger import NAME as LEDGER
 from mischance.dataset.ledger import Ledger
+from mischance.dataset.machine import facts
 from mischance.dataset.manifest import LOCK, MADE_OF_IT, MANIFEST, PARTS, Recipe, verify, write_manifest
 from mischance.dataset.parts import contents
 from mischance.dataset.shards import MERGE, Shard, loosen, range_name, shard_size, table_files, unseal
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 SCENARIO = "scenario.yaml"
 # What a dataset may hold before its ledger knows what it is: a folder with anything else is somebody's.
 _UNBORN = {LOCK, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", f"{LEDGER}-journal"}
+
+_OWN = ("runs", "events", "labels", "splits", "truth", "sensors", "twins", "README.md", "croissant.json")
 
 
 def recipe_of(
@@ -75,7 +76,8 @@ class Draft:
 
     Entering creates the folder, resumes what stands there, or extends it, and removes what a killed sweep left behind.
     `recipe` has then the range of shards that the folder was made with; `extends` is the number of runs that it had
-    where this call adds some, else 0.
+    where this call adds some, else 0. A folder that holds no finished run is emptied where it is of another dataset:
+    `anew` is then the number of runs that had failed there, else None.
 
     Args:
         out: the folder.
@@ -91,6 +93,7 @@ class Draft:
         self.out = out
         self.recipe = recipe
         self.extends = 0
+        self.anew: int | None = None
         self._any_shard = any_shard
         self.parts = out / PARTS
         self.scenario = scenario
@@ -191,9 +194,13 @@ class Draft:
         with Ledger(self.out, read_only=True) as ledger:
             found = stored_recipe(ledger)
             merges = bool(ledger.meta().get("merges"))
+            totals = ledger.totals()
         if self._any_shard:
             self.recipe = replace(self.recipe, shard=found.shard)
         if found.plain() == self.recipe.plain():
+            return
+        if not totals.done and self._empty():
+            self.anew = totals.failures
             return
         if replace(found, runs=self.recipe.runs).plain() == self.recipe.plain():
             if self.recipe.runs < found.runs:
@@ -225,6 +232,16 @@ class Draft:
             f"{self.out} already holds another dataset: {found}; this call is for {self.recipe}{inputs}",
             "choose another folder with --out, repeat the first call to resume it, or remove the folder",
         )
+
+    def _empty(self) -> bool:
+        """Remove all of a dataset without a finished run; say whether there was nothing else in the folder."""
+        known = {SCENARIO, "inputs", PARTS, MERGE, MANIFEST, *MADE_OF_IT, *_UNBORN, *_OWN}
+        entries = [entry for entry in self.out.iterdir() if entry.name != LOCK]
+        if not {entry.name for entry in entries} <= known:
+            return False
+        for entry in entries:
+            remove_tree(entry)
+        return True
 
     def _extend(self) -> None:
         """Turn a dataset into an unfinished one of more runs; whoever stops it leaves the one or the other."""
@@ -329,38 +346,6 @@ def _remains(out: Path, entry: Path) -> bool:
     )
 
 
-def facts() -> dict[str, Any]:
-    """Return facts on this machine that may explain differing last bits; they go to the ledger, not the manifest."""
-    import numpy as np
-    import pyarrow as pa
-
-    config: Mapping[str, Any] = np.show_config(mode="dicts") or {}
-    simd = config.get("SIMD Extensions", {})
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "pyarrow": pa.__version__,
-        "platform": f"{sys.platform} {platform.machine()}",
-        "simd": sorted({*simd.get("baseline", ()), *simd.get("found", ())}),
-    }
-
-
-def differing_facts(stored: Mapping[str, Any]) -> list[str]:
-    """Return a line for each fact in which this machine differs from the one that made the dataset."""
-    lines = []
-    for key, now in facts().items():
-        then = stored.get(key)
-        if then == now or then is None:
-            continue
-        if key == "simd":
-            gone, new = sorted(set(then) - set(now)), sorted(set(now) - set(then))
-            changes = [*(f"without {name}" for name in gone), *(f"with {name}" for name in new)]
-            lines.append(f"NumPy runs {', '.join(changes)} here")
-        else:
-            lines.append(f"{key} is {now} here, was {then}")
-    return lines
-
-
 @contextlib.contextmanager
 def looking(out: Path) -> Iterator[Ledger]:
     """Open the ledger of a dataset for reading, also while a sweep writes it.
@@ -382,4 +367,4 @@ def stored_recipe(ledger: Ledger) -> Recipe:
     return Recipe(**stored)
 
 
-__all__ = ["SCENARIO", "Draft", "differing_facts", "facts", "looking", "recipe_of", "stored_recipe", "verify"]
+__all__ = ["SCENARIO", "Draft", "looking", "recipe_of", "stored_recipe", "verify"]

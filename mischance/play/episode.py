@@ -83,7 +83,7 @@ class Episode:
         draws, scenario = self._draws, self._scenario
         of_world = [draw.of_world() for draw in draws]
         channel = Channel(draws if self._agent else of_world, self._streams, self._rate, scenario.duration)
-        chunk, fresh = self._start(of_world, channel)
+        chunk, fresh = self.begin(of_world, channel)
         yield from self._record(channel.events(chunk), fresh)
         turns = None
         if self._agent and scenario.agent:
@@ -124,7 +124,16 @@ class Episode:
         parts = [labels, *(sensor.labels() for sensor in self._sensors.values()), channel.labels()]
         yield last_record(scenario, draws, chunk, measures, parts, failures, self.monitor)
 
-    def _start(self, of_world: Sequence[Draw], channel: Channel) -> tuple[Chunk, dict[str, Reading]]:
+    def truth_at_start(self) -> Chunk:
+        """Return the truth at t = 0, of a batch that is not played.
+
+        Raises:
+            RunError: a run cannot begin.
+        """
+        draws = [draw.of_world() for draw in self._draws]
+        return self.begin(draws, Channel(draws, self._streams, self._rate, self._scenario.duration))[0]
+
+    def begin(self, of_world: Sequence[Draw], channel: Channel) -> tuple[Chunk, dict[str, Reading]]:
         """Start all, and return the truth and the readings at t = 0."""
         draws = self._draws
         for name, sensor in self._sensors.items():

@@ -21,7 +21,7 @@ from mischance.api.phases import Phase
 from mischance.dataset.draft import Draft, recipe_of
 from mischance.dataset.ledger import RunTotals
 from mischance.dataset.shards import Shard, range_name
-from mischance.errors import DatasetError
+from mischance.errors import DatasetError, StartError
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, SealJob
 from mischance.sweep.replaying import Replay, replay
 from mischance.sweep.runners import Processes, Runner, Serial
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TARGET = 2.0  # seconds that a job should take
 GROWTH = 4  # at most so many times the last size
+BEGINNERS = 8  # where so many runs cannot begin, and none can, a sweep is stopped
 FIRST = 256  # most runs of a job before anything was measured
 
 
@@ -54,6 +55,7 @@ class Progress:
     extends: int = 0
     waiting: tuple[int, int] | None = None  # first and last run of the job that has been under way the longest
     busy: Phase | None = None  # what a worker does before it can play
+    anew: int | None = None  # failed runs of another scenario that the folder held, and nothing else: they are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ def sweep(
 
     Raises:
         DatasetError: the folder is foreign, busy, full or holds another dataset; nothing is overwritten.
+        StartError: the first runs cannot begin; the rest is not tried.
         Interrupted: Ctrl-C or SIGTERM; running jobs were finished (a second one stops at once).
     """
     begun = time.monotonic()
@@ -179,6 +182,8 @@ class _Sweep:
         self._begun = time.monotonic()
         self._fresh = 0
         totals = draft.ledger.totals()
+        self._begun_well = totals.decided > 0  # some run has begun, or was given up before
+        self._unbegun: dict[int, str] = {}
         self._done, self._failed, self._events = totals.done, totals.failures, totals.events
         self._open = {shard: deque(runs) for shard, runs in draft.pending().items()}
         self._left = {shard: len(runs) for shard, runs in self._open.items()}
@@ -282,8 +287,10 @@ class _Sweep:
             raise DatasetError(result.reason, result.stop)
         if isinstance(job, PlayJob):
             if isinstance(result, Done):
+                self._begun_well = True
                 self._keep(job, result)
             else:
+                self._look_at_start(job, result)
                 self._blame(job, result)
         elif isinstance(result, Failed):
             if job.attempt > 1:
@@ -308,6 +315,25 @@ class _Sweep:
         self._done += len(done.rows)
         self._events += sum(row.event for row in done.rows)
         self._decided(job.shard, len(done.rows))
+
+    def _look_at_start(self, job: PlayJob, failed: Failed) -> None:
+        """Stop a sweep none of whose first runs can begin: every other one would fail alike.
+
+        Raises:
+            RunError: so it is.
+        """
+        if not failed.at_start:
+            self._begun_well = True
+        if self._begun_well or job.last > job.first:
+            return
+        self._unbegun[job.first] = failed.reason.split("\n")[0]
+        tried = min(BEGINNERS, self.draft.recipe.runs)
+        if len(self._unbegun) >= tried:
+            what = "the run cannot begin" if tried == 1 else f"none of the first {tried} runs can begin"
+            raise StartError(
+                f"{self.draft.recipe.name}: {what}: {self._unbegun[min(self._unbegun)]}",
+                "mend the scenario, and ask for it again with the same --out; `mischance check` shows how runs begin",
+            )
 
     def _blame(self, job: PlayJob, failed: Failed) -> None:
         if job.last > job.first:
@@ -349,8 +375,9 @@ class _Sweep:
         oldest = next(iter(self._playing), None)
         busy = self.runner.phase()
         done, failed, events = self._done, self._failed, self._events
-        extends = self.draft.extends
-        self._progress(Progress(done, failed, total, events, seconds, rate, left, phase, extends, oldest, busy))
+        draft = self.draft
+        now = Progress(done, failed, total, events, seconds, rate, left, phase, draft.extends, oldest, busy, draft.anew)
+        self._progress(now)
 
 
 __all__ = ["Interrupted", "Progress", "Replay", "SweepResult", "replay", "sweep"]

@@ -91,9 +91,10 @@ class Done:
 class Failed:
     """A job that did not: the reason, and 'failed' (it raised), 'crashed' (its process is gone) or 'timeout'.
 
-    `stop` holds the hint where nothing else can go on either (a full disk).
+    `stop` holds the hint where nothing else can go on either (a full disk). `at_start`: it came before a run had begun.
     """
 
     reason: str
     status: str = "failed"
     stop: str | None = None
+    at_start: bool = False

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mischance.api.arrow import read_parquet, read_stream, rows_of, stream_paths
-from mischance.dataset.draft import differing_facts, looking, stored_recipe
+from mischance.dataset.draft import looking, stored_recipe
 from mischance.dataset.ledger import Ledger, RunEntry
+from mischance.dataset.machine import differing_facts
 from mischance.dataset.manifest import PARTS
 from mischance.dataset.parts import CONTENTS, TABLES, contents
 from mischance.dataset.shards import MERGE

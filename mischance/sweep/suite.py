@@ -16,7 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mischance.api.runs import Record
-from mischance.errors import DatasetError, MischanceError, Problem, ScenarioError, suggest
+from mischance.errors import DatasetError, MischanceError, Problem, ScenarioError, StartError, suggest
 from mischance.language import catalog
 from mischance.language.loading import load_with_warnings
 from mischance.language.scenario import Scenario
@@ -205,6 +205,10 @@ def run_suite(
                 cases.append(Case(scenario.name, run, False, "not played", reason, float("nan"), replay=replay))
         except (DatasetError, _NoAgentError):
             raise
+        except StartError as error:
+            if len(scenarios) == 1:
+                raise
+            errors[name] = error.message
         except MischanceError as error:
             errors[name] = error.message
     return SuiteReport(agent or "(each scenario's own)", tuple(asked), tuple(cases), errors)

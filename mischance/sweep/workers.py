@@ -146,7 +146,9 @@ def _perform(job: Job) -> Done | Failed:
     except DatasetError as error:
         return Failed(error.message, stop=error.hint)
     except (Exception, SystemExit) as error:
-        return Failed(explain(error))
+        from mischance.play.starting import failed_at_start
+
+        return Failed(explain(error), at_start=failed_at_start(error))
 
 
 def _play(job: PlayJob) -> tuple[list[RunRow], int]:

@@ -13,10 +13,10 @@ from mischance.api.protocols import FaultKind
 from mischance.api.runs import Chunk
 from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, Column, Table
-from mischance.errors import RunError
+from mischance.errors import RunError, StartError
 
 from .appearance import scene
-from .events import EventLog
+from .events import EventLog, triggers
 from .kinds import KINDS
 from .measures import MEASURES, labels, new_records, outcome
 from .outline import bodies_table, lanes_table
@@ -40,13 +40,13 @@ class Road:
     slipping tyres at high lateral demand. People follow their path. Contacts are found exactly, at any time inside a
     step, by a swept test of oriented boxes. An impact is computed by the planar impulse with restitution and Coulomb's
     limit, or by PyBullet; it takes no time. Afterwards bodies slide on locked wheels, and every later contact is a
-    further impact. Motion is planar, except in PyBullet. Deformation and injuries are not modelled.
-    It uses no random numbers.
+    further impact. Motion is planar, except in PyBullet. Deformation and injuries are not modelled. Nothing is random.
     """
 
     Settings: ClassVar[type[RoadSettings]] = RoadSettings
     batch: ClassVar[int] = 256
     batch_key = staticmethod(in_common)
+    triggers = staticmethod(triggers)
     max_chunk_seconds: ClassVar[float] = 2.0  # 256 runs of two cars with motion are 10 MB
     default_actor: ClassVar[str] = "ego"
     reference_agents: ClassVar[tuple[str, ...]] = ("r157_driver", "fuzzy_safety")  # the two models of UN R157
@@ -71,8 +71,7 @@ class Road:
     def targets(settings: RoadSettings) -> Sequence[str]:
         """Return the targets of faults: parts of every moving actor, and the road."""
         found = []
-        for name, actor in settings.actors.items():
-            way = KINDS[actor.body].way
+        for name, way in ((name, KINDS[actor.body].way) for name, actor in settings.actors.items()):
             parts = {"fixed": (), "rails": ("brakes", "actuator"), "cycle": ("brakes", "actuator", "steering")}
             found += [f"{name}.{part}" for part in parts.get(way, ("brakes", "actuator", "steering", "tyre"))]
         return [*found, "road"]
@@ -95,7 +94,7 @@ class Road:
 
     @staticmethod
     def max_batch(settings: RoadSettings) -> int:
-        """Return the maximum number of runs with these settings: a window of PyBullet takes 28 MB."""
+        """Return the maximum number of runs: a window of PyBullet takes 28 MB."""
         return 8 if settings.impact.model == "window" else Road.batch
 
     def __init__(self, settings: RoadSettings) -> None:
@@ -108,10 +107,9 @@ class Road:
         """Return truth at t = 0.
 
         Raises:
-            RunError: two actors overlap at the start, a fault does not fit its target, or PyBullet is required
-                and missing.
+            RunError: two actors overlap, a fault does not fit its target, or PyBullet is required and missing.
         """
-        from .actors import build_batch
+        from .actors import build_batch, overlapping
         from .kernel import start_runs
 
         settings = [draw.settings if isinstance(draw.settings, RoadSettings) else self.settings for draw in draws]
@@ -120,8 +118,7 @@ class Road:
             from mischance.api.engines import engine
 
             engine()
-        n = len(draws)
-        self._draws = draws
+        n, self._draws = len(draws), draws
         self._rate, self._motion = settings[0].rate, settings[0].motion
         self._every = round(self._rate / TABLE_RATE)
         self._impact = [(one.impact.table(), one.impact.friction) for one in settings]
@@ -151,7 +148,10 @@ class Road:
         )  # fmt: skip
         seen = {LANES: lanes_table(settings), BODIES: bodies_table(c, self._category)}
         self._unseen = {name: Table.empty(table.schema, n) for name, table in seen.items()}
-        return self._chunk(0, 0, rows, poses, self._paths.first(), seen)
+        truth = self._chunk(0, 0, rows, poses, self._paths.first(), seen)
+        if wrong := overlapping(c, draws):
+            raise StartError(wrong[0], wrong[1], truth)
+        return truth
 
     def advance(self, until: float, commands: Commands | None) -> Chunk:
         """Return truth in (last end, end]; without a command, the last one holds.
@@ -340,9 +340,8 @@ class Road:
     def _chunk(
         self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table, seen: Mapping[str, Table]
     ) -> Chunk:
-        """Convert the kernels' records to a chunk."""
-        c, rate = self._batch, self._rate
-        runs = c.runs
+        """Convert the kernels' records."""
+        c, rate, runs = self._batch, self._rate, self._batch.runs
         fresh = runs["hits"].copy()
         told = self._tell(fresh)
         motion = None

@@ -94,7 +94,7 @@ def build_batch(draws: Sequence[Draw], settings: Sequence[Settings]) -> Batch:
     """Return the records of every run.
 
     Raises:
-        RunError: two actors overlap at the start, a fault does not fit its target, or the runs' actors differ.
+        RunError: a fault does not fit its target, or the runs' actors differ.
     """
     names = tuple(settings[0].actors)
     n, actors = len(draws), len(names)
@@ -121,7 +121,6 @@ def build_batch(draws: Sequence[Draw], settings: Sequence[Settings]) -> Batch:
         _alike(draw, one, settings[0])
         _run(found, r, one)
         _faults(found, r, draw, own[r])
-    _apart(found, draws)
     return found
 
 
@@ -308,8 +307,8 @@ def _station(name: str, actor: Actor, settings: Settings, length: float, width: 
     return s + (ego.speed + actor.speed if actor.oncoming else ego.speed - actor.speed) * actor.gap_at
 
 
-def _apart(found: Batch, draws: Sequence[Draw]) -> None:
-    """Check that no actors overlap at the start."""
+def overlapping(found: Batch, draws: Sequence[Draw]) -> tuple[str, ...]:
+    """Return which actors of a run overlap at the start, and what to do; () where none do."""
     from .boxes import separation
 
     cars = found.cars
@@ -324,10 +323,12 @@ def _apart(found: Batch, draws: Sequence[Draw]) -> None:
                     [float(car[r][field]) for field in ("x", "y", "yaw", "half_l", "half_w")] for car in (a, b)
                 )
                 if separation(*box_a, *box_b)[0] <= 0.0:
-                    raise RunError(
-                        f"run {draws[int(r)].run}: {found.names[i]} and {found.names[k]} overlap at the start, t = 0 s",
+                    both = f"{found.names[i]} and {found.names[k]}"
+                    return (
+                        f"run {draws[int(r)].run}: {both} overlap at the start, t = 0 s",
                         "give them a larger `gap`, a smaller `gap_at` or other lanes",
                     )
+    return ()
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from math import cos, hypot, inf, sin
 from typing import TYPE_CHECKING, Any
 
+from mischance.api.protocols import Trigger
+
 from .manoeuvres import Accelerate, Brake, ChangeLane, Cross, DartOut, Follow, Manoeuvre, RunRedLight, Turn
 from .state import CONTACT, EVENT, GROUND, HARD_BRAKING, IMPACT, MOVE_END, MOVE_START, ROLLOVER
 
 if TYPE_CHECKING:
     from mischance.api.runs import Fault
+
+    from .settings import Settings
 
 LINGERS = 3.0  # time after its end for which a fault may be a cause: until a car rests or is back in its lane [s]
 SIDES = ("front", "rear", "left side", "right side")
@@ -22,6 +26,20 @@ NAMES = {
 E = {name: i for i, name in enumerate(EVENT.names or ())}
 H = {name: i for i, name in enumerate(IMPACT.names or ())}
 Row = tuple[Any, ...]
+
+
+def triggers(settings: Settings) -> list[Trigger]:
+    """Return the manoeuvres of all actors, with what sets each off."""
+    found = []
+    for name, actor in settings.actors.items():
+        for i, move in enumerate(actor.behaviour):
+            when = f"at {move.at:g} s"
+            if move.when is not None:
+                asked = move.when.model_dump(exclude_defaults=True).items()
+                since = f"from {move.at:g} s on, " if move.at else ""
+                when = f"{since}when {', '.join(f'{key}: {value}' for key, value in asked)}"
+            found.append(Trigger(f"actors.{name}.behaviour[{i}]", when, NAMES[type(move)], name))
+    return found
 
 
 class EventLog:

@@ -41,8 +41,8 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
     facts = _facts(dataset, run)
     looks = appearances(dataset, run)
     coarse, fine = tracks(dataset, run, looks)
-    links = _links(coarse)
-    unnamed = _unnamed(links, coarse)
+    links = links_of(coarse)
+    unnamed = unnamed_in(links, coarse)
     events, labels = rows(dataset, "events", run), rows(dataset, "labels", run)
     notes: list[str] = []
     hits = rows(dataset, f"truth/{CONTACTS}", run)
@@ -90,7 +90,7 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
 # -- bodies that hang together -------------------------------------------------------------------------------------
 
 
-def _links(bodies: Sequence[Track]) -> tuple[Link, ...]:
+def links_of(bodies: Sequence[Track]) -> tuple[Link, ...]:
     """Return the links of bodies to those that they hang on.
 
     A link of two that stay level is a bar between them; of others, as of an arm, it is as wide as the thinner one.
@@ -106,7 +106,7 @@ def _links(bodies: Sequence[Track]) -> tuple[Link, ...]:
     return tuple(found)
 
 
-def _unnamed(links: Sequence[Link], bodies: Sequence[Track]) -> frozenset[str]:
+def unnamed_in(links: Sequence[Link], bodies: Sequence[Track]) -> frozenset[str]:
     """Return bodies whose names are not written: a chain is named by its end, several ends by their parent."""
     tilted = {track.name for track in bodies if not track.level}
     chained = [link for link in links if tilted & set(link.bodies)]
