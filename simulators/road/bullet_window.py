@@ -160,8 +160,8 @@ class Window:
         boxes = [_box(self._cars[i]) for i in (self._a, self._b)]
         moved = [at - was for at, was in zip(pressed_on(*boxes), boxes[1].position, strict=True)]
         pressed = [x + dx for x, dx in zip(places[1][0], moved, strict=True)]
+        speed = bullet.getBaseVelocity(pair[1], physicsClientId=c)  # first: a position reset zeroes velocities
         bullet.resetBasePositionAndOrientation(pair[1], pressed, places[1][1], physicsClientId=c)
-        speed = bullet.getBaseVelocity(pair[1], physicsClientId=c)
         bullet.resetBaseVelocity(pair[1], *speed, physicsClientId=c)
         jx = jy = weight = mx = my = strongest = 0.0
         for _ in range(LONGEST):

@@ -77,7 +77,7 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
         after = s - so - e.half_l - reach_s
         if after > 1e-6 and pace > 0.0 and abs(do - d) < e.half_w + reach_d:  # it follows the ego
             slows = max(-e.a * cos(own), 0.0)
-            need = _needed(after, o.speed, pace + closing, slows, -closing, comes=False)
+            need = needed_deceleration(after, o.speed, pace + closing, slows, -closing, comes=False)
             w.max_behind = max(w.max_behind, need / min(o.brakes * o.brake_left, o.mu * GRAVITY))
         if so > s:
             o.was_ahead = 1
@@ -96,24 +96,30 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             free = bumper if inside else ttc * max(closing, 0.0)
             slows = max(-o.a * cos(turned), 0.0) if o.hit == 0 else 0.0
             # braking changes the ego's own speed only, not the small longitudinal speed of an actor that crosses
-            need = _needed(free, e.speed, max(pace, 0.0), slows, closing + min(pace, 0.0), comes=False)
+            need = needed_deceleration(free, e.speed, max(pace, 0.0), slows, closing + min(pace, 0.0), comes=False)
             if comes:
-                need = _needed(free, e.speed, pace, slows, closing, comes=True)
+                need = needed_deceleration(free, e.speed, pace, slows, closing, comes=True)
             if _threat(w, e, o, need, ttc, brakes, grip, t):
                 w.worst, w.worst_vx, w.worst_vy, w.worst_yaw = i, o.vx, o.vy, e.yaw
 
 
 @kernel
-def _needed(free: float, speed: float, pace: float, slows: float, closing: float, comes: bool) -> float:
-    """Return the deceleration that avoids an actor ahead, which itself decelerates by `slows` [m/s2]."""
+def needed_deceleration(free: float, speed: float, pace: float, slows: float, closing: float, comes: bool) -> float:
+    """Return the deceleration that avoids an actor ahead, which itself decelerates by `slows` [m/s2].
+
+    Args:
+        free: gap [m].
+        speed, pace: speeds of the ego and of the actor ahead [m/s].
+        closing: closing speed [m/s].
+        comes: the actor is oncoming and keeps its speed.
+    """
     if free <= 0.0:
         return 0.0
-    if slows > 0.0 and pace > 0.1:
-        stops = free + pace * pace / (2.0 * slows)
-        need = speed * speed / (2.0 * stops)
-        if closing >= 0.0 and need * pace < slows * speed:  # it would still move when both speeds are equal
-            need = slows + closing * closing / (2.0 * free)
-        return need
+    if slows > 0.0 and pace > 0.0:
+        # equal speeds are reached after 2 free / closing; the actor ahead stands after pace / slows
+        if closing > 0.0 and closing * pace > 2.0 * free * slows:
+            return slows + closing * closing / (2.0 * free)
+        return speed * speed / (2.0 * (free + pace * pace / (2.0 * slows)))
     if closing <= 0.0:
         return 0.0
     # behind an actor ahead the closing speed has to vanish; before an oncoming one the ego has to stop short of the
