@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mischance.api.appearance import LANE
-from mischance.api.geometry import GOES_ON, project_all
+from mischance.api.geometry import GOES_ON, lengths_between, project_all
 
 if TYPE_CHECKING:
     from mischance.api.geometry import Projection
@@ -76,3 +76,7 @@ class RoadMap:
     def project(self, x: FloatArray, y: FloatArray) -> Projection:
         """Return way along the line [m], offset to its left [m], heading [rad] and curvature [1/m]; (runs, n)."""
         return project_all(self.pieces, x, y)
+
+    def length_between(self, s: FloatArray, s1: FloatArray, offset: FloatArray) -> FloatArray:
+        """Return the length from way s to s1 along the line's parallel at an offset [m]; (runs, n)."""
+        return lengths_between(self.pieces, s, s1, offset)

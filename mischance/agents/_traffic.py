@@ -264,7 +264,9 @@ class Eyes:
             width=ego["width"].copy(), lane_width=self.map.lane_width,
             builds_up=self._builds_up.copy(), key=key, person=dense("person", 0),
             there=there, crossing=np.abs(across) > np.abs(along),
-            gap=s_o - s[:, None] - 0.5 * (ego["length"][:, None] + lengths), closing=forward[:, None] - along,
+            gap=self.map.length_between(s[:, None], s_o, offset[:, None])
+            - 0.5 * (ego["length"][:, None] + lengths),
+            closing=forward[:, None] - along,
             side=side, inward=way * (across - leftward[:, None]), toward=way * across,
             aside=np.abs(offset_o - self._kept[:, None]), along=along, braking=dense("acceleration") * np.cos(tilt),
             lengths=lengths, widths=widths,

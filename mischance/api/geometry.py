@@ -18,6 +18,7 @@ from mischance.api.tables import AnyArray, BoolArray, FloatArray
 
 LONG_ARC = 2.5  # angle from which an arc is measured from its own middle [rad]
 GOES_ON = 1e9  # length of a last piece that has no end [m]
+TIGHTEST = 0.01  # least length of a parallel / length of its line: at an arc's centre it would vanish
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -163,6 +164,9 @@ class LineFunctions(NamedTuple):
     heading_at(line, number, s) -> direction of that piece at s [rad]
     piece_at(line, n, s) -> number of the piece that s lies on
     place(line, n, s, d) -> (x, y, heading)
+    stretch(piece, d) -> length of the piece's parallel at offset d / its own
+    length_between(line, n, s, s1, d) -> length of the parallel at offset d from s to s1 [m]; negative if s1 < s
+    advanced(line, n, s, d, length) -> way s1 that lies `length` along that parallel from s [m]
     """
 
     along_piece: Callable[[Any, float, float], tuple[float, float]]
@@ -170,6 +174,9 @@ class LineFunctions(NamedTuple):
     heading_at: Callable[[Any, int, float], float]
     piece_at: Callable[[Any, int, float], int]
     place: Callable[[Any, int, float, float], tuple[float, float, float]]
+    stretch: Callable[[Any, float], float]
+    length_between: Callable[[Any, int, float, float, float], float]
+    advanced: Callable[[Any, int, float, float, float], float]
 
 
 def line_functions(compiled: Decorator) -> LineFunctions:
@@ -236,7 +243,44 @@ def line_functions(compiled: Decorator) -> LineFunctions:
         y = p.y + chord * sin(p.heading + half) + d * cos(heading)
         return x, y, heading
 
-    return LineFunctions(along_piece, project, heading_at, piece_at, place)
+    @compiled
+    def stretch(p: Any, d: float) -> float:
+        return float(max(1.0 - p.curvature * d, TIGHTEST))
+
+    @compiled
+    def length_between(line: Any, n: int, s: float, s1: float, d: float) -> float:
+        if n == 1:
+            return (s1 - s) * stretch(line[0], d)
+        low, high = min(s, s1), max(s, s1)
+        total = 0.0
+        for i in range(n):
+            begin = -inf if i == 0 else line[i].s
+            end = inf if i == n - 1 else line[i + 1].s
+            part = min(high, end) - max(low, begin)
+            if part > 0.0:
+                total += part * stretch(line[i], d)
+        return total if s1 >= s else -total
+
+    @compiled
+    def advanced(line: Any, n: int, s: float, d: float, length: float) -> float:
+        i = piece_at(line, n, s)
+        while length > 0.0 and i < n - 1:
+            room = (line[i + 1].s - s) * stretch(line[i], d)
+            if length <= room:
+                break
+            i += 1
+            s, length = float(line[i].s), length - room
+        while length < 0.0 and i > 0:
+            room = (s - line[i].s) * stretch(line[i], d)
+            if -length <= room:
+                break
+            s, length = float(line[i].s), length + room
+            i -= 1
+        return s + length / stretch(line[i], d)
+
+    return LineFunctions(
+        along_piece, project, heading_at, piece_at, place, stretch, length_between, advanced
+    )  # fmt: skip
 
 
 _PLAIN = line_functions(lambda function: function)
@@ -250,6 +294,16 @@ def place(line: Sequence[Piece], s: float, d: float) -> tuple[float, float, floa
 def project(line: Sequence[Piece], x: float, y: float) -> tuple[float, float, int]:
     """Return way s and offset d of the nearest point of a line [m], and the number of its piece."""
     return _PLAIN.project(line, len(line), x, y)
+
+
+def length_between(line: Sequence[Piece], s: float, s1: float, d: float) -> float:
+    """Return the length of a line's parallel at offset d from way s to s1 [m]; negative if s1 < s."""
+    return _PLAIN.length_between(line, len(line), s, s1, d)
+
+
+def advanced(line: Sequence[Piece], s: float, d: float, length: float) -> float:
+    """Return the way that lies a length along a line's parallel at offset d from way s [m]; the length is signed."""
+    return _PLAIN.advanced(line, len(line), s, d, length)
 
 
 def chained(pieces: Iterable[tuple[float, float]], x: float = 0.0, y: float = 0.0, heading: float = 0.0) -> list[Piece]:
@@ -304,6 +358,25 @@ def project_all(lines: FloatArray, x: FloatArray, y: FloatArray) -> Projection:
         nearer = other[0] < found[0] - 1e-9 if found else np.ones((1,), np.bool_)  # False for one that is not there
         found = tuple(np.where(nearer, b, a) for a, b in zip(found or other, other, strict=True))
     return Projection(*found[1:])
+
+
+def lengths_between(lines: FloatArray, s: FloatArray, s1: FloatArray, d: FloatArray) -> FloatArray:
+    """Return lengths of lines' parallels at offsets d from ways s to s1 [m], as `length_between` does for one.
+
+    Args:
+        lines: rows (x, y, heading, s, length, curvature); shape (..., pieces, 6). NaN = no such piece.
+        s, s1, d: ways and offsets [m]; shapes (..., n) that broadcast, their leading axes with those of `lines`.
+    """
+    low, high = np.minimum(s, s1), np.maximum(s, s1)
+    total: FloatArray = np.zeros(np.broadcast_shapes(low.shape, d.shape))
+    pieces = lines.shape[-2]
+    for i in range(pieces):
+        begin = lines[..., i, 3, None] if i else -np.inf
+        end = lines[..., i + 1, 3, None] if i + 1 < pieces else np.inf
+        part = np.minimum(high, np.where(np.isnan(end), np.inf, end)) - np.maximum(low, begin)
+        part = np.where(part > 0.0, part, 0.0)  # 0 for a piece that is not there
+        total = total + np.where(part > 0.0, part * np.maximum(1.0 - lines[..., i, 5, None] * d, TIGHTEST), 0.0)
+    return np.where(s1 >= s, total, -total)
 
 
 def _on_piece(

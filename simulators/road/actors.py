@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mischance.api.geometry import GOES_ON, Piece, chained, place
+from mischance.api.geometry import GOES_ON, Piece, advanced, chained, place
 from mischance.errors import RunError
 
 from .kinds import KINDS
@@ -180,7 +180,7 @@ def _actor(
     turned = actor.heading
     if isinstance(first, Cross | DartOut) and actor.speed == 0.0:
         turned = side * first.angle
-    s = _station(name, actor, settings, length, width, turned)
+    s = _station(name, actor, settings, line, y, length, width, turned)
     sign = -1.0 if actor.oncoming else 1.0
     x, y_world, heading = place(own_line, s, y)
     road_heading = heading
@@ -295,16 +295,24 @@ def _when(when: When, names: tuple[str, ...], settings: Settings) -> dict[str, f
     return {"trigger": AT_TIME}
 
 
-def _station(name: str, actor: Actor, settings: Settings, length: float, width: float, turned: float) -> float:
-    """Return the station of an actor along its road [m]; that of the ego is 0 by default."""
+def _station(
+    name: str, actor: Actor, settings: Settings, line: Line, y: float, length: float, width: float, turned: float
+) -> float:
+    """Return the station of an actor along its road [m]; that of the ego is 0 by default.
+
+    A gap, and what the two drive until it holds, lie along their lanes, not along the line of the road; the gap along
+    the lane of the one behind.
+    """
     ego = settings.actors["ego"]
-    start = ego.station or 0.0
     if name == "ego" or actor.station is not None:
         return actor.station or 0.0
+    ego_y = settings.road.centre(ego.lane) + ego.offset
     half = 0.5 * abs(cos(turned)) * length + 0.5 * abs(sin(turned)) * width
     apart = 0.5 * ego.sizes()[0] + half
-    s = start + (actor.gap + apart if actor.gap >= 0.0 else actor.gap - apart)
-    return s + (ego.speed + actor.speed if actor.oncoming else ego.speed - actor.speed) * actor.gap_at
+    far = actor.gap + apart if actor.gap >= 0.0 else actor.gap - apart
+    s = advanced(line, ego.station or 0.0, ego_y, ego.speed * actor.gap_at)
+    s = advanced(line, s, ego_y if far >= 0.0 else y, far)
+    return advanced(line, s, y, (actor.speed if actor.oncoming else -actor.speed) * actor.gap_at)
 
 
 def overlapping(found: Batch, draws: Sequence[Draw]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from mischance.api.kernels import kernel
 from .boxes import clearance, meeting
 from .driver import reference
 from .motion import GRAVITY
-from .paths import heading_at, project
+from .paths import gap_along, heading_at, project, stretch
 
 
 @kernel
@@ -37,9 +37,10 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
     brakes = min(e.brakes * e.brake_left, grip)
     s, d, piece = project(paths[ego], e.pieces, e.x, e.y)
     own = e.yaw - heading_at(paths[ego], piece, s)
+    advance = e.vlon * cos(own) - e.vlat * sin(own)
     off = abs(d - reference(e, moves, ego, t)[0])
     w.max_off = max(w.max_off, off)
-    sideways = e.speed * e.speed * abs(paths[ego][piece].curvature)
+    sideways = e.speed * e.speed * abs(paths[ego][piece].curvature) / stretch(paths[ego][piece], d)
     if sideways > grip and sideways > w.side_need:
         if w.side_need == 0.0:
             w.t_side = t
@@ -63,8 +64,9 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
         reach_s = abs(cos(turned)) * o.half_l + abs(sin(turned)) * o.half_w
         reach_d = abs(sin(turned)) * o.half_l + abs(cos(turned)) * o.half_w
         pace = o.vx * cos(heading) + o.vy * sin(heading)
-        closing = e.vlon * cos(own) - e.vlat * sin(own) - pace
-        bumper = so - s - e.half_l - reach_s
+        closing = advance - pace
+        apart = gap_along(paths[ego], e.pieces, s, d, so, do)
+        bumper = apart - e.half_l - reach_s
         inside = bumper > 1e-6 and abs(do - d) < e.half_w + reach_d  # closer than that they touch
         ttc = inf
         if dx * vx + dy * vy < reach * hypot(vx, vy):  # else they diverge
@@ -74,10 +76,9 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             if ttc < w.min_ttc:
                 w.min_ttc, w.t_ttc = ttc, t
         drift = o.vy * cos(heading) - o.vx * sin(heading)
-        after = s - so - e.half_l - reach_s
+        after = -apart - e.half_l - reach_s
         if after > 1e-6 and pace > 0.0 and abs(do - d) < e.half_w + reach_d:  # it follows the ego
-            slows = max(-e.a * cos(own), 0.0)
-            need = needed_deceleration(after, o.speed, pace + closing, slows, -closing, comes=False)
+            need = needed_deceleration(after, o.speed, advance, max(-e.a * cos(own), 0.0), -closing, comes=False)
             w.max_behind = max(w.max_behind, need / min(o.brakes * o.brake_left, o.mu * GRAVITY))
         if so > s:
             o.was_ahead = 1

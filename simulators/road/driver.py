@@ -9,7 +9,7 @@ from mischance.api.kernels import kernel
 
 from .boxes import distance
 from .motion import GRAVITY, ahead, blown_drag, longitudinal, plan_slide
-from .paths import heading_at, project, set_piece
+from .paths import gap_along, heading_at, project, set_piece
 from .state import (
     ACCELERATE,
     AT_AFTER,
@@ -154,7 +154,7 @@ def _follow(i: int, cars: Any, paths: Any, m: Any, h: float) -> float:
         turned = other.yaw - heading_at(paths[i], piece, so)
         reach_s = abs(cos(turned)) * other.half_l + abs(sin(turned)) * other.half_w
         reach_d = abs(sin(turned)) * other.half_l + abs(cos(turned)) * other.half_w
-        apart = so - s - c.half_l - reach_s
+        apart = gap_along(paths[i], c.pieces, s, d, so, do) - c.half_l - reach_s
         if so > s and apart < gap and abs(do - d) < c.half_w + reach_d:
             gap, lead = apart, other.vlon * cos(turned) - other.vlat * sin(turned)
     speed = max(c.speed + 0.5 * h * c.a, 0.0)
@@ -323,7 +323,7 @@ def margin(m: Any, cars: Any, paths: Any, tau: float) -> float:
     reach = abs(cos(yaw - heading)) * c.half_l + abs(sin(yaw - heading)) * c.half_w
     own = vx * cos(heading) + vy * sin(heading)
     other = evx * cos(eheading) + evy * sin(eheading)
-    gap = abs(s - es) - reach - e.half_l
+    gap = abs(gap_along(path, e.pieces, es, ed, s, d)) - reach - e.half_l
     if m.trigger == AT_ARRIVE:
         if other <= 0.0 or s < es:
             return inf

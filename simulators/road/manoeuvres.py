@@ -22,10 +22,12 @@ class When(Part):
 
     distance: Length | None = Field(None, ge=0, description="distance of the two boxes falls below this [m]")
     ttc: Time | None = Field(
-        None, gt=0, description="gap / closing speed along the road, whatever the lanes, falls below this [s]"
+        None,
+        gt=0,
+        description="gap / closing speed along the lane of the one behind, whatever the lanes, falls below this [s]",
     )
     headway: Time | None = Field(
-        None, gt=0, description="gap along the road / speed of the one behind falls below this [s]"
+        None, gt=0, description="gap along the lane of the one behind / its speed falls below this [s]"
     )
     station: Length | None = Field(
         None, description="its own centre has come to that place of its own road; 0 = start or crossing [m]"

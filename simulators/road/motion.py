@@ -12,7 +12,7 @@ from typing import Any
 
 from mischance.api.kernels import kernel
 
-from .paths import place, project
+from .paths import advanced, piece_at, place, project, stretch
 from .state import DYNAMIC, FIXED, HELD, KINEMATIC, RAILS, SLIDING
 
 GRAVITY = 9.81  # [m/s2]
@@ -78,8 +78,11 @@ def ahead(c: Any, path: Any, tau: float) -> tuple[float, float, float, float, fl
     if c.mode == RAILS and c.speed + abs(c.a) + abs(c.j) > 0.0:
         way, speed = rolled(c, tau)
         s, d, _ = project(path, c.pieces, c.x, c.y)
-        x, y, heading = place(path, c.pieces, s + way, d)
-        return x, y, heading, speed * cos(heading), speed * sin(heading), 0.0, speed
+        s = advanced(path, c.pieces, s, d, way)
+        x, y, heading = place(path, c.pieces, s, d)
+        piece = path[piece_at(path, c.pieces, s)]
+        rate = speed * piece.curvature / stretch(piece, d)
+        return x, y, heading, speed * cos(heading), speed * sin(heading), rate, speed
     if c.mode == HELD:
         return c.x + tau * c.vx, c.y + tau * c.vy, c.yaw + tau * c.rate, c.vx, c.vy, c.rate, c.speed
     return c.x, c.y, c.yaw, 0.0, 0.0, 0.0, 0.0

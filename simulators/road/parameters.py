@@ -8,10 +8,12 @@ from typing import Any
 from mischance.api.kernels import kernel
 from mischance.api.runs import active_share
 
-from .paths import heading_at, project
+from .paths import heading_at, length_between, project
 from .state import BLOW_OUT, DELAY, FADE, FRICTION, OFFSET, QUEUE, STUCK
 
 _share = kernel(active_share)
+
+BORDER = 1e-6  # way before a patch's border from which on an actor has reached it [m]
 
 
 @kernel
@@ -58,11 +60,11 @@ def set_friction(w: Any, cars: Any, road: Any, pieces: int, patches: Any, faults
             for n in range(len(patches)):
                 p = patches[n]
                 if p.right <= d <= p.left:
-                    if p.start - 1e-9 <= s < p.end - 1e-9:
+                    if p.start - BORDER <= s < p.end - BORDER:
                         mu = p.friction
                     for border in (p.start, p.end):
-                        if pace > 0.1 and border > s + 1e-6:
-                            cut = min(cut, max((border - s) / pace, 1e-6))
+                        if pace > 0.1 and border > s + BORDER:
+                            cut = min(cut, max(length_between(road, pieces, s, border, d) / pace, 1e-6))
         c.ground = mu
         for n in range(len(faults)):
             f = faults[n]

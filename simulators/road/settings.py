@@ -127,7 +127,8 @@ class Actor(Part):
         0.0, description="heading against its direction of travel at the start; positive = left [rad]"
     )
     gap: Length = Field(
-        30.0, description="gap to the ego, bumper to bumper; negative = behind it; the ego ignores it [m]"
+        30.0,
+        description="gap to the ego along the lane, bumper to bumper; negative = behind it; the ego ignores it [m]",
     )
     gap_at: Time = Field(0.0, ge=0, description="when that gap holds, if both keep their speeds until then [s]")
     station: Length | None = Field(

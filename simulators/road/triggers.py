@@ -8,7 +8,7 @@ from typing import Any
 from mischance.api.kernels import kernel
 
 from .driver import begin, due, margin, pace
-from .paths import heading_at, project
+from .paths import gap_along, heading_at, project
 from .recording import lane_of, tell
 from .state import AT_AFTER, AT_TIME, CHANGE_LANE, MOVE_END, MOVE_START
 
@@ -72,11 +72,11 @@ def fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, piec
                 continue
             e = tell(w, events, t, MOVE_START, m.actor, n, -1)
             g = cars[ego]
-            s, _, _ = project(paths[ego], g.pieces, g.x, g.y)
-            so, _, piece = project(paths[ego], g.pieces, c.x, c.y)
+            s, d, _ = project(paths[ego], g.pieces, g.x, g.y)
+            so, do, piece = project(paths[ego], g.pieces, c.x, c.y)
             turned = c.yaw - heading_at(paths[ego], piece, so)
             apart = g.half_l + abs(cos(turned)) * c.half_l + abs(sin(turned)) * c.half_w
-            along = so - s
+            along = gap_along(paths[ego], g.pieces, s, d, so, do)
             e.v0 = along - apart if along >= 0.0 else along + apart
             e.v1 = g.speed
             e.v2 = c.vlon * cos(turned) - c.vlat * sin(turned) if m.actor != ego else g.speed
