@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mischance.api.appearance import LANE
-from mischance.api.geometry import GOES_ON, lengths_between, project_all
+from mischance.api.geometry import GOES_ON
+from mischance.api.line_arrays import lengths_between, project_all
 
 if TYPE_CHECKING:
-    from mischance.api.geometry import Projection
+    from mischance.api.line_arrays import Projection
     from mischance.api.tables import AnyArray, BoolArray, FloatArray, IntArray, Table
 
 LANE_WIDTH = 3.5  # where the world says nothing [m]

@@ -7,18 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from mischance.api.geometry import (
-    GOES_ON,
-    LONG_ARC,
-    Piece,
-    chained,
-    line_array,
-    place,
-    place_all,
-    project,
-    project_all,
-    ways,
-)
+from mischance.api.geometry import GOES_ON, LONG_ARC, Piece, chained, place, project, ways
+from mischance.api.line_arrays import line_array, place_all, project_all
 
 WINDING = [(30.0, 0.0), (40.0, 1.0 / 50.0), (10.0, 0.0), (60.0, -1.0 / 30.0), (GOES_ON, 0.0)]
 

@@ -24,7 +24,8 @@ from mischance.api.appearance import (
     lane_rows,
     table_per_run,
 )
-from mischance.api.geometry import GOES_ON, chained, line_array, place_all
+from mischance.api.geometry import GOES_ON, chained
+from mischance.api.line_arrays import line_array, place_all
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Commands, Draw
 from mischance.api.tables import EVENTS, LABELS, Column, IntArray, Schema, Table

@@ -19,7 +19,7 @@ from mischance.api.appearance import (
     bodies_schema,
     rectangle,
 )
-from mischance.api.geometry import line_array, place_all, project_all
+from mischance.api.line_arrays import line_array, place_all, project_all
 from mischance.api.runs import Record
 from mischance.api.tables import AnyArray, Table
 from mischance.language.loading import load

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mischance.api.appearance import LANES, LINE_KINDS, PATCH, SURFACES
-from mischance.api.geometry import Piece, line_array, place_all, project_all, ways
+from mischance.api.geometry import Piece, ways
+from mischance.api.line_arrays import line_array, place_all, project_all
 from mischance.api.tables import AnyArray, BoolArray, FloatArray
 from mischance.opening.reading import Dataset
 from mischance.reports.replay.model import GroundLine

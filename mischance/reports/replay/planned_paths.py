@@ -7,7 +7,8 @@ from math import inf
 
 import numpy as np
 
-from mischance.api.geometry import Piece, line_array, place_all, project
+from mischance.api.geometry import Piece, project
+from mischance.api.line_arrays import line_array, place_all
 from mischance.api.tables import AnyArray, FloatArray
 from mischance.reports.replay.model import Contact, PlannedPath
 from mischance.reports.replay.tracks import Track

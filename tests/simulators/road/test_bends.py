@@ -14,14 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mischance.api.geometry import (
-    advanced,
-    chained,
-    length_between,
-    lengths_between,
-    line_array,
-    place,
-)
+from mischance.api.geometry import advanced, chained, length_between, place
+from mischance.api.line_arrays import lengths_between, line_array
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Draw, join_chunks
 from mischance.language.loading import load
