@@ -11,6 +11,7 @@ import faulthandler
 import gc
 import importlib
 import importlib.util
+import multiprocessing
 import os
 import sys
 import threading
@@ -317,12 +318,15 @@ def make_work(dataset: DatasetRef) -> Work:
     return make(Path(dataset.out), dataset.recipe)
 
 
-def begin(parent: int) -> None:
-    """Make a new process a worker: it ends when its parent does."""
+def begin(environment: dict[str, str]) -> None:
+    """Make a new process a worker: it has its parent's environment, and ends when its parent does."""
+    os.environ.clear()
+    os.environ.update(environment)
+    parent = multiprocessing.parent_process()
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
+        if parent is not None:
+            parent.join()
+            os._exit(1)
 
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import pickle
 import time
@@ -18,7 +20,7 @@ from mischance.dataset.shards import Shard
 from mischance.errors import DatasetError
 from mischance.sweep.jobs import SweepResult, sweep
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, ReplayJob, SealJob
-from mischance.sweep.runners import Processes, Runner, Serial
+from mischance.sweep.runners import PRELOADED, Processes, Runner, Serial
 from mischance.sweep.workers import perform
 from tests.dataset.small_world import HERE, FakeScenario
 
@@ -113,6 +115,23 @@ def test_a_lost_worker_is_the_runners_to_tell_and_costs_one_run(tmp_path: Path) 
 def test_our_own_runners_can_be_given_too(tmp_path: Path, expected: bytes, runner: Runner) -> None:
     make(tmp_path / "data", runner=runner)
     assert (tmp_path / "data/manifest.json").read_bytes() == expected
+
+
+def test_workers_are_forks_of_one_process_and_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    parents = set()
+    for word in ("first", "second"):
+        monkeypatch.setenv("MISCHANCE_WORD", word)
+        with contextlib.closing(Processes(1)) as runner:
+            asked = runner._pool.schedule(os.getenv, args=("MISCHANCE_WORD",))
+            assert asked.result(timeout=60) == word
+            parents.add(runner._pool.schedule(os.getppid).result(timeout=60))
+    assert len(parents) == 1
+    assert parents != {os.getpid()}
+
+
+@pytest.mark.parametrize("name", PRELOADED)
+def test_what_workers_are_to_find_loaded_exists(name: str) -> None:
+    assert importlib.util.find_spec(name) is not None, "the server passes over what it cannot import"
 
 
 def test_a_runner_is_closed_whichever_way_a_sweep_ends(tmp_path: Path) -> None:
