@@ -151,7 +151,7 @@ def through_the_pipe(out: Path, told: Iterator[Record], runs: int = 1) -> None:
     """Take records to the final files of a shard."""
     shard = Shard(0, runs - 1)
     part = out / "parts" / shard.name / shard.name
-    writer = PartWriter(out / "parts" / ".made", {"all": All}, whole=True)
+    writer = PartWriter(out / "parts" / ".made", {"all": All}, shard=range(runs))
     for record in told:
         writer.write(record)
     writer.close()

@@ -61,7 +61,7 @@ class PartWriter:
         folder: of the part; it must not exist.
         writers: name -> maker of a writer for that folder.
         splits: deals the runs out.
-        whole: whether the job holds all runs of its shard: then its tables take their final form at once.
+        shard: all runs of the shard, where the job holds them: then its tables take their final form at once.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class PartWriter:
         writers: Mapping[str, Callable[[Path], Writer]],
         splits: Splits | None = None,
         *,
-        whole: bool = False,
+        shard: range | None = None,
     ) -> None:
         import pyarrow.compute
         import pyarrow.parquet  # noqa: F401  # here, and not within the time that the first run has
@@ -80,7 +80,8 @@ class PartWriter:
         self._splits = splits
         with disk(folder):
             folder.mkdir(parents=True)
-        self._tables: ShardTables | PartTables = (ShardTables if whole else PartTables)(folder / TABLES)
+        rows = folder / TABLES
+        self._tables: ShardTables | PartTables = PartTables(rows) if shard is None else ShardTables(rows, shard)
         self._writers = {name: make(folder) for name, make in writers.items()}
         self._keep: dict[str, bool] = {}
         self._digests: RunDigests | None = None
@@ -124,15 +125,14 @@ class PartWriter:
 
     def _store(self, record: Record) -> None:
         """Write the tables and signals that are kept."""
-        alone = len(record.runs) == 1
         for path, table in record.tables.items():
             if self._keeps(path):
-                self._tables.append(path, arrow_batch(table, record.runs), alone=alone)
+                self._tables.append(path, arrow_batch(table, record.runs), record.runs)
         for path, signals in record.signals.items():
             if self._keeps(path):
-                self._tables.append(path, signal_batch(signals, record.runs), alone=alone)
+                self._tables.append(path, signal_batch(signals, record.runs), record.runs)
         if record.last:
-            self._tables.end_batch()
+            self._tables.end_batch(record.runs)
 
     def _keeps(self, path: str) -> bool:
         """Return whether a table is stored; asked once a path."""

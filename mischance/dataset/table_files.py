@@ -16,11 +16,12 @@ import numpy as np
 
 from mischance.api.arrow import FIRST, RATE, TableStreams, check_columns, parquet_options, read_stream, stream_paths
 from mischance.dataset.disk import FileFacts, remove_tree
+from mischance.errors import RunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mischance.api.tables import AnyArray
+    from mischance.api.tables import AnyArray, IntArray
 
 PARQUET = ".parquet"
 ROW_GROUP = 131_072
@@ -147,28 +148,35 @@ def _one_piece(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table
 class ShardTables:
     """The tables of a job that holds a whole shard, written straight to their final form: `<folder>/<path>.parquet`.
 
-    Batches of runs come in the order of their runs. Rows of a batch of one run are written as they come. Those of a
-    batch of many come interleaved, a piece of time of all runs after the other: they wait for the batch's end, in
-    memory or, where they are many, on the disk.
+    Files have their rows in the order of the runs. Rows of a batch of one run whose turn it is are written as they
+    come. All others wait, in memory or, where they are many, on the disk: those of a batch of many, which come
+    interleaved, a piece of time of all runs after the other, for the batch's end, and those of a batch that comes
+    before a batch with earlier runs for that one.
+
+    Args:
+        folder: of the files.
+        runs: all runs of the shard.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runs: range) -> None:
         self.folder = folder
         self.bytes = 0
         self._files: dict[str, ParquetFile] = {}
+        self._due = runs  # those that are not in the files yet
+        self._ended: list[int] = []  # those of them that have all of their rows
         self._waiting: dict[str, list[pa.RecordBatch]] = {}
         self._held = 0
         self._spilled: TableStreams | None = None
 
-    def append(self, path: str, batch: pa.RecordBatch, *, alone: bool) -> None:
-        """Take rows of the current batch of runs; `alone` says that it has one run.
+    def append(self, path: str, batch: pa.RecordBatch, runs: IntArray) -> None:
+        """Take rows of the current batch of runs; shape (runs,).
 
         Raises:
             TruthError: the columns are not those that the table had before.
             OSError: the disk does not take it.
         """
         self.bytes += batch.nbytes
-        if alone:
+        if len(runs) == 1 and int(runs[0]) == self._due.start:
             self._file(path, batch.schema).append(batch)
             return
         waiting = self._waiting.setdefault(path, [])
@@ -179,8 +187,13 @@ class ShardTables:
         if self._held >= IN_MEMORY:
             self._spill()
 
-    def end_batch(self) -> None:
-        """Write what waited for the end of a batch of runs."""
+    def end_batch(self, runs: IntArray) -> None:
+        """Write what waited for the end of these runs, unless a run before one of them is missing."""
+        ended = sorted([*self._ended, *runs.tolist()])
+        if ended != list(self._due[: len(ended)]):
+            self._ended = ended
+            return
+        self._due, self._ended = self._due[len(ended) :], []
         if self._spilled is not None:
             self._spill()
             self._spilled.close()
@@ -210,7 +223,17 @@ class ShardTables:
         return self._files[path]
 
     def close(self) -> dict[str, FileFacts]:
-        """End the files; return what was written, by path of the table."""
+        """End the files; return what was written, by path of the table.
+
+        Raises:
+            RunError: a run of the shard was not played to its end.
+        """
+        if self._due:
+            missing = min(set(self._due) - set(self._ended))
+            raise RunError(f"run {missing} of a whole shard is missing")
+        return self._close()
+
+    def _close(self) -> dict[str, FileFacts]:
         files, self._files = self._files, {}
         return {path: file.close() for path, file in files.items()}
 
@@ -219,7 +242,7 @@ class ShardTables:
         self._waiting = {}
         if self._spilled is not None:
             self._spilled.close()
-        self.close()
+        self._close()
 
 
 class PartTables:
@@ -233,12 +256,12 @@ class PartTables:
         """Bytes that were written."""
         return self._streams.bytes
 
-    def append(self, path: str, batch: pa.RecordBatch, *, alone: bool) -> None:
+    def append(self, path: str, batch: pa.RecordBatch, runs: IntArray) -> None:
         """Take rows; see `ShardTables.append`."""
-        del alone
+        del runs
         self._streams.append(path, batch)
 
-    def end_batch(self) -> None:
+    def end_batch(self, runs: IntArray) -> None:
         """Nothing waits."""
 
     def close(self) -> dict[str, FileFacts]:

@@ -15,7 +15,7 @@ from mischance.api.tables import FloatArray
 from mischance.errors import RunError
 from mischance.language import catalog
 from mischance.language.scenario import PlugIn, Scenario
-from mischance.play.channel import ALONE, TARGET, plays_alone
+from mischance.play.channel import plays_alone
 from mischance.play.composite import world_class
 from mischance.play.constructing import construct
 
@@ -57,14 +57,6 @@ def _limit(scenario: Scenario, settings: Any) -> int:
         return 1
     limits = [plugin.declared.batch_with(plugin.settings, MANY) for plugin in others]
     return min([scenario.simulator.declared.batch_with(settings, 1), *limits])
-
-
-def in_run_order(scenario: Scenario) -> bool:
-    """Say whether the batches of draws in order of their runs come in that order, whatever is drawn."""
-    apart = any(fault.target == TARGET and fault.kind in ALONE for fault in scenario.faults)
-    world = scenario.simulator
-    grouped = apart or (world.declared.batch_key is not None and bool(world.drawn))
-    return batch_size(scenario) == 1 or not grouped
 
 
 def batches(scenario: Scenario, draws: Sequence[Draw]) -> Iterator[list[int]]:

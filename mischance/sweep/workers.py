@@ -47,8 +47,8 @@ class Work:
     """What a dataset needs done, ready to be called in a worker.
 
     `play` yields the records of these runs, batch after batch; `batch`: runs in one; `writers`: name ->
-    maker of a writer for a part's folder; `merge`: what merges the writers' files at the very end; `ordered`: whether
-    batches come in the order of their runs; `close`: gives back what playing holds.
+    maker of a writer for a part's folder; `merge`: what merges the writers' files at the very end; `close`:
+    gives back what playing holds.
     """
 
     play: Callable[[IntArray], Iterator[Record]]
@@ -56,7 +56,6 @@ class Work:
     writers: Mapping[str, Callable[[Path], Writer]] = field(default_factory=dict)
     merge: Sequence[Callable[[Path], None]] = ()
     splits: Callable[[], Splits] | None = None
-    ordered: bool = True
     close: Callable[[], None] | None = None
 
 
@@ -72,7 +71,7 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
     from mischance.language.loading import load
     from mischance.play.healthy import healthy_band
     from mischance.play.player import Player
-    from mischance.play.plugins import batch_size, in_run_order
+    from mischance.play.plugins import batch_size
     from mischance.play.sampling import draw
     from mischance.play.twins import Lockstep
 
@@ -107,7 +106,6 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
         writers=makers,
         merge=merge,
         splits=lambda: Splits(scenario.split, scenario.seed, scenario.duration, entity),
-        ordered=in_run_order(scenario),
         close=player.close,
     )
 
@@ -157,8 +155,9 @@ def _play(job: PlayJob) -> tuple[list[RunRow], int]:
     work = _work(job.dataset)
     name = range_name(job.first, job.last)
     made = temporary(out / PARTS, name)
-    whole = work.ordered and (job.first, job.last) == (job.shard.first, job.shard.last)
-    writer = PartWriter(made, work.writers, work.splits() if work.splits else None, whole=whole)
+    runs = range(job.first, job.last + 1)
+    shard = runs if runs == range(job.shard.first, job.shard.last + 1) else None
+    writer = PartWriter(made, work.writers, work.splits() if work.splits else None, shard=shard)
     try:
         play_into(writer, work, np.arange(job.first, job.last + 1, dtype=np.int64), job.limit, job.trace)
         rows = writer.close()

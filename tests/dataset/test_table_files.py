@@ -22,7 +22,7 @@ from mischance.dataset.digest import RunDigests
 from mischance.dataset.disk import remove_tree
 from mischance.dataset.parts import BUFFER, PartWriter, commit, final_tables
 from mischance.dataset.shards import Shard, range_name, seal
-from mischance.errors import TruthError
+from mischance.errors import RunError, TruthError
 
 LOG = {"t": Column(unit="s"), "n": Column("int64"), "line": Column("utf8"), "host": Column("utf8")}
 SHAKE = {"x": Column("float32", unit="m/s2"), "y": Column("float32", unit="m/s2")}
@@ -169,14 +169,18 @@ def test_a_missing_sample_is_refused():
 
 
 def made(
-    out: Path, jobs: Sequence[tuple[int, int]], batch: int, cuts: Sequence[float], shard: Shard
+    out: Path, jobs: Sequence[tuple[int, int]], batch: int, cuts: Sequence[float], shard: Shard, apart: int = 1
 ) -> dict[str, bytes]:
-    """Play a shard in these jobs; return its files, and check what sealing says of them."""
+    """Play a shard in these jobs; return its files, and check what sealing says of them.
+
+    Only every `apart`-th run shares a batch with the one before, so that batches come out of order.
+    """
     parts = []
     for first, last in jobs:
         whole = (first, last) == (shard.first, shard.last)
-        writer = PartWriter(out / "parts" / f".{first}", {"all": All}, whole=whole)
-        for record in played(np.arange(first, last + 1), batch, cuts):
+        numbers = range(first, last + 1)
+        writer = PartWriter(out / "parts" / f".{first}", {"all": All}, shard=numbers if whole else None)
+        for record in played(np.array(sorted(numbers, key=lambda run: run % apart), np.int64), batch, cuts):
             writer.write(record)
         writer.close()
         parts.append(out / "parts" / shard.name / range_name(first, last))
@@ -207,6 +211,8 @@ def test_a_whole_shard_written_straight_has_the_bytes_of_one_that_was_put_togeth
         "straight, alone": ([(10, 21)], 1, [0.2, 0.7]),
     }
     found = {name: made(tmp_path / name, *way, shard) for name, way in ways.items()}
+    for apart, batch in ((2, 4), (3, 3), (4, 1), (12, 5)):
+        found[f"{apart} apart by {batch}"] = made(tmp_path / f"{apart}", [(10, 21)], batch, [0.2, 0.7], shard, apart)
     wanted = found["parts"]
     assert set(wanted) == {
         f"{path}/{shard.name}.parquet" for path in ("events", "labels", "runs", "truth/log", "truth/shake")
@@ -216,6 +222,7 @@ def test_a_whole_shard_written_straight_has_the_bytes_of_one_that_was_put_togeth
     monkeypatch.setattr(table_files, "IN_MEMORY", 1)
     monkeypatch.setattr("mischance.dataset.parts.BUFFER", 1)
     assert made(tmp_path / "spilled", [(10, 21)], 12, [0.2, 0.7], shard) == wanted
+    assert made(tmp_path / "spilled apart", [(10, 21)], 4, [0.2, 0.7], shard, 3) == wanted
     assert BUFFER > 1
 
 
@@ -257,7 +264,7 @@ def test_strings_are_encoded_once_and_mean_the_same():
 
 
 def test_a_part_says_what_it_holds(tmp_path: Path):
-    writer = PartWriter(tmp_path / "part", {}, whole=True)
+    writer = PartWriter(tmp_path / "part", {}, shard=range(2))
     for record in played(np.arange(2), 2, []):
         writer.write(record)
     writer.close()
@@ -268,14 +275,24 @@ def test_a_part_says_what_it_holds(tmp_path: Path):
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_table_that_changes_its_columns_is_refused(tmp_path: Path, alone: bool):
-    tables = table_files.ShardTables(tmp_path)
+    tables = table_files.ShardTables(tmp_path, range(1 if alone else 2))
+    runs = np.arange(1 if alone else 2)
     batches = [
-        arrow_batch(Table.of({"a": Column(unit=unit)}, [{"a": [1.0]}]), np.array([run]))
-        for run, unit in enumerate(("m", "m", "km"))
+        arrow_batch(Table.of({"a": Column(unit=unit)}, [{"a": [1.0]}] * len(runs)), runs) for unit in ("m", "m", "km")
     ]
     for batch in batches[:2]:
-        tables.append("x", batch, alone=alone)
+        tables.append("x", batch, runs)
     with pytest.raises(TruthError, match="changed its columns"):
-        tables.append("x", batches[2], alone=alone)
-    tables.end_batch()
-    assert tables.close()["x"].rows == 2
+        tables.append("x", batches[2], runs)
+    tables.end_batch(runs)
+    assert tables.close()["x"].rows == 2 * len(runs)
+
+
+def test_a_whole_shard_of_which_a_run_is_missing_is_refused(tmp_path: Path):
+    tables = table_files.ShardTables(tmp_path, range(3))
+    for run in (2, 0):
+        tables.append("x", arrow_batch(Table.of({"a": Column()}, [{"a": [1.0]}]), np.array([run])), np.array([run]))
+        tables.end_batch(np.array([run]))
+    with pytest.raises(RunError, match="run 1 "):
+        tables.close()
+    tables.abandon()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mischance
-from mischance.play.plugins import batches, in_run_order
+from mischance.play.plugins import batches
 from mischance.play.sampling import draw
 from mischance.sweep.jobs import replay, sweep
 from tests.support import wander
@@ -19,8 +19,6 @@ SKEW = "[{target: agent, kind: clock_skew, at: 1 s, severity: 0.2 s, chance: 0.4
 @pytest.mark.parametrize("twin", [False, True])
 def test_runs_of_several_batches_stand_in_order_and_replay(tmp_path: Path, *, twin: bool) -> None:
     scenario = wander(faults=SKEW, duration="2 s", write="[parquet]")
-    assert not in_run_order(scenario)
-    assert in_run_order(wander())
     runs = np.arange(12)
     order = [i for batch in batches(scenario, draw(scenario, runs)) for i in batch]
     assert order != sorted(order), "else nothing is tried"
