@@ -78,13 +78,16 @@ def ticks(rate: float, start: float, end: float, *, first: bool = False) -> IntA
     return chosen
 
 
-def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
-    """Join chunks that follow each other; a first chunk (t = 0) must not be joined with later ones."""
+def join_chunks(chunks: Sequence[Chunk], *, with_motion: bool = True) -> Chunk:
+    """Join chunks that follow each other; a first chunk (t = 0) must not be joined with later ones.
+
+    Without motion the joined chunk has none, which saves copying what nobody looks at.
+    """
     head, tail = chunks[0], chunks[-1]
     if len(chunks) == 1:
         return head
     motion = None
-    if head.motion is not None:
+    if head.motion is not None and with_motion:
         parts = [chunk.motion for chunk in chunks if chunk.motion is not None]
         motion = Motion(
             head.motion.bodies,

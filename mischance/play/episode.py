@@ -19,6 +19,7 @@ from mischance.api.protocols import Simulator
 from mischance.api.randomness import Streams
 from mischance.api.read_only import read_only
 from mischance.api.runs import Chunk, Commands, Draw, Reading, Record, join_chunks
+from mischance.api.scene import Motion
 from mischance.errors import RunError, TruthError
 from mischance.play.channel import Channel, PlayAloneError
 from mischance.play.cuts import cuts
@@ -109,10 +110,12 @@ class Episode:
             # A command holds until the next one: it is handed over once, whatever the cuts are.
             commands = channel.down(cut.t, ~chunk.over)
             if cut.flush or done:
-                joined = join_chunks(waiting)
+                late = self._sensors.keys() - early.keys()
+                joined = join_chunks(waiting, with_motion=bool(late))
+                motion = [part.motion for part in waiting if part.motion is not None]
                 read = {name: join_readings(parts) for name, parts in early.items()}
-                read |= self._read(self._sensors.keys() - early.keys(), joined)
-                yield from self._record(channel.events(joined), {name: read[name] for name in self._sensors})
+                read |= self._read(late, joined)
+                yield from self._record(channel.events(joined), {name: read[name] for name in self._sensors}, motion)
                 waiting, early = [], {name: [] for name in early}
             if done:
                 break
@@ -160,11 +163,11 @@ class Episode:
             if name in names
         }
 
-    def _record(self, chunk: Chunk, readings: Mapping[str, Reading]) -> Iterator[Record]:
+    def _record(self, chunk: Chunk, readings: Mapping[str, Reading], motion: Sequence[Motion] = ()) -> Iterator[Record]:
         """Yield the record of a stretch of time, where it is wanted, and keep what requirements speak of."""
         self.monitor.add(chunk)
         if not self._outcome_only:
-            yield record_of(self._numbers, chunk, readings)
+            yield record_of(self._numbers, chunk, readings, motion)
 
     def _cuts(self, channel: Channel) -> Iterator[Any]:
         return cuts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,24 +16,26 @@ MOTION = ("x", "y", "z", "qx", "qy", "qz", "qw", "vx", "vy", "vz", "wx", "wy", "
 MOTION_UNITS = ("m",) * 3 + ("",) * 4 + ("m/s",) * 3 + ("rad/s",) * 3
 
 
-def record_of(runs: IntArray, chunk: Chunk, readings: Mapping[str, Reading]) -> Record:
+def record_of(runs: IntArray, chunk: Chunk, readings: Mapping[str, Reading], motion: Sequence[Motion] = ()) -> Record:
     """Return the record of one stretch of time.
 
     Args:
         runs: numbers of the runs; shape (runs,).
         chunk: their truth.
         readings: what each sensor reported in the same time.
+        motion: that of the same time in pieces that follow each other, where the chunk has none.
     """
     tables: dict[str, Table] = {"events": chunk.events}
     frames: dict[str, tuple[Frames, ...]] = {}
     tables |= {f"truth/{name}": table for name, table in chunk.tables.items()}
     tables |= {f"labels/{name}": table for name, table in chunk.labels.items()}
     signals: dict[str, Signals] = {f"truth/{name}": part for name, part in chunk.signals.items()}
-    if chunk.motion is not None and chunk.motion.bodies:
-        tables["truth/motion"] = motion_table(chunk.motion, chunk.ends, first=chunk.first)
+    pieces = motion if chunk.motion is None else (chunk.motion,)
+    if pieces and pieces[0].bodies:
+        tables["truth/motion"] = motion_table(pieces, chunk.ends, first=chunk.first)
     for name, own in chunk.parts.items():
         if own.motion is not None and own.motion.bodies:
-            tables[f"truth/{name}.motion"] = motion_table(own.motion, own.ends, first=own.first)
+            tables[f"truth/{name}.motion"] = motion_table((own.motion,), own.ends, first=own.first)
     for name, reading in readings.items():
         for key, table in reading.tables.items():
             tables[f"sensors/{name}/{key}" if key else f"sensors/{name}"] = table
@@ -51,31 +54,52 @@ def _one_pass(frames: Sequence[Frames], name: str) -> tuple[Frames, ...]:
     return tuple(Frames(run.t, {name: run.passes[name]}, run.index) for run in frames)
 
 
-def motion_table(motion: Motion, ends: FloatArray, *, first: bool) -> Table:
-    """Return motion as rows (t, body, pose, velocity); the sample at a chunk's start belongs to the chunk before."""
-    schema: Schema = {
+@lru_cache(maxsize=16)
+def _motion_schema(bodies: tuple[str, ...]) -> Schema:
+    """Return the columns of `truth/motion`: one object for the same bodies, so that tables are seen to be alike."""
+    return {
         "t": Column(unit="s", role="time"),
-        "body": Column("category", names=motion.bodies, role="entity"),
+        "body": Column("category", names=bodies, role="entity"),
         **{
             name: Column(unit=unit, role="position" if name in ("x", "y", "z") else "")
             for name, unit in zip(MOTION, MOTION_UNITS, strict=True)
         },
     }
-    skip = 0 if first else 1
-    bodies = len(motion.bodies)
+
+
+def motion_table(pieces: Sequence[Motion], ends: FloatArray, *, first: bool) -> Table:
+    """Return motion as rows (t, body, pose, velocity); the sample at a piece's start belongs to the one before it.
+
+    Args:
+        pieces: motion of the same runs and bodies; each begins where the one before ends.
+        ends: up to when a run has rows; shape (runs,) [s].
+        first: whether the first piece begins at t = 0, with a sample that is its own.
+    """
+    head = pieces[0]
+    runs, bodies = len(ends), len(head.bodies)
+    skips = [0 if first and piece is head else 1 for piece in pieces]
+    t: FloatArray = np.concatenate([piece.t[skip:] for piece, skip in zip(pieces, skips, strict=True)])
+    state = np.empty((len(MOTION), runs, len(t), bodies))
+    done = 0
+    for piece, skip in zip(pieces, skips, strict=True):
+        here = slice(done, done := done + len(piece.t) - skip)
+        state[:7, :, here] = np.moveaxis(piece.pose[:, skip:], -1, 0)
+        state[7:, :, here] = np.moveaxis(piece.velocity[:, skip:], -1, 0)
     # rows (run, time, body) of every run up to its end; most often no run ends, and nothing need be picked
-    last = np.maximum(np.searchsorted(motion.t, ends, side="right"), skip)
-    kept = np.arange(skip, len(motion.t)) < last[:, None]
-    whole = bool(kept.all())
-    state = [*np.moveaxis(motion.pose[:, skip:], -1, 0), *np.moveaxis(motion.velocity[:, skip:], -1, 0)]
-    t = np.broadcast_to(motion.t[skip:, None], (*kept.shape, bodies))
-    body = np.broadcast_to(np.arange(bodies, dtype=np.int32), t.shape)
-    columns = {
-        name: (values if whole else values[kept]).reshape(-1)
-        for name, values in zip(schema, (t, body, *state), strict=True)
-    }
-    offsets = np.concatenate([[0], np.cumsum((last - skip) * bodies)]).astype(np.int64)
-    return Table(schema, columns, offsets)
+    last = np.searchsorted(t, ends, side="right")
+    time, body = np.repeat(t, bodies), np.tile(np.arange(bodies, dtype=np.int32), len(t))
+    rows = state.reshape(len(MOTION), -1)
+    if (last == len(t)).all():
+        columns = [np.tile(time, runs), np.tile(body, runs)]
+    else:
+        kept = np.flatnonzero(np.repeat(np.arange(len(t)) < last[:, None], bodies, axis=1))
+        place = kept % max(len(time), 1)
+        columns = [time[place], body[place]]
+        rows = np.take(rows, kept, axis=1)
+    rows.flags.writeable = False  # its rows are columns of the table, not copies of them
+    offsets = np.concatenate([[0], np.cumsum(last * bodies)]).astype(np.int64)
+    schema = _motion_schema(head.bodies)
+    return Table(schema, dict(zip(schema, (*columns, *rows), strict=True)), offsets)
 
 
 def join_readings(readings: Sequence[Reading]) -> Reading:

@@ -347,6 +347,7 @@ class Road:
         motion = None
         if self._motion:
             steps = np.arange(start, end + 1, dtype=np.int64)
+            poses.flags.writeable = False  # nobody writes to it any more: its halves need no copies
             poses = poses[:, : len(steps)]
             self._last = poses[:, -1].copy()
             motion = Motion(c.names, steps / rate, poses[..., :7], poses[..., 7:])
