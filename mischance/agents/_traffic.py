@@ -111,7 +111,7 @@ class Notes:
         """Return the stored numbers of these actors, the default for new ones; (runs, n)."""
         if self._key is None:
             return np.full(key.shape, self._default)
-        if self._key.shape == key.shape and np.array_equal(self._key, key):
+        if self._key is key or (self._key.shape == key.shape and np.array_equal(self._key, key)):
             return self._value
         run = np.arange(len(key), dtype=np.int64)[:, None] << 32
         old = (run + self._key)[self._key >= 0]
@@ -147,9 +147,10 @@ class Eyes:
         self._ego = {name: np.zeros(runs) for name in _STATE}
         self._kept = np.zeros(runs)  # the offset from the map's line that the ego keeps to
         self._others: dict[str, AnyArray] = {
-            "run": np.zeros(0, np.int64), "key": np.zeros(0, np.int64), "person": np.zeros(0, np.bool_),
-            "tall": np.zeros(0, np.bool_), **{name: np.zeros(0) for name in _STATE},
+            "key": np.full((runs, 1), -1, np.int64), "person": np.zeros((runs, 1), np.bool_),
+            "tall": np.zeros((runs, 1), np.bool_), **{name: np.zeros((runs, 1)) for name in _STATE},
         }  # fmt: skip
+        self._slots()
 
     def look(self, readings: Mapping[str, Reading], t: float) -> Traffic:
         """Return all other actors at time t.
@@ -158,30 +159,74 @@ class Eyes:
             RunError: the world has no table `actors`, or the sensor reports no objects.
         """
         table = _table(readings, "truth", "actors")
-        rows, codes = _rows(table, table.columns["actor"]), table.schema["actor"].names
-        mine = rows["key"] == (codes.index("ego") if "ego" in codes else -1)
+        codes = table.schema["actor"].names
+        run, key = table.run_index(), np.asarray(table.columns["actor"], np.int64)
+        mine = key == (codes.index("ego") if "ego" in codes else -1)
         told = readings["truth"].tables
-        if LANES in told:
+        if LANES in told and len(told[LANES]):
             self.map = self.map.with_lanes(told[LANES])
-        if BODIES in told:
+        if BODIES in told and len(told[BODIES]):
             self._see_bodies(told[BODIES])
-        if PATHS in told:
+        if PATHS in told and len(told[PATHS]):
             self._see_path(told[PATHS])
-        self._see_ego({name: values[mine] for name, values in rows.items()})
+        rows = _rows(table)
+        self._see_ego(run[mine], {name: rows[name][mine] for name in _STATE})
         if self._sensor == "truth":
-            new = {name: values[~mine] for name, values in rows.items()}
+            others = np.flatnonzero(~mine)
+            self._see_others(run[others], key[others], {name: values[others] for name, values in rows.items()})
         else:
             tracks = _table(readings, self._sensor, "")
-            new = _rows(tracks, tracks.columns["track"])
-        joined = {name: np.concatenate([values, new[name]]) for name, values in self._others.items()}
-        order = np.lexsort((joined["t"], joined["key"], joined["run"]))  # stable: of two alike the later row wins
-        run, key = joined["run"][order], joined["key"][order]
+            key = np.asarray(tracks.columns["track"], np.int64)
+            self._merge(tracks.run_index(), key, _rows(tracks), t - self._memory)
+        return self._traffic(t)
+
+    def _see_others(self, run: IntArray, key: IntArray, rows: Mapping[str, AnyArray]) -> None:
+        """Take rows of the others, those of a run in order of time; who has none stays where it was seen last."""
+        named = (run << 32) + key
+        if (named[1:] <= named[:-1]).any():  # several rows of one actor: the last counts
+            order = np.argsort(named, kind="stable")
+            ordered = named[order]
+            order = order[np.append(ordered[1:] != ordered[:-1], True)]
+            named, run, key = named[order], run[order], key[order]
+            rows = {name: values[order] for name, values in rows.items()}
+        if np.array_equal(named, self._named):
+            at = self._at
+        else:
+            place = np.minimum(np.searchsorted(self._named, named), max(len(self._named) - 1, 0))
+            if not len(self._named) or (self._named[place] != named).any():
+                self._merge(run, key, rows, -np.inf)
+                return
+            at = self._at[place]
+        for name, values in rows.items():
+            self._others[name].reshape(-1)[at] = values
+
+    def _merge(self, run: IntArray, key: IntArray, rows: Mapping[str, AnyArray], since: float) -> None:
+        """Take rows of actors of whom some may be new; who was last seen before `since` is forgotten."""
+        kept = self._at
+        old = {name: values.reshape(-1)[kept] for name, values in self._others.items()}
+        new = {"key": key, **rows}
+        run = np.concatenate([self._named >> 32, run])
+        joined = {name: np.concatenate([old[name], new[name]]) for name in old}
+        order = np.lexsort((joined["t"], joined["key"], run))  # stable: of two alike the later row wins
+        run, key = run[order], joined["key"][order]
         last = np.ones(len(order), np.bool_)
         last[:-1] = (run[1:] != run[:-1]) | (key[1:] != key[:-1])
-        if self._sensor != "truth":
-            last &= joined["t"][order] >= t - self._memory
-        self._others = {name: values[order[last]] for name, values in joined.items()}
-        return self._traffic(t)
+        last &= joined["t"][order] >= since
+        run, order = run[last], order[last]
+        count = np.bincount(run, minlength=len(self._known))
+        shape = len(self._known), max(int(count.max(initial=0)), 1)
+        slot = np.arange(len(run)) - np.repeat(np.cumsum(count) - count, count)
+        for name, values in joined.items():
+            filled = np.full(shape, -1 if name == "key" else 0, values.dtype)
+            filled[run, slot] = values[order]
+            self._others[name] = filled
+        self._slots()
+
+    def _slots(self) -> None:
+        """Note which slots are taken, and by whom: runs and keys as one number each, ascending."""
+        key = self._others["key"]
+        self._at = np.flatnonzero(key >= 0)
+        self._named = ((np.arange(len(key), dtype=np.int64)[:, None] << 32) + key).reshape(-1)[self._at]
 
     def _see_bodies(self, table: Table) -> None:
         """Note where the ego's brakes build up; where the world does not say, they are taken to act at once."""
@@ -206,8 +251,7 @@ class Eyes:
         self._kept[run] = rows["offset"]
         self._told[run] = True
 
-    def _see_ego(self, rows: Mapping[str, AnyArray]) -> None:
-        run = rows["run"]
+    def _see_ego(self, run: IntArray, rows: Mapping[str, AnyArray]) -> None:
         newest = np.ones(len(run), np.bool_)
         newest[:-1] = run[1:] != run[:-1]  # rows of a run are in order of time
         who = run[newest]
@@ -227,48 +271,41 @@ class Eyes:
 
     def _traffic(self, t: float) -> Traffic:
         ego, seen = self._ego, self._others
-        runs = len(self._known)
-        count = np.bincount(seen["run"], minlength=runs)
-        slots = max(int(count.max(initial=0)), 1)
-        place = np.arange(len(seen["run"])) - np.repeat(np.cumsum(count) - count, count)
-
-        def dense(name: str, empty: float | int = 0.0) -> AnyArray:
-            filled = np.full((runs, slots), empty, seen[name].dtype)
-            filled[seen["run"], place] = seen[name]
-            return filled
-
+        key, vx, vy = seen["key"], seen["vx"], seen["vy"]
         late = np.maximum(t - ego["t"], 0.0)
         x, y = ego["x"] + ego["vx"] * late, ego["y"] + ego["vy"] * late
-        s, offset, heading, _ = (part[:, 0] for part in self.map.project(x[:, None], y[:, None]))
-        forward = ego["vx"] * np.cos(heading) + ego["vy"] * np.sin(heading)
-        leftward = ego["vy"] * np.cos(heading) - ego["vx"] * np.sin(heading)
-        key = dense("key", -1)
-        age = np.where(key >= 0, t - dense("t"), 0.0)
-        vx, vy = dense("vx"), dense("vy")
-        s_o, offset_o, heading_o, _ = self.map.project(dense("x") + vx * age, dense("y") + vy * age)
-        along = vx * np.cos(heading_o) + vy * np.sin(heading_o)
-        across = vy * np.cos(heading_o) - vx * np.sin(heading_o)
-        tilt = dense("yaw") - heading_o
-        c, s_ = np.abs(np.cos(tilt)), np.abs(np.sin(tilt))
-        lengths, widths = dense("length") * c + dense("width") * s_, dense("length") * s_ + dense("width") * c
+        age = np.where(key >= 0, t - seen["t"], 0.0)
+        x_o, y_o = seen["x"] + vx * age, seen["y"] + vy * age
+        s_all, offset_all, heading_all, _ = self.map.project(np.column_stack([x, x_o]), np.column_stack([y, y_o]))
+        s, offset, heading = s_all[:, 0], offset_all[:, 0], heading_all[:, 0]
+        s_o, offset_o, heading_o = s_all[:, 1:], offset_all[:, 1:], heading_all[:, 1:]
+        c, s_ = np.cos(heading), np.sin(heading)
+        forward, leftward = ego["vx"] * c + ego["vy"] * s_, ego["vy"] * c - ego["vx"] * s_
+        c, s_ = np.cos(heading_o), np.sin(heading_o)
+        along, across = vx * c + vy * s_, vy * c - vx * s_
+        tilt = seen["yaw"] - heading_o
+        ahead, turned = np.cos(tilt), np.abs(np.sin(tilt))
+        square = np.abs(ahead)
+        lengths = seen["length"] * square + seen["width"] * turned
+        widths = seen["length"] * turned + seen["width"] * square
         apart = offset_o - offset[:, None]
         way = np.where(apart >= 0.0, -1.0, 1.0)
         there = (key >= 0) & self._known[:, None] & (s_o > s[:, None])
         side = np.abs(apart) - 0.5 * (ego["width"][:, None] + widths)
-        if self._sensor == "truth" and slots > 1:
-            boxes = (dense("x") + vx * age, dense("y") + vy * age, dense("yaw"), dense("length"), dense("width"))
-            there &= ~_hidden(x, y, boxes, there & (side > 0.0), (key >= 0) & dense("tall", 0))
+        if self._sensor == "truth" and key.shape[1] > 1:
+            boxes = x_o, y_o, seen["yaw"], seen["length"], seen["width"]
+            there &= ~_hidden(x, y, boxes, there & (side > 0.0), (key >= 0) & seen["tall"])
         return Traffic(
             known=self._known.copy(), speed=np.hypot(ego["vx"], ego["vy"]), acceleration=ego["acceleration"].copy(),
             length=ego["length"].copy(),
             width=ego["width"].copy(), lane_width=self.map.lane_width,
-            builds_up=self._builds_up.copy(), key=key, person=dense("person", 0),
+            builds_up=self._builds_up.copy(), key=key, person=seen["person"].copy(),
             there=there, crossing=np.abs(across) > np.abs(along),
             gap=self.map.length_between(s[:, None], s_o, offset[:, None])
             - 0.5 * (ego["length"][:, None] + lengths),
             closing=forward[:, None] - along,
             side=side, inward=way * (across - leftward[:, None]), toward=way * across,
-            aside=np.abs(offset_o - self._kept[:, None]), along=along, braking=dense("acceleration") * np.cos(tilt),
+            aside=np.abs(offset_o - self._kept[:, None]), along=along, braking=seen["acceleration"] * ahead,
             lengths=lengths, widths=widths,
         )  # fmt: skip
 
@@ -288,13 +325,11 @@ def _table(readings: Mapping[str, Reading], name: str, table: str) -> Table:
     return reading.tables[table]
 
 
-def _rows(table: Table, key: AnyArray) -> dict[str, AnyArray]:
+def _rows(table: Table) -> dict[str, AnyArray]:
     """Return rows with the same columns from either source; missing columns are computed or 0."""
     given = table.columns
     n = len(table)
-    rows: dict[str, AnyArray] = {"run": table.run_index(), "key": np.asarray(key, np.int64)}
-    for name in _STATE:
-        rows[name] = given[name] if name in given else np.zeros(n)
+    rows = {name: given[name] if name in given else np.zeros(n) for name in _STATE}
     if "t_measured" in given:
         rows["t"] = given["t_measured"]
     if "vx" not in given:

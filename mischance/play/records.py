@@ -10,7 +10,17 @@ import numpy as np
 
 from mischance.api.runs import Chunk, Reading, Record
 from mischance.api.scene import Frames, Motion, join_frames
-from mischance.api.tables import Column, FloatArray, IntArray, Schema, Signals, Table, join_signals, join_tables
+from mischance.api.tables import (
+    AnyArray,
+    Column,
+    FloatArray,
+    IntArray,
+    Schema,
+    Signals,
+    Table,
+    join_signals,
+    join_tables,
+)
 
 MOTION = ("x", "y", "z", "qx", "qy", "qz", "qw", "vx", "vy", "vz", "wx", "wy", "wz")
 MOTION_UNITS = ("m",) * 3 + ("",) * 4 + ("m/s",) * 3 + ("rad/s",) * 3
@@ -90,16 +100,16 @@ def motion_table(pieces: Sequence[Motion], ends: FloatArray, *, first: bool) -> 
     time, body = np.repeat(t, bodies), np.tile(np.arange(bodies, dtype=np.int32), len(t))
     rows = state.reshape(len(MOTION), -1)
     if (last == len(t)).all():
-        columns = [np.tile(time, runs), np.tile(body, runs)]
+        t_body: tuple[AnyArray, AnyArray] = np.tile(time, runs), np.tile(body, runs)
     else:
         kept = np.flatnonzero(np.repeat(np.arange(len(t)) < last[:, None], bodies, axis=1))
         place = kept % max(len(time), 1)
-        columns = [time[place], body[place]]
+        t_body = time[place], body[place]
         rows = np.take(rows, kept, axis=1)
     rows.flags.writeable = False  # its rows are columns of the table, not copies of them
     offsets = np.concatenate([[0], np.cumsum(last * bodies)]).astype(np.int64)
     schema = _motion_schema(head.bodies)
-    return Table(schema, dict(zip(schema, (*columns, *rows), strict=True)), offsets)
+    return Table(schema, dict(zip(schema, (*t_body, *rows), strict=True)), offsets)
 
 
 def join_readings(readings: Sequence[Reading]) -> Reading:
