@@ -126,7 +126,9 @@ class R157Driver(Driver):
 
         begin = self._reaction.feel(some(danger), ~some(faced), t, s.delay)
         active = self._reaction.active
-        more = active & (self._brakes.built > 0.0) & self._emergency(traffic, faced, came, ttc)
+        more = active & (self._brakes.built > 0.0)
+        if more.any():
+            more &= self._emergency(traffic, faced, came, ttc)
         wanted = np.where(active, np.where(more, max(s.emergency_deceleration, s.deceleration), s.deceleration), 0.0)
         jerk = np.where(more, max(s.emergency_deceleration / s.emergency_build_up, s.jerk), s.jerk)
         braking = self._brakes.press(traffic, wanted, begin, t, jerk)
@@ -141,8 +143,10 @@ class R157Driver(Driver):
 
     def _crossing(self, traffic: Traffic) -> BoolArray:
         """Return the actors that cross the road and are on a collision course at constant velocity; (runs, n)."""
-        soon = traffic.time_to_meet(self.settings.margin, on_path=True) < self.settings.horizon
-        return np.asarray(traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.toward > 0.0) & soon)
+        comes = np.asarray(traffic.there & traffic.crossing & (traffic.side > 0.0) & (traffic.toward > 0.0))
+        if not comes.any():
+            return comes
+        return np.asarray(comes & (traffic.time_to_meet(self.settings.margin, on_path=True) < self.settings.horizon))
 
     def _behind_the_lead(self, traffic: Traffic, lane: BoolArray) -> tuple[BoolArray, BoolArray]:
         """Return the hidden actors in the lane, and the vehicle ahead that hides them; (runs, n)."""

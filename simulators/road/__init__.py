@@ -15,7 +15,7 @@ from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, Column, Table
 from mischance.errors import RunError, StartError
 
-from .appearance import scene
+from .appearance import scenes
 from .events import EventLog, triggers
 from .kinds import KINDS
 from .measures import MEASURES, labels, new_records, outcome
@@ -24,12 +24,11 @@ from .routes import Paths
 from .settings import Settings as RoadSettings
 from .settings import in_common
 from .state import AGAIN, ANSWERED, ASKING, CONTACT, DUE, EVENT, IMPACT, ROLLOVER, ROW, STEPPED, TABLE_RATE
-from .tables import actor_rows, actors_schema, contact_rows, contacts_schema, entry
+from .tables import ActorRows, actors_schema, contact_rows, contacts_schema, entry
 
 if TYPE_CHECKING:
     from mischance.api.randomness import Streams
     from mischance.api.runs import Commands, Draw
-    from mischance.api.scene import Scene
     from mischance.api.tables import FloatArray, IntArray, Schema
 
 
@@ -126,13 +125,12 @@ class Road:
         self._logs = [
             EventLog(c.names, c.ego, plan, draw.of_world().faults) for plan, draw in zip(c.plans, draws, strict=True)
         ]  # fmt: skip
-        self._scenes = _scenes(settings) if settings[0].motion else ()
-        self._size = np.stack([2.0 * c.cars["half_l"], 2.0 * c.cars["half_w"]], axis=-1)
+        self._scenes = scenes(settings) if settings[0].motion else ()
+        size = np.stack([2.0 * c.cars["half_l"], 2.0 * c.cars["half_w"]], axis=-1)
         bodies = tuple(KINDS)
-        self._category = np.array(
-            [[bodies.index(actor.body) for actor in one.actors.values()] for one in settings], np.int32
-        )
-        self._actors, self._hits = actors_schema(c.names, bodies), contacts_schema(c.names)
+        category = np.array([[bodies.index(actor.body) for actor in one.actors.values()] for one in settings], np.int32)
+        self._actors = ActorRows(actors_schema(c.names, bodies), size, category)
+        self._no_events, self._no_hits = Table.empty(EVENTS, n), Table.empty(contacts_schema(c.names), n)
         self._paths = Paths(c)
         self._events = np.zeros((n, 192 + 4 * (c.moves.shape[1] + len(c.names))), EVENT)
         self._books = np.zeros((n, 320), IMPACT)  # pages that are never written take no memory
@@ -146,7 +144,7 @@ class Road:
             c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
             c.ego, self._motion,
         )  # fmt: skip
-        seen = {LANES: lanes_table(settings), BODIES: bodies_table(c, self._category)}
+        seen = {LANES: lanes_table(settings), BODIES: bodies_table(c, category)}
         self._unseen = {name: Table.empty(table.schema, n) for name, table in seen.items()}
         truth = self._chunk(0, 0, rows, poses, self._paths.first(), seen)
         if wrong := overlapping(c, draws):
@@ -347,17 +345,19 @@ class Road:
         motion = None
         if self._motion:
             steps = np.arange(start, end + 1, dtype=np.int64)
-            poses.flags.writeable = False  # nobody writes to it any more: its halves need no copies
+            poses.flags.writeable = False  # so that its halves need no copies
             poses = poses[:, : len(steps)]
             self._last = poses[:, -1].copy()
             motion = Motion(c.names, steps / rate, poses[..., :7], poses[..., 7:])
         k = np.arange(start // self._every + (end > 0), end // self._every + 1, dtype=np.int64) * self._every
         tables = {
-            "actors": actor_rows(self._actors, rows, runs["table_rows"], k / rate, self._size, self._category),
-            CONTACTS: contact_rows(self._hits, self._books, self._known, fresh, self._logs),
+            "actors": self._actors.table(rows, runs["table_rows"], k / rate),
+            CONTACTS: self._no_hits,
             PATHS: paths,
             **seen,
         }
+        if (fresh > self._known).any():
+            tables[CONTACTS] = contact_rows(self._no_hits.schema, self._books, self._known, fresh, self._logs)
         self._known = fresh
         over = runs["over"] != 0
         for r in [r for r in self._windows if over[r]]:
@@ -367,7 +367,7 @@ class Road:
             end=end / rate,
             ends=np.where(over, runs["k"], end) / rate,
             over=over,
-            events=table_of_rows(EVENTS, told),
+            events=table_of_rows(EVENTS, told) if any(told) else self._no_events,
             tables=tables,
             motion=motion,
             scenes=self._scenes,
@@ -384,17 +384,3 @@ class Road:
                 events.sort(key=lambda event: event[0])
             told[r] = self._logs[r].tell(events, hits)
         return told
-
-
-def _scenes(settings: Sequence[RoadSettings]) -> tuple[Scene, ...]:
-    """Return a scene for each run; consecutive equal ones are the same object."""
-    found: list[Scene] = []
-    last: tuple[Any, Any] | None = None
-    for one in settings:
-        key = (one.road, [(actor.body, actor.sizes()[:4]) for actor in one.actors.values()])
-        if last is None or key != last:
-            found.append(scene(one))
-            last = key
-        else:
-            found.append(found[-1])
-    return tuple(found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
+from typing import Any
 
 from mischance.api.scene import Body, Scene, Shape
 
@@ -35,6 +37,20 @@ def scene(settings: Settings) -> Scene:
     """Return the moving bodies in the order of the settings, then the static ones in world coordinates."""
     moving = [_body(name, actor, PAINTS[i % len(PAINTS)]) for i, (name, actor) in enumerate(settings.actors.items())]
     return Scene((*moving, Body("road", "", tuple(road(settings)), moving=False)))
+
+
+def scenes(settings: Sequence[Settings]) -> tuple[Scene, ...]:
+    """Return a scene for each run; consecutive equal ones are the same object."""
+    found: list[Scene] = []
+    last: tuple[Any, Any] | None = None
+    for one in settings:
+        key = (one.road, [(actor.body, actor.sizes()[:4]) for actor in one.actors.values()])
+        if last is None or key != last:
+            found.append(scene(one))
+            last = key
+        else:
+            found.append(found[-1])
+    return tuple(found)
 
 
 def _body(name: str, actor: Actor, paint: Color) -> Body:

@@ -11,7 +11,7 @@ import numpy as np
 from mischance.api.tables import Column, Table
 
 from .events import SIDES
-from .state import IMPACT
+from .state import IMPACT, ROW
 
 if TYPE_CHECKING:
     from mischance.api.tables import AnyArray, FloatArray, IntArray, Schema
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .events import EventLog
 
 
+_NUMBERS = [name for name in ROW.names or () if ROW[name] == np.float64]  # they come first in a record
 EMERGENCY = 6.0  # deceleration that sets off an emergency stop signal, UN R48 [m/s2]; unverified
 
 
@@ -92,41 +93,68 @@ def contacts_schema(names: tuple[str, ...]) -> Schema:
     }
 
 
-def actor_rows(
-    schema: Schema, rows: Records, counts: IntArray, t: FloatArray, size: FloatArray, category: AnyArray
-) -> Table:
-    """Return the table of the rows of all actors.
+class ActorRows:
+    """Makes the tables `actors` of a batch; columns that stay the same from chunk to chunk are made once.
 
     Args:
         schema: columns of `actors`.
-        rows: records of ROW; shape (runs, ticks, actors).
-        counts: number of ticks of each run; shape (runs,).
-        t: time of each tick; shape (ticks,) [s].
         size: length and width; shape (runs, actors, 2) [m].
         category: code of the body; shape (runs, actors).
     """
-    actors = rows.shape[2]
-    kept = np.arange(rows.shape[1]) < counts[:, None]
-    run, tick = np.nonzero(kept)
-    chosen = rows[kept].reshape(-1)  # in order of run, time, actor
-    columns: dict[str, AnyArray] = {
-        "t": np.repeat(t[tick], actors) if len(t) else np.zeros(0),
-        "actor": np.tile(np.arange(actors, dtype=np.int32), len(run)),
-        "category": category[run].reshape(-1),
-        "length": size[run, :, 0].reshape(-1),
-        "width": size[run, :, 1].reshape(-1),
-        "braking_emergency": (chosen["acceleration"] <= -EMERGENCY) & (chosen["hit"] == 0),
-        "hit": chosen["hit"] != 0,
-    }
-    ordered = {name: columns[name] if name in columns else np.ascontiguousarray(chosen[name]) for name in schema}
-    return Table(schema, ordered, np.concatenate([[0], np.cumsum(counts * actors)]).astype(np.int64))
+
+    def __init__(self, schema: Schema, size: FloatArray, category: AnyArray) -> None:
+        self._schema, self._size, self._category = schema, size, category
+        self._shape: tuple[int, ...] = ()
+        self._counts: IntArray = np.zeros(0, np.int64)
+
+    def table(self, rows: Records, counts: IntArray, t: FloatArray) -> Table:
+        """Return the rows of all actors in order of run, time and actor.
+
+        Args:
+            rows: records of ROW; shape (runs, ticks, actors).
+            counts: number of ticks of each run; shape (runs,).
+            t: time of each tick; shape (ticks,) [s].
+        """
+        if rows.shape != self._shape or not np.array_equal(counts, self._counts):
+            self._arrange(rows.shape, counts)
+        flat = rows.reshape(-1)
+        if len(self._place) < len(flat):
+            flat = flat[self._place]
+        words = flat.view(np.float64).reshape(len(flat), len(ROW.names or ()))  # 8 bytes a field
+        numbers = np.ascontiguousarray(words[:, : len(_NUMBERS)].T)
+        numbers.flags.writeable = False  # its rows are columns of the table, not copies of them
+        hit = flat["hit"] != 0
+        columns: dict[str, AnyArray] = {
+            **self._same,
+            **dict(zip(_NUMBERS, numbers, strict=True)),
+            "t": t[self._tick],
+            "lane": np.ascontiguousarray(flat["lane"]),
+            "hit": hit,
+        }
+        columns["braking_emergency"] = (columns["acceleration"] <= -EMERGENCY) & ~hit
+        return Table(self._schema, {name: columns[name] for name in self._schema}, self._offsets)
+
+    def _arrange(self, shape: tuple[int, ...], counts: IntArray) -> None:
+        """Note where the records of a chunk stand, and make the columns that follow from that alone."""
+        _, ticks, actors = shape
+        self._shape, self._counts = shape, counts.copy()
+        run, tick = np.nonzero(np.arange(ticks) < counts[:, None])
+        self._place = ((run * ticks + tick)[:, None] * actors + np.arange(actors)).reshape(-1)
+        self._tick = np.repeat(tick, actors)
+        self._offsets = np.concatenate([[0], np.cumsum(counts * actors)]).astype(np.int64)
+        self._same: dict[str, AnyArray] = {
+            "actor": np.tile(np.arange(actors, dtype=np.int32), len(run)),
+            "category": self._category[run].reshape(-1),
+            "length": self._size[run, :, 0].reshape(-1),
+            "width": self._size[run, :, 1].reshape(-1),
+        }
+        for values in self._same.values():
+            values.flags.writeable = False  # shared by many tables
 
 
 def contact_rows(schema: Schema, books: Records, since: IntArray, until: IntArray, logs: Sequence[EventLog]) -> Table:
-    """Return the table of new impacts: records `since` to `until` of each run."""
+    """Return the table of new impacts, of which there are some: records `since` to `until` of each run."""
     n = until - since
-    if not n.any():
-        return Table.empty(schema, len(n))
     which = np.repeat(np.arange(len(n)), n)
     number = np.arange(len(which)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(since, n)
     hit = books[which, number]
