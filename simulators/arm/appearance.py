@@ -69,7 +69,7 @@ def _link(i: int, link: Link) -> Body:
 
 def _person(settings: Settings, reach: Reach) -> Body:
     """Return body, head and legs of a person who faces the target of the hand."""
-    turn = quaternion((reach.ahead[0], reach.ahead[1], 0.0))
+    turn = quaternion(reach.facing)
     at = reach.person.stands
     shapes = []
     parts = [*TORSO, ((0.18, 0.34, 0.70), (0.0, 0.0, -0.40))]

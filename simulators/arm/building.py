@@ -66,6 +66,7 @@ class Limb:
     turn: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)
     velocity: Vector = (0.0, 0.0, 0.0)
     before: Vector = (0.0, 0.0, 0.0)  # velocity one control step ago
+    moved: Vector = (0.0, 0.0, 0.0)  # velocity one step of physics ago
     spin: Vector = (0.0, 0.0, 0.0)
 
 
@@ -82,6 +83,8 @@ class Furniture:
     limbs: dict[str, Limb] = field(default_factory=dict)
     watched: dict[str, int] = field(default_factory=dict)
     ground: frozenset[int] = frozenset()
+    springs: dict[str, float] = field(default_factory=dict)  # stiffness of each part of the person [N/m]
+    points: dict[str, int] = field(default_factory=dict)  # points of contact that share it
 
     def furnish(self, joints: Sequence[float]) -> None:
         """Reset the engine and build the cell, the arm at these joint angles (6,), the fingers open."""
@@ -98,6 +101,8 @@ class Furniture:
         p.setGravity(0.0, 0.0, -GRAVITY, physicsClientId=c)
         settings = self.settings
         self.arm = self._arm(joints)
+        for finger in (LEFT, RIGHT):
+            self.surface(self.arm, finger, self.settings.gripper.friction)
         rough = settings.object.friction
         ground = [self._static((1.3, 1.8, 0.06), (0.3, 0.0, -0.03), rough)]
         x, y = settings.task.place
@@ -111,7 +116,7 @@ class Furniture:
         at = (*settings.task.pick, 0.5 * box.size[2])
         self.box = self._free(box.size, box.mass, at, (0.0, 0.0, 0.0, 1.0))
         self.surface(self.box, -1, 1.0)  # the friction of a pair is a product: pads, table and bin carry its value
-        self.limbs, self.watched = {}, {}
+        self.limbs, self.watched, self.springs, self.points = {}, {}, {}, {}
         if settings.person is not None and self.reach is not None:
             self._person(self.reach, ground)
         if settings.fixture is not None:
@@ -213,7 +218,7 @@ class Furniture:
         for name, shape, long, mass, at, ahead, stiffness in parts:
             size = (long, min(long, 2.0 * HAND), min(long, 2.0 * HAND))
             body = self._free(size, mass, at, quaternion(ahead), shape)
-            self._spring(body, stiffness)
+            self._spring(name, body, stiffness)
             self.limbs[name] = Limb(body, mass, max(box_inertia(size, mass)))
             self.watched[name] = body
         shapes = [[0.5 * side for side in size] for size, _ in TORSO]
@@ -223,29 +228,36 @@ class Furniture:
             collisionFramePositions=[place for _, place in TORSO],
             physicsClientId=c,
         )
-        facing = quaternion((reach.ahead[0], reach.ahead[1], 0.0))
+        facing = quaternion(reach.facing)
         body = int(p.createMultiBody(0.0, torso, -1, (*person.stands, 0.0), facing, physicsClientId=c))
-        self._spring(body, person.torso_stiffness)
+        self._spring("person", body, person.torso_stiffness)
         self.watched["person"] = body
         bodies = [self.watched[name] for name in ("hand", "forearm", "person")]
         for i, a in enumerate(bodies):
             for b in (*bodies[i + 1 :], *ground):  # no contacts within the person or with the table
                 p.setCollisionFilterPair(a, b, -1, -1, 0, physicsClientId=c)
 
-    def _spring(self, body: int, stiffness: float) -> None:
-        """Set an elastic contact for a body.
+    def _spring(self, name: str, body: int, stiffness: float) -> None:
+        """Give a part of the person an elastic contact.
 
         The engine's spring is implicit and takes energy out by itself, about as a fifth of critical damping would at
         75 kN/m and 0.6 kg: peaks of an impact come out lower than without loss, by a quarter there, less when softer.
         """
-        self.bullet.changeDynamics(
-            body,
-            -1,
-            contactStiffness=stiffness,
-            contactDamping=0.0,
-            lateralFriction=0.5,
-            physicsClientId=self.client,
-        )
+        self.bullet.changeDynamics(body, -1, lateralFriction=0.5, physicsClientId=self.client)
+        self.springs[name] = stiffness
+        self.share(name, body, 1)
+
+    def share(self, name: str, body: int, points: int) -> None:
+        """Divide the stiffness of a part of the person among its points of contact: the engine has a spring in each."""
+        if self.points.get(name) != points:
+            self.points[name] = points
+            self.bullet.changeDynamics(
+                body,
+                -1,
+                contactStiffness=self.springs[name] / points,
+                contactDamping=0.0,
+                physicsClientId=self.client,
+            )
 
 
 def box_inertia(size: Vector, mass: float) -> Vector:

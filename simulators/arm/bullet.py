@@ -32,6 +32,8 @@ from .model import (
 )
 from .model import G as GRAVITY
 
+NEAR = 2e-3  # distance below which a point of contact may press in the next step of physics [m]
+
 
 @dataclass(slots=True)
 class Push:
@@ -72,9 +74,15 @@ class Cell(Furniture):
     # -- a control step -------------------------------------------------------------------------------------------
 
     def pads(self, friction: float) -> None:
-        """Set the friction of the gripper's pads."""
+        """Set the friction of the gripper's pads, also in contacts that exist already.
+
+        A contact point of the engine keeps the friction that it was made with for as long as it lasts. A pair that is
+        filtered out loses its points; the next step makes new ones.
+        """
         for finger in (LEFT, RIGHT):
             self.surface(self.arm, finger, friction)
+            for touches in (0, 1):
+                self.bullet.setCollisionFilterPair(self.arm, self.box, finger, -1, touches, physicsClientId=self.client)
 
     def lock(self, locked: tuple[bool, ...]) -> None:
         """Close or release the joints' brakes; `locked` has shape (6,)."""
@@ -151,6 +159,8 @@ class Cell(Furniture):
         limbs = tuple(self.limbs.values())
         touches: list[tuple[Vector, Vector]] = []
         pressed: set[int] = set()
+        for limb in limbs:
+            limb.before = limb.velocity
         self.pushes = {}
         for _ in range(SUBSTEPS):
             if free:
@@ -159,9 +169,10 @@ class Cell(Furniture):
                 p.applyExternalForce(limb.body, -1, limb.force, limb.at, p.WORLD_FRAME, physicsClientId=c)
                 p.applyExternalTorque(limb.body, -1, limb.torque, p.WORLD_FRAME, physicsClientId=c)
             p.stepSimulation(physicsClientId=c)
-            pressed = self._contacts(touches)
             for limb in limbs:
                 limb.at = p.getBasePositionAndOrientation(limb.body, physicsClientId=c)[0]
+                limb.velocity, limb.moved = p.getBaseVelocity(limb.body, physicsClientId=c)[0], limb.velocity
+            pressed = self._contacts(touches)
         self.holding = LEFT in pressed and RIGHT in pressed
         self.torque = list(torques)
         self.look()
@@ -180,7 +191,6 @@ class Cell(Furniture):
         if not all(abs(value) < 1e6 for value in (*self.q, *self.v)):
             raise RunError("PyBullet's numbers diverged", "look at the masses and forces of the run")
         for limb in self.limbs.values():
-            limb.before = limb.velocity
             limb.at, limb.turn = p.getBasePositionAndOrientation(limb.body, physicsClientId=c)
             limb.velocity, limb.spin = p.getBaseVelocity(limb.body, physicsClientId=c)
 
@@ -235,8 +245,13 @@ class Cell(Furniture):
         pressed: set[int] = set()
         rest: Vector = (0.0, 0.0, 0.0)
         totals: dict[str, Vector] = {}
+        near, pressing = dict.fromkeys(self.springs, 0), dict.fromkeys(self.springs, 0)
         for point in self.bullet.getContactPoints(physicsClientId=self.client):
             a, b = point[1], point[2]
+            part = names.get(a) or names.get(b)
+            if part in near:
+                near[part] += point[8] < NEAR
+                pressing[part] += point[9] > 0.0
             if point[9] <= 0.0 or not (arm in (a, b) or (box in (a, b) and (a in names or b in names))):
                 continue
             force = _force(point)
@@ -258,14 +273,16 @@ class Cell(Furniture):
                 push.weight += point[9]
                 push.moment = add(push.moment, scale(point[5], point[9]))
                 push.by = push.by or ((LINKS[link].name if link >= 0 else "base") if moved else "box")
+        for name in near:
+            self.share(name, self.watched[name], pressing[name] or near[name] or 1)
         self.bench = max(self.bench, length(rest))
         for name, total in totals.items():
             push = self.pushes[name]
             push.peak = max(push.peak, length(total))
             push.impulse = add(push.impulse, scale(total, STEP))
             if name in self.limbs:
-                velocity = self.bullet.getBaseVelocity(self.watched[name], physicsClientId=self.client)[0]
-                push.energy += dot(total, velocity) * STEP
+                limb = self.limbs[name]  # an impulse does the work of its force at the mean of the two velocities
+                push.energy += dot(total, add(limb.velocity, limb.moved)) * (0.5 * STEP)
         return pressed
 
     # -- looking --------------------------------------------------------------------------------------------------

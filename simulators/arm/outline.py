@@ -62,7 +62,7 @@ def bodies_table(settings: Settings, reach: Reach | None) -> Table:
         rows.append(body_row(schema, link.name, "robot", OTHER, BOX, link.size, color=color, parent=parent))
     if reach is not None:
         at, (size, _) = reach.person.stands, TORSO[0]
-        pose = (*at, 0.0, atan2(reach.ahead[1], reach.ahead[0]))
+        pose = (*at, 0.0, atan2(reach.facing[1], reach.facing[0]))
         rows.append(body_row(schema, "person", "person", SCENERY, BOX, size, pose=pose, color=BLUE))
         limbs = (
             ("person_upper_arm", CYLINDER, (UPPER_ARM, UPPER_ARM_WIDTH, UPPER_ARM_WIDTH), BLUE, "person"),

@@ -152,6 +152,8 @@ class Reach:
         way = subtract(person.to, self.shoulder)
         self.far = length(way)
         self.ahead: Vector = scale(way, 1.0 / self.far)
+        x, y = person.to[0] - person.stands[0], person.to[1] - person.stands[1]
+        self.facing: Vector = scale((x, y, 0.0), 1.0 / (hypot(x, y) or 1.0))  # the body's front: towards the target
         level = hypot(self.ahead[0], self.ahead[1])
         side: Vector = (self.ahead[1] / level, -self.ahead[0] / level, 0.0)
         self._below = cross(self.ahead, side)  # perpendicular to the hand's path, downwards

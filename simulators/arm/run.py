@@ -66,7 +66,7 @@ class Run:
         self._reaching = ""
         self._event_ids: dict[str, str] = {}
         self._stopping = False
-        self._pads = -1.0
+        self._pads = settings.gripper.friction
         self._turn: Matrix
         self._velocity: Vector
         self._tool, self._turn, self._velocity = self._cell.tool()
