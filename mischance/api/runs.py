@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -76,6 +77,19 @@ def ticks(rate: float, start: float, end: float, *, first: bool = False) -> IntA
     t = k / rate
     chosen: IntArray = k[((t > start) | (first & (k == 0))) & (t <= end)]
     return chosen
+
+
+def last_tick(rate: float, until: float) -> int:
+    """Return the largest k >= 0 with k / rate <= until, exactly as floating point says; -1 where `until` is infinite.
+
+    A world that steps at `rate` ends there: its last state is a row, whatever the rate of its tables.
+    """
+    if until == inf:
+        return -1
+    k = int(until * rate) + 1
+    while k > 0 and k / rate > until:
+        k -= 1
+    return k
 
 
 def join_chunks(chunks: Sequence[Chunk], *, with_motion: bool = True) -> Chunk:
@@ -199,7 +213,8 @@ class Draw:
     """What run k got. `settings` are the simulator's own settings with the drawn values filled in.
 
     `twin` is '' for a run itself, a fault id for the twin without that fault, '*' for the twin without any.
-    `branch`: (time, key) pairs; after each time every stream is re-keyed.
+    `branch`: (time, key) pairs; after each time every stream is re-keyed. `duration` is when the run is cut off [s], at
+    the latest: the state at a run's end is a row of every table of states.
     """
 
     seed: int
@@ -210,6 +225,7 @@ class Draw:
     branch: tuple[tuple[float, str], ...] = ()
     twin: str = ""
     settings: Any = None
+    duration: float = inf
 
     def faults_of(self, target: str) -> tuple[Fault, ...]:
         """Return the faults planned for that target, in order of onset."""

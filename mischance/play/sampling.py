@@ -76,7 +76,8 @@ def draw(scenario: Scenario, runs: Sequence[int] | IntArray, seed: int | None = 
         except RunError as error:
             raise RunError(f"run {run}: {error.message}", error.hint) from error
         planned_faults = tuple(sorted(faults[i], key=lambda fault: (fault.onset, fault.fault_id)))
-        draws.append(Draw(root, run, own, planned_faults, float(log_weight[i]), settings=settings))
+        weight = float(log_weight[i])
+        draws.append(Draw(root, run, own, planned_faults, weight, settings=settings, duration=scenario.duration))
     return draws
 
 

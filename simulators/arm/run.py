@@ -6,6 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from mischance.api.appearance import BODIES, LANES
+from mischance.api.runs import last_tick
 from mischance.api.tables import Table
 
 from .appearance import moving, scene
@@ -58,6 +59,7 @@ class Run:
         outline = {LANES: lanes_table(settings), BODIES: bodies_table(settings, self._reach)}
         self._rows = Rows(scene(settings, self._reach), moving(settings), outline)
         self._over = False
+        self._last = last_tick(RATE, draw.duration)
         self._done = inf
         self._leg = ""
         self._grasp: Vector | None = None
@@ -99,6 +101,9 @@ class Run:
             if rows.k / RATE >= self._done + REST:
                 self._over = True
                 rows.event(rows.k / RATE, "run_end", "arm", details={"why": "the program is done"})
+            if (self._over or rows.k == self._last) and 2 * rows.k % SLOW_ROWS:  # the state at a run's end is a row
+                self._measure_distances(rows.k / RATE)
+                self._add_rows(2 * rows.k)
         return self.chunk()
 
     def in_force(self, target: str, kind: str) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from mischance.api.appearance import BODIES, CONTACTS, LANES
 from mischance.api.labels import table_of_rows
 from mischance.api.protocols import FaultKind
-from mischance.api.runs import Chunk
+from mischance.api.runs import Chunk, last_tick
 from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, LABELS, Column, Table
 from mischance.errors import RunError
@@ -141,6 +141,7 @@ class Quadrotor:
         self._m, self._pairs = layout.blank(runs, drones)
         self._m[:, len(self._drones) :, layout.FINISHED] = 0.0  # a run does not wait for birds
         self._stop = np.full(runs, -1, np.int64)
+        self._last = np.array([last_tick(RATE, draw.duration) for draw in draws], np.int64)
         self._room = drones * (self._points.shape[2] + layout.MOST_CONTACTS + 8) + 2 * len(self._pairs[0])
         self._logs = [
             FlightLog(draw, own_faults, self._names, tuple(one.obstacles), _speeds(one))
@@ -303,10 +304,11 @@ class Quadrotor:
         )
 
     def _rows(self, steps: IntArray, motion: FloatArray, new: BoolArray, last: IntArray) -> Table:
-        """Return the rows of `drones`: 50 per second and drone."""
-        chosen = np.flatnonzero(new & (steps % ROW_EVERY == 0))
+        """Return the rows of `drones`: 50 per second and drone, and one at the run's end."""
+        ends = np.where(self._stop >= 0, last, self._last)  # the state at a run's end is a row, on the clock or off it
+        chosen = np.flatnonzero(new & ((steps % ROW_EVERY == 0) | np.isin(steps, ends)))
         k, drones = steps[chosen], len(self._names)
-        keep = k <= last[:, None]
+        keep = (k <= last[:, None]) & ((k % ROW_EVERY == 0) | (k == ends[:, None]))
         data = motion[:, chosen][keep].reshape(-1, layout.STATE)
         t = np.broadcast_to(k / RATE, keep.shape)[keep]
         offsets = np.concatenate([[0], np.cumsum(keep.sum(axis=1) * drones)]).astype(np.int64)

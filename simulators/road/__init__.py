@@ -10,7 +10,7 @@ import numpy as np
 from mischance.api.appearance import BODIES, CONTACTS, LANES, PATHS
 from mischance.api.labels import table_of_rows
 from mischance.api.protocols import FaultKind
-from mischance.api.runs import Chunk
+from mischance.api.runs import Chunk, last_tick
 from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, Column, Table
 from mischance.errors import RunError, StartError
@@ -139,7 +139,8 @@ class Road:
         self._last: FloatArray | None = None
         self._known = np.zeros(n, np.int64)
         self._settings = settings
-        rows, poses = self._buffers(0, 1)
+        c.runs["last"] = [last_tick(self._rate, draw.duration) for draw in draws]
+        rows, poses = self._buffers(0, 0)
         start_runs(
             c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
             c.ego, self._motion,
@@ -162,9 +163,7 @@ class Road:
         if commands is not None:
             self._command(commands)
         c, start = self._batch, self._k
-        last = int(until * self._rate) + 1
-        while last / self._rate > until:
-            last -= 1
+        last = last_tick(self._rate, until)
         last = start if bool(c.runs["over"].all()) else max(last, start)
         rows, poses = self._buffers(last - start, last // self._every - start // self._every)
 
@@ -205,7 +204,7 @@ class Road:
         n, actors = len(c.runs), len(c.names)
         c.runs["events"] = 0
         c.runs["table_rows"] = 0
-        rows = np.zeros((n, max(ticks, 1), actors), ROW)
+        rows = np.zeros((n, ticks + 1, actors), ROW)  # one more: the state at the run's end
         poses = np.zeros((n, steps + 1, actors, 13) if self._motion else (n, 1, 1, 13))
         if self._motion and self._last is not None:
             poses[:, 0] = self._last
@@ -351,7 +350,7 @@ class Road:
             motion = Motion(c.names, steps / rate, poses[..., :7], poses[..., 7:])
         k = np.arange(start // self._every + (end > 0), end // self._every + 1, dtype=np.int64) * self._every
         tables = {
-            "actors": self._actors.table(rows, runs["table_rows"], k / rate),
+            "actors": self._actors.table(rows, runs["table_rows"], k / rate, runs["rowed"] / rate),
             CONTACTS: self._no_hits,
             PATHS: paths,
             **seen,

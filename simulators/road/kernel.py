@@ -139,10 +139,6 @@ def _end_step(
         look(w, cars, paths, moves, ego, now)
     if motion:
         write_poses(cars, poses[w.k - k_start])
-    if w.k % every == 0:
-        if e.hit == 0 and (e.speed > 0.0 or e.a != 0.0):
-            w.max_jerk = max(w.max_jerk, abs(e.a - e.before_a) * 20.0)
-        write_rows(w, cars, road, pieces, rows)
     rest = w.first_contact < inf
     if rest:
         for i in range(len(cars)):
@@ -152,6 +148,11 @@ def _end_step(
     if rest or now >= w.first_contact + w.settle:
         w.over = 1
         tell(w, events, now, RUN_END, ego, 1 if rest else 0, -1)
+    if w.k % every == 0 or w.over == 1 or w.k == w.last:
+        pace = rate / (w.k - w.rowed)
+        if e.hit == 0 and (e.speed > 0.0 or e.a != 0.0):
+            w.max_jerk = max(w.max_jerk, abs(e.a - e.before_a) * pace)
+        write_rows(w, cars, road, pieces, rows, pace)
 
 
 @kernel
@@ -166,7 +167,7 @@ def begin_run(
     w.ground = w.slick = cars[ego].ground
     fire(w, cars, paths, moves, events, road, pieces, ego, 0.0)
     look(w, cars, paths, moves, ego, 0.0)
-    write_rows(w, cars, road, pieces, rows)
+    write_rows(w, cars, road, pieces, rows, 1.0)  # nothing was before
     if motion:
         write_poses(cars, poses[0])
 

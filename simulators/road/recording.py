@@ -30,15 +30,15 @@ def lane_of(road: Any, pieces: int, lanes: int, width: float, x: float, y: float
 
 
 @kernel
-def write_rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
-    """Add one row of `actors` for every actor."""
+def write_rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any, pace: float) -> None:
+    """Add one row of `actors` for every actor; `pace`: 1 / time since the row before [1/s]."""
     for i in range(len(cars)):
         c, row = cars[i], rows[w.table_rows, i]
         _, d, _ = project(road, pieces, c.x, c.y)
         row.x, row.y, row.yaw, row.speed = c.x, c.y, atan2(c.face * c.sine, c.face * c.cosine), c.face * c.speed
         row.acceleration, row.steer, row.roll, row.pitch = c.a, c.steer, c.roll, c.pitch
         # over one row; the end of braking at rest is no jerk, and an actor that was hit is not driven
-        row.jerk = (c.a - c.before_a) * 20.0 if c.hit == 0 and (c.speed > 0.0 or c.a != 0.0) else 0.0
+        row.jerk = (c.a - c.before_a) * pace if c.hit == 0 and (c.speed > 0.0 or c.a != 0.0) else 0.0
         c.before_a = c.a
         row.gap, row.ttc = _nearest(cars, i)
         if c.touched == 1:  # between two rows bodies touch and separate
@@ -48,6 +48,7 @@ def write_rows(w: Any, cars: Any, road: Any, pieces: int, rows: Any) -> None:
         row.lane = int(min(max(d // w.lane_width + 1.0, 0.0), w.lanes + 1.0))
         row.hit = c.hit
     w.table_rows += 1
+    w.rowed = w.k
 
 
 @kernel

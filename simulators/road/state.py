@@ -78,7 +78,9 @@ RUN = _record(
     "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
     "max_jerk lane_width t_late late_need late_had late_mu max_aside max_tilt max_behind worst_vx worst_vy worst_yaw "
     "ground slick t_slick max_off side_need side_had t_side",
-    "worst passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts window held",
+    # last: step at which the run is cut off, -1 = none; rowed: step of the last row
+    "worst passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts window held "
+    "last rowed",
 )
 
 EVENT = _record("t v0 v1 v2 v3 v4 x y yaw", "kind actor move hit")

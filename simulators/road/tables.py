@@ -107,13 +107,14 @@ class ActorRows:
         self._shape: tuple[int, ...] = ()
         self._counts: IntArray = np.zeros(0, np.int64)
 
-    def table(self, rows: Records, counts: IntArray, t: FloatArray) -> Table:
+    def table(self, rows: Records, counts: IntArray, t: FloatArray, last: FloatArray) -> Table:
         """Return the rows of all actors in order of run, time and actor.
 
         Args:
             rows: records of ROW; shape (runs, ticks, actors).
-            counts: number of ticks of each run; shape (runs,).
-            t: time of each tick; shape (ticks,) [s].
+            counts: number of rows of each run and actor; shape (runs,).
+            t: time of each tick of the table's clock; shape (ticks,) [s].
+            last: time of each run's last row, which may be off that clock where the run ends; shape (runs,) [s].
         """
         if rows.shape != self._shape or not np.array_equal(counts, self._counts):
             self._arrange(rows.shape, counts)
@@ -123,11 +124,15 @@ class ActorRows:
         words = flat.view(np.float64).reshape(len(flat), len(ROW.names or ()))  # 8 bytes a field
         numbers = np.ascontiguousarray(words[:, : len(_NUMBERS)].T)
         numbers.flags.writeable = False  # its rows are columns of the table, not copies of them
+        times = np.append(t, np.nan)[self._tick]
+        ends = self._offsets[1:]
+        for r in np.flatnonzero((counts > 0) & (times[ends - 1] != last) if len(times) else ()):
+            times[ends[r] - rows.shape[2] : ends[r]] = last[r]
         hit = flat["hit"] != 0
         columns: dict[str, AnyArray] = {
             **self._same,
             **dict(zip(_NUMBERS, numbers, strict=True)),
-            "t": t[self._tick],
+            "t": times,
             "lane": np.ascontiguousarray(flat["lane"]),
             "hit": hit,
         }

@@ -31,6 +31,8 @@ class Run:
         driving = pedestrians.driving
         orders = Orders(state, driving)
         self._tick = 0
+        self._rowed = -1.0  # time of the last row of actors [s]
+        self._duration = draw.duration
         if settings.orders.rate > 0:
             state.env.process(orders.arrivals())
         for k, order in enumerate(settings.orders.planned):
@@ -81,7 +83,7 @@ class Run:
             t = state.env.peek()
             tick = self._tick / state.settings.rate
             if tick < t and tick <= until:
-                state.log.actors(tick, state.agvs, state.people)
+                self._add_rows(tick)
                 self._tick += 1
             elif t <= until:  # not run(until): it stops before events at `until` itself
                 state.env.step()
@@ -89,11 +91,17 @@ class Run:
                 break
         if not state.over:
             state.end = until
+        if (state.over or until >= self._duration) and self._rowed < state.end:  # the state at a run's end is a row
+            self._add_rows(state.end)
         return state.log.take()
 
     def in_force(self, target: str, kind: str) -> float:
         """Return the present value of the parameter that faults of a kind change on a target."""
         return self._state.in_force(target, kind)
+
+    def _add_rows(self, t: float) -> None:
+        self._state.log.actors(t, self._state.agvs, self._state.people)
+        self._rowed = t
 
     def outcome(self) -> dict[str, Any]:
         """Return the run's measures and verdict, one value per column."""
