@@ -15,7 +15,7 @@ import click
 
 from mischance import __version__
 from mischance.api.phases import Phase, listen
-from mischance.cli import catalog, check, checking, dataset, scenario, sweeping
+from mischance.cli import catalog, check, checking, dataset, scenario, show, sweeping
 from mischance.cli.output import fail, plain_problems, print_json
 from mischance.errors import MischanceError, ScenarioError, suggest
 
@@ -56,8 +56,8 @@ def cli(ctx: click.Context, debug: bool, quiet: bool, color: bool | None) -> Non
 
 
 for _verb in (
-    catalog.list_, scenario.init, scenario.validate, check.check, sweeping.run, sweeping.sweep, sweeping.test,
-    dataset.replay, dataset.verify, scenario.schema, checking.doctor,
+    catalog.list_, show.show, scenario.init, scenario.validate, check.check, sweeping.run, sweeping.sweep,
+    sweeping.test, dataset.replay, dataset.verify, scenario.schema, checking.doctor,
 ):  # fmt: skip
     cli.add_command(_verb)
 

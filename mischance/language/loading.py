@@ -54,6 +54,20 @@ def load_with_warnings(
     return scenario, unused(found.scenario, found.tree, Written(found.before, found.changed), found.origin)
 
 
+def load_as_written(source: str | Path) -> dict[str, Any]:
+    """Return a scenario's tree as people wrote it, units and all, merged with what it extends; it is not checked.
+
+    Raises:
+        MischanceError: there is no such scenario, or it cannot be read.
+    """
+    path, variant = locate(source)
+    text, file = _text(path)
+    tree, place = _extended(read(text, file), path, [str(path.resolve()) if path is not None else file])
+    if variant:
+        apply_variant(tree, variant, file, Origin(place))
+    return tree
+
+
 class _Found(NamedTuple):
     """What was read, before sensors were left out."""
 

@@ -102,3 +102,17 @@ def _quoted(text: str) -> str:
     if not is_sound(text):
         raise ValueError("text may hold neither the character U+0000 nor half of a surrogate pair")
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def inline(value: Any) -> str:
+    """Return a value as YAML on one line, however long; it is read as the same value."""
+    if isinstance(value, Mapping):
+        pairs = (
+            f"{key if _is_plain(str(key), key=True) else _quoted(str(key))}: {inline(one)}"
+            for key, one in value.items()
+        )
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(inline, value)) + "]"
+    text = _leaf(value)
+    return _quoted(value) if isinstance(value, str) and text == value and set(value) & set(",[]{}") else text
