@@ -132,15 +132,30 @@ class Window:
                 0.0, bullet.createCollisionShape(bullet.GEOM_PLANE, physicsClientId=c), physicsClientId=c
             )
         )
-        # the friction of a pair is a product: the ground's value turns that of the body into that of the tyre
-        bullet.changeDynamics(
-            plane, -1, lateralFriction=self._grip / sqrt(max(self._friction, LOWEST)), restitution=0.0,
-            physicsClientId=c,
-        )  # fmt: skip
+        bullet.changeDynamics(plane, -1, restitution=0.0, physicsClientId=c)
         self._plane = plane
+        self._held = {self._a, self._b}
+        self._set_grip(self._grip)
+
+    def _set_grip(self, grip: float) -> None:
+        """Set the friction of tyre and road; contacts that the engine keeps would go on with the old one."""
+        bullet, c = self._bullet, self._c
+        self._grip = grip
+        # the friction of a pair is a product: the ground's value turns that of the body into that of the tyre
+        value = grip / sqrt(max(self._friction, LOWEST))
+        bullet.changeDynamics(self._plane, -1, lateralFriction=value, physicsClientId=c)
         for i, body in enumerate(self._bodies):
-            held = i in (self._a, self._b)
-            bullet.setCollisionFilterPair(body, plane, -1, -1, 1 if held else 0, physicsClientId=c)
+            bullet.setCollisionFilterPair(body, self._plane, -1, -1, 0, physicsClientId=c)
+            if i in self._held:
+                bullet.setCollisionFilterPair(body, self._plane, -1, -1, 1, physicsClientId=c)
+
+    def grip(self) -> float:
+        """Return the friction of tyre and road that is in force in PyBullet."""
+        info = [
+            self._bullet.getDynamicsInfo(body, -1, physicsClientId=self._c)
+            for body in (self._plane, self._bodies[self._a])
+        ]
+        return float(info[0][1] * info[1][1])
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -202,9 +217,13 @@ class Window:
     def step(self, t: float, span: float) -> list[Push]:
         """Advance from t by `span` [s] and write the states of the bodies; return the pushes of each pair.
 
-        An actor that the road's models moved and that is touched is moved by PyBullet from then on.
+        An actor that the road's models moved and that is touched is moved by PyBullet from then on. The ground has
+        the present friction of the two actors that touched first, faults included.
         """
         bullet, c, cars = self._bullet, self._c, self._cars
+        grip = 0.5 * float(cars[self._a]["mu"] + cars[self._b]["mu"])
+        if grip != self._grip:
+            self._set_grip(grip)
         for car, body in zip(cars, self._bodies, strict=True):
             if car["mode"] not in (HELD, FIXED):
                 yaw = float(car["yaw"])
@@ -246,6 +265,7 @@ class Window:
             return
         car["mode"], car["commanded"], car["queued"], car["pedal_move"], car["follow"] = HELD, 0, 0, -1, -1
         car["asked"] = car["pedal"] = car["j"] = car["a"] = 0.0
+        self._held.add(i)
         self._bullet.setCollisionFilterPair(self._bodies[i], self._plane, -1, -1, 1, physicsClientId=self._c)
 
     @staticmethod

@@ -184,16 +184,17 @@ def play_run(
     """
     duration = 1.0 / rate
     while w.over == 0 and (w.k < k_end or not w.fresh):
-        if w.held == 1 and w.state == GOING:
-            w.state = DUE
-        if w.state == DUE:
-            return False
         if w.fresh:
             if w.events + ROOM + 2 * len(moves) + 2 * len(cars) > len(events) or w.hits + MANY + 1 > len(hits):
                 return False
             w.k_start = w.k / rate
             set_faults(w, cars, faults, w.k_start)
             w.fresh = 0
+        if w.held == 1 and w.state == GOING:
+            set_friction(w, cars, road, pieces, patches, faults, w.k_start)  # the ground's in PyBullet follows it
+            w.state = DUE
+        if w.state == DUE:
+            return False
         if _segment(
             w, cars, paths, moves, queue, faults, road, pieces, patches, spots, events, hits, answer, ego, rate
         ):
