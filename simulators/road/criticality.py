@@ -78,7 +78,7 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
         drift = o.vy * cos(heading) - o.vx * sin(heading)
         after = -apart - e.half_l - reach_s
         if after > 1e-6 and pace > 0.0 and abs(do - d) < e.half_w + reach_d:  # it follows the ego
-            need = needed_deceleration(after, o.speed, advance, max(-e.a * cos(own), 0.0), -closing, comes=False)
+            need = needed_deceleration(after, pace, advance, max(-e.a * cos(own), 0.0), -closing, comes=False)
             w.max_behind = max(w.max_behind, need / min(o.brakes * o.brake_left, o.mu * GRAVITY))
         if so > s:
             o.was_ahead = 1
