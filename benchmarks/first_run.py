@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from cpu_time import cpu_of_children
 
 BARS = {"first run and picture": 20.0, "two sweeps of the demo": 60.0}
 COMMANDS = {
@@ -34,7 +35,7 @@ def measure(commands: tuple[tuple[str, ...], ...]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as place:
         environment = {**os.environ, "MISCHANCE_KERNELS": str(Path(place) / "kernels")}
         for name in ("first", "again"):
-            before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            before, begun = cpu_of_children(), time.perf_counter()
             for number, command in enumerate(commands):
                 out = Path(place) / f"{name}-{number}"
                 subprocess.run(
@@ -42,9 +43,8 @@ def measure(commands: tuple[tuple[str, ...], ...]) -> dict[str, float]:
                     env=environment, check=True, stdout=subprocess.DEVNULL,
                 )  # fmt: skip
                 assert (out / "preview.png").is_file()
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            found[f"{name}_cpu"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             found[f"{name}_wall"] = time.perf_counter() - begun
+            found[f"{name}_cpu"] = cpu_of_children() - before
     return found
 
 

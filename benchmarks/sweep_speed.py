@@ -10,7 +10,6 @@ before; start-up is the same command with one run, reported apart and taken off.
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
 import statistics
 import subprocess
@@ -18,18 +17,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cpu_time import cpu_of_children
+
 SWEEP = ("sweep", "driving/cut_in", "--workers", "1", "--set", "sensors={}", "--set", "faults=[]", "--no-preview")
 
 
 def cpu_of(python: str, runs: int, folder: Path) -> float:
     """Return the CPU time of a sweep into that folder, which goes afterwards [s]."""
     command = [python, "-m", "mischance", *SWEEP, "--runs", str(runs), "--out", str(folder)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu_of_children()
     # elsewhere: `-m` would find the package of the current folder first
     subprocess.run(command, check=True, capture_output=True, cwd=folder.parent)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    after = cpu_of_children()
     shutil.rmtree(folder)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return after - before
 
 
 def main() -> int:
