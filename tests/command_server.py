@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -20,6 +21,8 @@ import signal
 import socket
 import sys
 import threading
+from multiprocessing import forkserver
+from multiprocessing.connection import arbitrary_address  # type: ignore[attr-defined]
 from typing import Any
 
 import mischance
@@ -67,6 +70,36 @@ def serve(connection: socket.socket) -> None:
         connection.sendall(json.dumps([os.waitstatus_to_exitcode(status), seconds]).encode() + b"\n")
 
 
+def fork_server(server: Any) -> None:
+    """Let the server of which a sweep's workers are forks be a fork of this command; multiprocessing starts it anew."""
+    with server._lock:
+        if server._forkserver_pid is not None:
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(arbitrary_address("AF_UNIX"))
+        listener.listen()
+        reads, writes = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(writes)
+            atexit._clear()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            try:
+                forkserver.main(listener.detach(), reads, [])
+            finally:
+                os._exit(0)
+        server._forkserver_address, server._forkserver_alive_fd, server._forkserver_pid = (
+            listener.getsockname(),
+            writes,
+            pid,
+        )
+        os.close(reads)
+        listener.close()
+
+
 def command(request: dict[str, Any], descriptors: list[int]) -> None:
     """Become `python -m mischance` with these arguments; this process ends as it does."""
     for number, descriptor in enumerate(descriptors):
@@ -81,6 +114,7 @@ def command(request: dict[str, Any], descriptors: list[int]) -> None:
         stream = open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    forkserver._forkserver.ensure_running = functools.partial(fork_server, forkserver._forkserver)  # type: ignore[attr-defined]
     path = [place for place in request["env"].get("PYTHONPATH", "").split(os.pathsep) if place]
     sys.path[:] = [request["cwd"], *path, *sys.path[1:]]  # as `python -m` has it
     sys.argv = ["mischance", *request["arguments"]]
@@ -92,6 +126,7 @@ def command(request: dict[str, Any], descriptors: list[int]) -> None:
     if isinstance(code, str):
         print(code, file=sys.stderr)
     threading._shutdown()  # type: ignore[attr-defined]
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # and wait for it: its CPU time is this command's
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):

@@ -1,11 +1,17 @@
-"""The test run: one folder of compiled kernels for all its processes, and CPU time by folder of tests at its end."""
+"""The test run: one folder of compiled kernels for all its processes, and at its end CPU time by folder and by world.
+
+A world's contract and library tests may take `BUDGET` seconds of CPU time without compiling. A run in which they take
+more says so; it fails only where `$MISCHANCE_TEST_BUDGET` is `enforced`: on a busy machine CPU time goes less far.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +20,40 @@ import pytest
 # Before any test module imports numba. Workers and the commands that tests start inherit it.
 KERNELS = Path(os.environ.setdefault("MISCHANCE_KERNELS", str(Path(__file__).parents[1] / ".pytest_cache" / "kernels")))
 SESSION = "MISCHANCE_TEST_SESSION"
+ENFORCED = "MISCHANCE_TEST_BUDGET"
+BUDGET = 20.0  # [s]
+OF_WORLDS = ("tests/test_contracts.py", "tests/simulators/test_library.py")  # their parameters name scenarios
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time of this process, of its children that have ended, and of commands that were forked [s]."""
+    """Return the CPU time of this process, of its children that have ended, and of forks of others so far [s]."""
     from tests.shell import SERVERS  # it reads the environment
 
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used) + sum(server.cpu for server in SERVERS)
+    forked = sum(server.cpu for server in SERVERS) + of_living(forkserver._forkserver._forkserver_pid)  # type: ignore[attr-defined]
+    return sum(each.ru_utime + each.ru_stime for each in used) + forked
+
+
+def of_living(pid: int | None) -> float:
+    """Return the CPU time of a process and of its children that have ended [s]; 0 where there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def world_of(item: pytest.Item) -> str:
+    """Return the family of scenarios that a world's contract or library test plays; empty for any other test.
+
+    As in `test_contracts.few`: what a robot's scenarios have in common stands before the first `_` of their names.
+    """
+    if not item.nodeid.startswith(OF_WORLDS) or item.get_closest_marker("slow"):
+        return ""
+    for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
+        if isinstance(value, str) and re.match(r"[a-z]+/[a-z0-9_]+(:|$)", value):
+            return value.partition("_" if value.startswith("robots/") else "/")[0]
+    return ""
 
 
 def compiled() -> dict[str, float]:
@@ -43,6 +75,7 @@ class Costs:
         self.known = set(compiled())
         self.mark = cpu_seconds()
         self.folders: dict[str, float] = {}
+        self.worlds: dict[str, float] = {}
         self.workers = 0.0
 
     def lap(self) -> float:
@@ -85,7 +118,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Write the CPU time of a test's set-up, call and tear-down into its report; xdist passes it on."""
     report: Any = yield
-    report.cpu = item.config.stash[COSTS].lap()
+    report.cpu, report.world = item.config.stash[COSTS].lap(), world_of(item)
     return report
 
 
@@ -101,9 +134,17 @@ class Summary:
         self.costs = costs
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add a report to its folder."""
-        folder = str(Path(report.nodeid.partition("::")[0]).parent)
-        self.costs.folders[folder] = self.costs.folders.get(folder, 0.0) + getattr(report, "cpu", 0.0)
+        """Add a report to its folder and its world."""
+        folder, world = str(Path(report.nodeid.partition("::")[0]).parent), getattr(report, "world", "")
+        for total, name in ((self.costs.folders, folder), (self.costs.worlds, world)):
+            if name:
+                total[name] = total.get(name, 0.0) + getattr(report, "cpu", 0.0)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a run with a world over its budget, where that is asked for."""
+        if os.environ.get(ENFORCED) == "enforced" and max(self.costs.worlds.values(), default=0.0) > BUDGET:
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -120,6 +161,11 @@ class Summary:
         terminalreporter.section("CPU time")
         for folder, seconds in sorted(costs.folders.items(), key=lambda item: -item[1]):
             terminalreporter.write_line(f"{seconds:8.1f} s  {folder}")
+        for world, seconds in sorted(costs.worlds.items(), key=lambda item: -item[1]):
+            over = f"   OVER its budget of {BUDGET:g} s" if seconds > BUDGET else ""
+            terminalreporter.write_line(
+                f"{seconds:8.1f} s  of that: contract and library of {world}{over}", red=bool(over)
+            )
         rest = max(total - once - sum(costs.folders.values()), 0.0)
         terminalreporter.write_line(f"{rest:8.1f} s  imports, collection, workers")
         terminalreporter.write_line(f"{once:8.1f} s  compiling kernels, once")
@@ -135,7 +181,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the process that prints what this worker used."""
+    """Wait for the process of which sweeps' workers were forks, and tell the process that prints what all used."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["cpu"] = cpu_seconds()
