@@ -308,7 +308,17 @@ class Road:
             run["max_tilt"] = max(float(run["max_tilt"]), tilt)
             if tilt > TOPPLED and not cars[i]["rolled"]:
                 cars[i]["rolled"] = 1
-                self._events[r, run["events"]] = (t + 1.0 / self._rate - gone, tilt, *[0.0] * 7, ROLLOVER, i, -1, -1)
+                self._events[r, run["events"]] = (
+                    t + 1.0 / self._rate - gone,
+                    tilt,
+                    *[0.0] * 7,
+                    ROLLOVER,
+                    i,
+                    -1,
+                    -1,
+                    0,
+                    0,
+                )
                 run["events"] += 1
         run["state"] = STEPPED
 
@@ -326,7 +336,8 @@ class Road:
         book[n]["again"], book[n]["event"] = again, book[before[-1]]["event"] if again else n
         run["hits"] = n + 1
         if not again:
-            self._events[r, run["events"]] = (push.t, *[0.0] * 8, CONTACT, push.a, -1, n)
+            react = self._batch.cars["t_react"][r, [push.a, push.b]]
+            self._events[r, run["events"]] = (push.t, *react, *[0.0] * 6, CONTACT, push.a, -1, n, 0, 0)
             run["events"] += 1
 
     def _drop_windows(self) -> None:

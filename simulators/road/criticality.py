@@ -12,6 +12,8 @@ from .driver import reference
 from .motion import GRAVITY
 from .paths import gap_along, heading_at, project, stretch
 
+ASIDE = 0.5  # lateral deviation from the path by steering with which the ego is said to react [m]
+
 
 @kernel
 def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
@@ -47,6 +49,8 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
         w.side_need, w.side_had = sideways, grip
     if e.commanded == 1 and e.keeps == 0:
         w.max_aside = max(w.max_aside, off)
+        if off > ASIDE:
+            e.t_react = t
     for i in range(len(cars)):
         if i == ego:
             continue

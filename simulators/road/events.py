@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from math import cos, hypot, inf, sin
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from math import cos, hypot, sin
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mischance.api.protocols import Trigger
 
@@ -42,10 +42,33 @@ def triggers(settings: Settings) -> list[Trigger]:
     return found
 
 
+class Cause(NamedTuple):
+    """What somebody did: a manoeuvre, hard braking behind somebody, or a fault.
+
+    `before`, `within`: bits of the actors near behind, in whose path it went, and of those in whose path it was then.
+    `x`, `y`, `yaw`: where it was then [m], [rad]. `clears`: it left the path of those behind it.
+    """
+
+    t: float
+    event_id: str
+    text: str
+    before: int = 0
+    within: int = 0
+    x: float = 0.0
+    y: float = 0.0
+    yaw: float = 0.0
+    clears: bool = False
+
+
+def _cause(event: Row, event_id: str, text: str, clears: bool = False) -> Cause:
+    before, within, x, y, yaw = (event[E[name]] for name in ("before", "within", "x", "y", "yaw"))
+    return Cause(event[0], event_id, text, before, within, x, y, yaw, clears)
+
+
 class EventLog:
     """The events of one run, in order of time.
 
-    `causes`: the manoeuvres of each actor, as (t, event id, text). `hits`: the contacts as tuples of IMPACT;
+    `causes`: the manoeuvres of each actor. `hits`: the contacts as tuples of IMPACT;
     `contact_ids`: the event of each.
     """
 
@@ -53,12 +76,13 @@ class EventLog:
         self.names, self.ego, self.plans = names, ego, plans
         self.faults = sorted(faults, key=lambda f: (f.onset, f.fault_id))
         self.ids = 0
-        self.causes: dict[int, list[tuple[float, str, str]]] = {}
+        self.causes: dict[int, list[Cause]] = {}
         self.hits: list[Row] = []
         self.contact_ids: list[str] = []
         self.rolled: list[int] = []
         self._starts: dict[int, str] = {}
         self._by_hit: dict[int, str] = {}
+        self._reacted: dict[int, dict[int, float]] = {}
 
     def tell(self, events: Sequence[Row], hits: Sequence[Row]) -> list[Row]:
         """Return rows of EVENTS for the records of the kernels since the last call."""
@@ -68,19 +92,19 @@ class EventLog:
             kind, actor, move = event[E["kind"]], event[E["actor"]], event[E["move"]]
             t, values = event[0], event[1:6]
             if kind == MOVE_START:
-                row = self._begun(t, actor, move, values)
+                row = self._begun(event)
             elif kind == MOVE_END:
                 row = self._row(t, "lane_change_end", actor, self._starts[move], {"lane": int(values[0])})
             elif kind == HARD_BRAKING:
-                others = [causes[-1] for who, causes in self.causes.items() if who != actor]
-                cause = self._last(actor, t) if move >= 0 else max(others, default=None)
+                ahead = [c for who, own in self.causes.items() if who != actor for c in own if c.before >> actor & 1]
+                cause = self._last(actor, t) if move >= 0 else max(ahead, default=None)
                 details = {"acceleration": values[0], "speed": values[1]}
-                row = self._row(t, "hard_braking", actor, cause[1] if cause else "", details)
+                row = self._row(t, "hard_braking", actor, cause.event_id if cause else "", details)
                 if move < 0 and actor != self.ego:  # car following: not caused by a manoeuvre of its own
                     said = f"{self.names[actor]} braked hard at {t:.2f} s"
-                    self.causes.setdefault(actor, []).append((t, row[1], said))
+                    self.causes.setdefault(actor, []).append(_cause(event, row[1], said))
             elif kind == CONTACT:
-                row = self._contact(t, event[E["hit"]])
+                row = self._contact(t, event[E["hit"]], values[:2])
             elif kind == GROUND:
                 row = self._row(t, "friction_change", actor, "", {"friction": values[0], "speed": values[1]})
             elif kind == ROLLOVER:
@@ -98,10 +122,11 @@ class EventLog:
         self.ids += 1
         return (t, event_id, parent, kind, self.names[actor], json.dumps(details, allow_nan=False))
 
-    def _begun(self, t: float, actor: int, number: int, values: Sequence[float]) -> Row:
+    def _begun(self, event: Row) -> Row:
         """Return the event of a manoeuvre's start, with the gap and closing speed to the ego."""
+        t, actor, number = event[0], event[E["actor"]], event[E["move"]]
         move = self.plans[number]
-        gap, pace, own, lane, ego_lane = values
+        gap, pace, own, lane, ego_lane = event[1:6]
         details: dict[str, Any] = {}
         words = ""
         if actor != self.ego:
@@ -142,12 +167,14 @@ class EventLog:
         # car following, and acceleration after another manoeuvre, cause no contact
         later = isinstance(move, Accelerate) and actor in self.causes
         if not isinstance(move, Follow) and not later:
-            self.causes.setdefault(actor, []).append((t, row[1], f"{name} {did} {when}{words}"))
+            clears = isinstance(move, ChangeLane | Turn | Cross | DartOut)
+            self.causes.setdefault(actor, []).append(_cause(event, row[1], f"{name} {did} {when}{words}", clears))
         return row
 
-    def _contact(self, t: float, number: int) -> Row:
+    def _contact(self, t: float, number: int, reacted: Sequence[float]) -> Row:
         hit = self.hits[number]
         a, b = hit[H["a"]], hit[H["b"]]
+        self._reacted[number] = {a: reacted[0], b: reacted[1]}
         blame = self.cause(hit)
         first = self.contact_ids[0] if self.contact_ids else next(iter(self._by_hit.values()), "")
         details = {
@@ -160,34 +187,66 @@ class EventLog:
             },
             "energy_lost": hit[H["lost"]],
             "sides": {self.names[a]: SIDES[hit[H["side_a"]]], self.names[b]: SIDES[hit[H["side_b"]]]},
-            "faults": [fault.fault_id for fault in self.acting(t)],
+            "faults": [fault.fault_id for fault in self.acting(t, (a, b))],
         }
-        row = self._row(t, "contact", a, first or (blame[1] if blame else ""), details)
+        row = self._row(t, "contact", a, first or (blame.event_id if blame else ""), details)
         self._by_hit[number] = row[1]
         return row
 
     # -- causes -------------------------------------------------------------------------------------------------------
 
-    def acting(self, t: float) -> list[Fault]:
-        """Return the faults that are active at t, or were until shortly before."""
-        return [fault for fault in self.faults if fault.onset < t < fault.end + LINGERS]
+    def acting(self, t: float, who: Sequence[int]) -> list[Fault]:
+        """Return the faults of these actors and of the road that are active at t, or were until shortly before."""
+        targets = {"road", *(self.names[i] for i in who)}
+        return [
+            fault
+            for fault in self.faults
+            if fault.onset < t < fault.end + LINGERS and fault.target.partition(".")[0] in targets
+        ]
 
-    def cause(self, hit: Row | None, when: float = inf) -> tuple[float, str, str] | None:
-        """Return the cause: a manoeuvre of the other actor, of a third one, a fault, or a manoeuvre of the ego.
+    def cause(self, hit: Row) -> Cause | None:
+        """Return the cause of a contact by the model's own chain; None where nobody did anything."""
+        reacted = self._reacted.get(hit[H["event"]], {})
+        behind = self._from_behind(hit)
+        return self.chain((hit[H["a"]], hit[H["b"]]), hit[H["t"]], reacted, (hit[H["px"]], hit[H["py"]]), behind)
 
-        As (t, id, text). It follows from the order of events alone; the effect of a fault is measured by its twin.
+    def chain(
+        self, pair: tuple[int, int], t: float, reacted: Mapping[int, float], place: tuple[float, float] | None = None,
+        behind: bool = False,
+    ) -> Cause | None:  # fmt: skip
+        """Return what led to the encounter of two actors, by who moved into whose path.
+
+        In this order: what the other one of the two did (but for running into the ego from behind, for which it need
+        do nothing); what a third actor did ahead of one of the two, who reacted to it, or who lost in it the cover of
+        what stood behind it; a fault of one of the two or of the road; what the ego did. Of several the last.
+
+        Args:
+            pair: the two actors.
+            t: when they met, or were nearest to it [s].
+            reacted: actor -> when it last braked or steered away [s].
+            place: where they met [m]; None = they did not.
+            behind: the ego was hit in its rear.
         """
-        who: Sequence[int] = range(len(self.names)) if hit is None else (hit[H["a"]], hit[H["b"]])
-        t = when if hit is None else hit[H["t"]]
-        if hit is not None and self._from_behind(hit):  # braking is no cause of running into the ego
-            who = ()
-        found = [cause for i in who if i != self.ego and (cause := self._last(i, t))]
-        if not found:  # it stood or followed: an actor that cleared the view, or braked ahead of it
-            behind = set() if hit is None or not self._from_behind(hit) else {hit[H["a"]], hit[H["b"]]}
-            found = [c for i in self.causes if i != self.ego and i not in behind and (c := self._last(i, t))]
+        found = [] if behind else [c for i in pair if i != self.ego and (c := self._last(i, t))]
         if not found:
-            found = [(fault.onset, fault.fault_id, words(fault, t)) for fault in self.acting(t)]
-        return max(found, default=self._last(self.ego, t))
+            third = [c for i, own in self.causes.items() if i not in pair for c in own if c.t <= t]
+            found = [c for c in third if any(self._leads(c, i, reacted.get(i, 0.0), place) for i in pair)]
+        if not found:
+            found = [Cause(fault.onset, fault.fault_id, words(fault, t)) for fault in self.acting(t, pair)]
+        if not found and self.ego in pair:
+            other = pair[1] if pair[0] == self.ego else pair[0]
+            own = self._last(self.ego, t)
+            found = [own] if own and (not behind or own.before >> other & 1) else []
+        return max(found, default=None)
+
+    @staticmethod
+    def _leads(cause: Cause, actor: int, reacted: float, place: tuple[float, float] | None) -> bool:
+        """Return whether an actor reacted to what another one did ahead of it, or was left to what stood beyond it."""
+        if cause.before >> actor & 1 and reacted > cause.t:
+            return True
+        if not (cause.clears and cause.within >> actor & 1):
+            return False
+        return place is None or (place[0] - cause.x) * cos(cause.yaw) + (place[1] - cause.y) * sin(cause.yaw) > 0.0
 
     def _from_behind(self, hit: Row) -> bool:
         """Return whether the ego was hit in its rear by another actor's front."""
@@ -196,9 +255,9 @@ class EventLog:
             return False
         return SIDES[hit[H[f"side_{own}"]]] == "rear" and SIDES[hit[H[f"side_{other}"]]] == "front"
 
-    def _last(self, actor: int, t: float) -> tuple[float, str, str] | None:
+    def _last(self, actor: int, t: float) -> Cause | None:
         """Return an actor's last manoeuvre up to t."""
-        return next((cause for cause in reversed(self.causes.get(actor, ())) if cause[0] <= t), None)
+        return next((cause for cause in reversed(self.causes.get(actor, ())) if cause.t <= t), None)
 
     def came(self, hit: Row | None) -> str:
         """Return the motion of the other actor of a contact as text, for one without a manoeuvre."""
@@ -210,14 +269,13 @@ class EventLog:
         velocity = hit[H[f"v{other}x"]], hit[H[f"v{other}y"]]
         return motion(self.names[int(hit[H[other]])], velocity, hit[H[f"yaw_{own}"]])
 
-    def why(self, hit: Row | None, when: float, came: str) -> str:
-        """Return the cause of the outcome as text: the causing manoeuvre, and the active faults.
+    def why(self, blame: Cause | None, pair: Sequence[int], when: float, came: str) -> str:
+        """Return the cause of the outcome as text: the causing manoeuvre, and the active faults of the two actors.
 
         `came`: the text if there is no cause.
         """
-        blame = self.cause(hit, when)
-        text = blame[2] if blame is not None else came or "nobody did anything out of the ordinary"
-        active = [words(fault, when) for fault in self.acting(when)]
+        text = blame.text if blame is not None else came or "nobody did anything out of the ordinary"
+        active = [words(fault, when) for fault in self.acting(when, pair)]
         if active and text not in active:
             text += f" with {' and '.join(active)}"
         return text

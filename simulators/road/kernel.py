@@ -7,7 +7,7 @@ never depend on other runs: each is a scalar computation over its own records.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan
 from typing import Any
 
 from mischance.api.kernels import kernel
@@ -17,7 +17,7 @@ from .criticality import look
 from .driver import pace, plan, steered
 from .motion import integrate, move
 from .parameters import apply_commands, command, set_faults, set_friction
-from .recording import tell, write_poses, write_rows
+from .recording import mark_followers, tell, write_poses, write_rows
 from .state import (
     ANSWERED,
     ASKING,
@@ -36,6 +36,7 @@ from .triggers import fire, next_due
 LONGEST = 0.01  # maximum duration of a segment [s]: behaviour is evaluated anew
 MANY = 20  # maximum number of impacts in one step; beyond it the bodies rest against each other
 MOST_CUTS = 200  # maximum number of segments in one step; reached only by a plan that changes at once again and again
+REACTS = 1.0  # deceleration with which an actor is said to react to what is ahead of it [m/s2]
 HARD = 4.0  # deceleration that is recorded as an event [m/s2]
 ROOM = 24  # maximum number of events and contacts in one step
 
@@ -120,9 +121,13 @@ def _end_step(
     for i in range(len(cars)):
         c = cars[i]
         hard = c.hit == 0 and c.a < -HARD
+        if c.hit == 0 and c.a <= -REACTS:
+            c.t_react = now
         if hard and c.hard == 0:
             event = tell(w, events, now, HARD_BRAKING, i, c.pedal_move, -1)
             event.v0, event.v1 = c.a, c.speed
+            event.x, event.y, event.yaw = c.x, c.y, c.yaw
+            mark_followers(event, cars, paths, i, nan, False)
         if not hard and (c.hit == 1 or c.a >= -0.5 * HARD):
             c.hard = 0
         elif hard:

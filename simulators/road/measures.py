@@ -124,7 +124,7 @@ def outcome(batch: Batch, logs: Sequence[EventLog], ends: FloatArray) -> Table:
         "verdict": np.array(["contact" if one else "no contact" for one in hit], object),
         "reason": np.array(
             [
-                _reason(batch, runs[i], log, first[i], float(ends[i]))
+                _reason(batch, runs[i], log, first[i], float(ends[i]), batch.cars["t_react"][i].tolist())
                 for i, log in enumerate(logs)
             ],
             object,
@@ -160,7 +160,12 @@ def _numbers(hit: Row | None, ego: int) -> tuple[float, ...]:
     return b, a, *common, hit[H["force_b"]], float(hit[H["side_b"]])
 
 
-def _reason(batch: Batch, run: Any, log: EventLog, hit: Row | None, end: float) -> str:
+def _ego_and(ego: int, run: Any) -> tuple[int, int]:
+    """Return the ego and the actor that came most critical to it, or else the nearest."""
+    return ego, int(run["worst"] if run["worst"] >= 0 else run["nearest"])
+
+
+def _reason(batch: Batch, run: Any, log: EventLog, hit: Row | None, end: float, reacted: Sequence[float]) -> str:
     """Return the reason as text: cause, response of the ego, and result."""
     ego = batch.names[batch.ego]
     # causes are those before the first contact, or before the most critical time
@@ -173,7 +178,9 @@ def _reason(batch: Batch, run: Any, log: EventLog, hit: Row | None, end: float) 
     astray = _astray(run, ego, when)
     if astray and (run["max_off"] > STEERED or not came):
         came = astray
-    why = log.why(hit, min(when, end), came)
+    pair = _ego_and(batch.ego, run) if hit is None else (int(hit[H["a"]]), int(hit[H["b"]]))
+    blame = log.cause(hit) if hit is not None else log.chain(pair, min(when, end), dict(enumerate(reacted)))
+    why = log.why(blame, pair, min(when, end), came)
     if astray and astray not in why:
         why += f"; {astray}"
     if run["max_brake"] < 1.0 or isnan(run["t_brake"]):
@@ -240,7 +247,7 @@ def labels(logs: Sequence[EventLog], names: Sequence[str]) -> Table:
             found.append(label_row(
                 f"contact:{number}", "event/collision", names[int(hit[H["a"]])], cause=hit[0], end=hit[0],
                 severity=hypot(hit[H["dvax"]], hit[H["dvay"]]),
-                causes=[log.contact_ids[n], *([blame[1]] if blame else [])], role="event",
+                causes=[log.contact_ids[n], *([blame.event_id] if blame else [])], role="event",
             ))  # fmt: skip
         found.sort(key=lambda row: (row[3], row[0]))
         rows.append(found)

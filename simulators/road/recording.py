@@ -8,8 +8,10 @@ from typing import Any
 from mischance.api.kernels import kernel
 
 from .boxes import clearance, meeting
-from .paths import project
+from .paths import gap_along, heading_at, project
 from .state import HELD
+
+NEAR = 10.0  # an actor that is farther ahead than this at the follower's speed is no concern of it [s]
 
 
 @kernel
@@ -19,7 +21,37 @@ def tell(w: Any, events: Any, t: float, kind: int, actor: int, number: int, hit:
     w.events += 1
     e.t, e.kind, e.actor, e.move, e.hit = t, kind, actor, number, hit
     e.v0 = e.v1 = e.v2 = e.v3 = e.v4 = e.x = e.y = e.yaw = 0.0
+    e.before = e.within = 0
     return e
+
+
+@kernel
+def mark_followers(e: Any, cars: Any, paths: Any, who: int, d_to: float, crosses: bool) -> None:
+    """Note in an event which actors have `who` ahead of them, near enough to have to do with it.
+
+    Args:
+        e: the event.
+        who: the actor that begins something.
+        d_to: where on the road it goes to, for a change of lane; NaN else [m].
+        crosses: it leaves its path for that of others.
+    """
+    c = cars[who]
+    for j in range(min(len(cars), 62)):
+        f = cars[j]
+        if j == who or f.hit == 1:
+            continue
+        s, d, _ = project(paths[j], f.pieces, f.x, f.y)
+        so, do, piece = project(paths[j], f.pieces, c.x, c.y)
+        along = gap_along(paths[j], f.pieces, s, d, so, do)
+        turned = c.yaw - heading_at(paths[j], piece, so)
+        gap = along - f.half_l - abs(cos(turned)) * c.half_l - abs(sin(turned)) * c.half_w
+        if along <= 0.0 or gap > NEAR * f.speed:
+            continue
+        wide = f.half_w + abs(sin(turned)) * c.half_l + abs(cos(turned)) * c.half_w
+        if abs(do - d) < wide:
+            e.within |= 1 << j
+        if abs(do - d) < wide or crosses or abs(d_to - d) < f.half_w + c.half_w:
+            e.before |= 1 << j
 
 
 @kernel

@@ -49,7 +49,8 @@ CAR = _record(
     # properties
     "half_l half_w height wheelbase lf lr mass inv_mass inertia inv_inertia yaw_inertia brakes drive jerk most_steer "
     "steer_rate delay cornering high "
-    "d_home before_a "
+    # t_react: last time at which it braked with 1 m/s2 or more, or its agent steered it off its path
+    "d_home before_a t_react "
     # held: height of the centre, attitude, velocities out of the plane
     "z qx qy qz qw vz wx wy roll pitch "
     # friction of the position, without faults
@@ -83,7 +84,8 @@ RUN = _record(
     "last rowed",
 )
 
-EVENT = _record("t v0 v1 v2 v3 v4 x y yaw", "kind actor move hit")
+# before: bits of the actors behind, in whose path it is or goes; within: those in whose path it is already
+EVENT = _record("t v0 v1 v2 v3 v4 x y yaw", "kind actor move hit before within")
 
 IMPACT = _record(
     "t closing nx ny px py jx jy dvax dvay dvbx dvby dwa dwb lost lost_a lost_b speed_a speed_b "

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from math import cos, sin
+from math import cos, nan, sin
 from typing import Any
 
 from mischance.api.kernels import kernel
 
 from .driver import begin, due, margin, pace
 from .paths import gap_along, heading_at, project
-from .recording import lane_of, tell
-from .state import AT_AFTER, AT_TIME, CHANGE_LANE, MOVE_END, MOVE_START
+from .recording import lane_of, mark_followers, tell
+from .state import AT_AFTER, AT_TIME, CHANGE_LANE, CROSS, MOVE_END, MOVE_START, RED_LIGHT, TURN
 
 
 @kernel
@@ -83,6 +83,8 @@ def fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, piec
             e.v3 = lane_of(road, pieces, w.lanes, w.lane_width, c.x, c.y)
             e.v4 = lane_of(road, pieces, w.lanes, w.lane_width, g.x, g.y)
             e.x, e.y, e.yaw = c.x, c.y, c.yaw
+            d_to = m.d_to if m.kind == CHANGE_LANE else nan
+            mark_followers(e, cars, paths, m.actor, d_to, m.kind in (CROSS, TURN, RED_LIGHT))
             m.order = w.order
             w.order += 1
             begin(m, n, c, paths[m.actor], t)
