@@ -7,7 +7,7 @@ words and numbers. Inside, everything stays in columns over runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -97,27 +97,32 @@ def _value(row: Mapping[str, Any], name: str, column: Column, defaults: Mapping[
         raise RunError(f"an agent commands {name} = {value!r}{whom}, which is not one number") from error
 
 
+class FunctionAgent:
+    """Asks a plain function what to do; `function_agent` makes a class of each function."""
+
+    function: ClassVar[Callable[[Observation, float], Any]]
+
+    def start(self, draws: Sequence[Any], streams: Sequence[Any]) -> None:
+        """Remember nothing: a function has no state of ours."""
+
+    def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> list[Answer]:
+        """Return one answer a run."""
+        return [self.ask(readings, run, t) if live[run] else None for run in range(len(live))]
+
+    def ask(self, readings: Mapping[str, Reading], run: int, t: float) -> Answer:
+        """Return the answer for one run of a batch."""
+        return type(self).function(observation(readings, run), t)
+
+
 def function_agent(function: Any) -> type[Any]:
     """Return the class of an agent that asks a plain function `f(observation, t)` for each run's command.
 
-    The function may carry `reads` (names of sensors, by default the world's own tables) and `rate` [Hz].
+    The function may carry `reads` (names of sensors, by default the world's own tables), `rate` [Hz] and `batch`
+    (most runs at once; without it, each run has a copy of the function's code).
     """
-
     declared = declares(function)
-
-    class FunctionAgent:
-        """Asks a plain function what to do."""
-
-        reads = declared.reads
-        rate = declared.rate
-
-        def start(self, draws: Sequence[Any], streams: Sequence[Any]) -> None:
-            """Remember nothing: a function has no state of ours."""
-
-        def act(self, readings: Mapping[str, Reading], t: float, live: BoolArray) -> list[Answer]:
-            """Return one answer a run."""
-            return [function(observation(readings, run), t) if live[run] else None for run in range(len(live))]
-
-    FunctionAgent.__name__ = FunctionAgent.__qualname__ = function.__name__
-    FunctionAgent.__module__ = __name__
-    return FunctionAgent
+    own = {"function": staticmethod(function), "reads": declared.reads, "rate": declared.rate}
+    if declared.batch is not None:
+        own["batch"] = declared.batch
+    name = function.__name__
+    return type(name, (FunctionAgent,), {**own, "__qualname__": name, "__module__": __name__, "__doc__": function.__doc__})

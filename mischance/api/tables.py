@@ -222,6 +222,14 @@ def join_tables(tables: Sequence[Table]) -> Table:
     return Table(schema, columns, offsets)
 
 
+def tables_side_by_side(tables: Sequence[Table]) -> Table:
+    """Return tables of one run each as one table, its runs in their order; category codes as in `join_tables`."""
+    tables = _declared_alike(tables)
+    schema = tables[0].schema
+    columns = {name: _joined(column, [t.columns[name] for t in tables]) for name, column in schema.items()}
+    return Table(schema, columns, np.concatenate([[0], np.cumsum([len(table) for table in tables])]))
+
+
 def _declared_alike(tables: Sequence[Table]) -> Sequence[Table]:
     """Return the tables with one schema: categories numbered by one list of names; see `join_tables`."""
     first = tables[0]

@@ -211,6 +211,7 @@ class _Builder(PlanChecks):
             self.origin.add((*path, "kind") if named else path, error.message + default, error.hint)
             return None
         declared = declares(cls)
+        code = catalog.user_code(room, kind, self.origin.folder((*path, "kind")))
         if room == "simulators":
             self.world = declared
         elif room == "sensors":
@@ -238,7 +239,7 @@ class _Builder(PlanChecks):
         renderer = self._renderer(declared.renderer, plain, path) if declared.renderer else None
         if lost or unknown:
             return None
-        return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()), renderer)
+        return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()), renderer, code=code)
 
     def _renderer(self, key: str, settings: Mapping[str, Any], path: Path_) -> type[Any] | None:
         """Find the renderer that a sensor's settings name; note a problem if there is none."""

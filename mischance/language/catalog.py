@@ -8,7 +8,6 @@ A name is one of: a module of a plug-in package (`road`), an entry point of anot
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -17,12 +16,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mischance.api.protocols import declares, misspelt
 from mischance.errors import CatalogError, suggest
+from mischance.language.user_code import UserCode
 
 if TYPE_CHECKING:
     from importlib import metadata
@@ -280,30 +280,92 @@ def _class_of(module: Any, name: str) -> type[Any]:
     raise CatalogError(f"{module.__name__} has no class called {name.replace('_', '').title()}")
 
 
+def user_code(room: str, name: str, base: Path | None = None) -> UserCode | None:
+    """Return where a user's plug-in stands, to be loaded anew for each run; None where mischance brings it.
+
+    Args:
+        room: simulators, sensors, renderers, writers, agents or generators.
+        name: a name that `find` has found.
+        base: folder of a relative `file.py:Class`; the current folder if None.
+    """
+    place, _, attribute = name.rpartition(":")
+    adapt = partial(_adapted, name, functions=room == "agents")
+    if ":" not in name:
+        point = next((point for point in _entry_points(room) if point.name == name), None)
+        if point is None or name in dict(_modules(room)):
+            return None
+        place, _, attribute = point.value.partition(":")
+        if not attribute:
+            return UserCode("", module=place, adapt=lambda module: _class_of(module, name))
+        return UserCode(attribute, module=place)
+    path = reference_file(name, base)
+    return UserCode(attribute, module=place, adapt=adapt) if path is None else UserCode(attribute, path, adapt=adapt)
+
+
 def _from_reference(name: str, base: Path | None, *, functions: bool = False) -> type[Any]:
     place, _, attribute = name.rpartition(":")
     path = reference_file(name, base)
     if path is None:
-        module = _import(place)
-    else:
-        if not _is_file(path):
-            raise CatalogError(f"there is no file {str(path)!r}", "write it as path/to/file.py:Class")
-        # The module name contains a hash of the file: an unchanged file is loaded once, a changed one again.
-        stamp = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
-        unique = f"_mischance_plugin_{path.stem}_{stamp}"
-        module = sys.modules.get(unique) or _load(unique, path)
+        return _adapted(name, _attribute(_import(place), place, attribute, functions=functions), functions=functions)
+    if not _is_file(path):
+        raise CatalogError(f"there is no file {str(path)!r}", "write it as path/to/file.py:Class")
+    return _loaded(path.resolve(), name, functions=functions)
+
+
+def _loaded(path: Path, name: str, *, functions: bool) -> type[Any]:
+    """Return the plug-in of a file: loaded once, and again when the file or a module that it imports has changed."""
+    attribute = name.rpartition(":")[2]
+    key = (path, attribute, functions)
+    known = _LOADED.get(key)
+    if known is not None and all(_bytes(file) == content for file, content in known[1].items()):
+        return known[0]
+    code = UserCode(attribute, path, adapt=lambda found: found)
+    try:
+        copy = code.load(lambda module: _attribute(module, str(path), attribute, functions=functions))
+    except CatalogError:
+        raise
+    except Exception as error:
+        raise CatalogError(f"the plug-in {str(path)!r} cannot be imported: {_one_line(error)}") from error
+    copy.keep()
+    plugin = _adapted(name, copy.plugin, functions=functions)
+    _LOADED[key] = (plugin, {file: _bytes(file) for file in code.files.values()})
+    return plugin
+
+
+_LOADED: dict[tuple[Path, str, bool], tuple[type[Any], dict[Path, bytes]]] = {}
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _attribute(module: Any, place: str, attribute: str, *, functions: bool) -> Any:
+    """Return what a module has by that name.
+
+    Raises:
+        CatalogError: it has no such class, or function where that may be a plug-in too.
+    """
     plugin = getattr(module, attribute, None)
+    if inspect.isclass(plugin) or (functions and inspect.isfunction(plugin)):
+        return plugin
+    what = "function or class" if functions else "class"
+    known = _own_names(module, functions=functions)
+    hint = suggest(attribute, known) or (_known(known) if known else f"it defines no {what}")
+    raise CatalogError(f"{place} has no {what} {attribute!r}", hint)
+
+
+def _adapted(name: str, plugin: Any, *, functions: bool) -> type[Any]:
+    """Return the plug-in's class: a plain function that is an agent gets one."""
     if functions and inspect.isfunction(plugin):
         from mischance.api.observations import function_agent
 
         _refuse_misspelt(name, plugin, ())
         return function_agent(plugin)
-    if not inspect.isclass(plugin):
-        what = "function or class" if functions else "class"
-        known = _own_names(module, functions=functions)
-        hint = suggest(attribute, known) or (_known(known) if known else f"it defines no {what}")
-        raise CatalogError(f"{place} has no {what} {attribute!r}", hint)
-    return plugin
+    found: type[Any] = plugin
+    return found
 
 
 def _own_names(module: Any, *, functions: bool) -> list[str]:
@@ -322,21 +384,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # too long a name, a folder that may not be looked into
         return False
-
-
-def _load(name: str, path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise CatalogError(f"{str(path)!r} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pydantic and dataclasses look the module up while its classes are made
-    try:
-        with redirect_stdout(sys.stderr):  # output of a user's file goes to stderr: stdout is reserved for data
-            spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise CatalogError(f"the plug-in {str(path)!r} cannot be imported: {_one_line(error)}") from error
-    return module
 
 
 def _from_entry_point(room: str, name: str) -> type[Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mischance.language.distributions.parsing import Spec
     from mischance.language.expressions.parsing import Expression
     from mischance.language.temporal.requirement import Requirement
+    from mischance.language.user_code import UserCode
 
 LANGUAGE = 1
 NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_]+)?$"
@@ -189,7 +190,7 @@ class WorldsSettings(BaseModel):
 class PlugIn:
     """A plug-in of a scenario. `tree` has every default written out and `$name` for drawn values.
 
-    `parts` and `links`: of several worlds on one clock.
+    `parts` and `links`: of several worlds on one clock. `code`: where it stands, where that is the user's.
     """
 
     room: str
@@ -202,6 +203,7 @@ class PlugIn:
     renderer: type[Any] | None = None  # of a sensor with images or rays
     parts: Mapping[str, PlugIn] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    code: UserCode | None = None
 
     def settings_for(self, values: Mapping[str, float | str]) -> BaseModel:
         """Return the settings of one run, with its drawn values.

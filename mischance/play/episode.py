@@ -7,9 +7,7 @@ played in.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Any
 
@@ -144,8 +142,7 @@ class Episode:
         chunk: Chunk = self._world.start(of_world, self._streams)
         _check(chunk, 0.0, len(draws))
         if self._agent:
-            with redirect_stdout(sys.stderr):  # what an agent prints is for people: stdout is ours alone
-                self._agent.start([draw.as_seen() for draw in draws], self._streams_of_agent)
+            self._agent.start([draw.as_seen() for draw in draws], self._streams_of_agent)
         fresh = self._read(self._sensors, chunk)
         sampled = ("truth" in self._reads and chunk.signals) or any(
             fresh[name].signals for name in self._reads if name in fresh

@@ -15,6 +15,8 @@ from mischance.api.tables import FloatArray
 from mischance.errors import RunError
 from mischance.language import catalog
 from mischance.language.scenario import PlugIn, Scenario
+from mischance.play.agents import Agents
+from mischance.play.anew import SIDE_BY_SIDE, Sensors, World, built_anew
 from mischance.play.channel import plays_alone
 from mischance.play.composite import world_class
 from mischance.play.constructing import construct
@@ -53,9 +55,9 @@ def batch_size(scenario: Scenario) -> int:
 def _limit(scenario: Scenario, settings: Any) -> int:
     """Return the most runs of one batch, whose world has those settings."""
     others = [*scenario.sensors.values(), *([scenario.agent] if scenario.agent else [])]
-    if any(plugin.drawn for plugin in others):
+    if any(each.drawn for each in others):
         return 1
-    limits = [plugin.declared.batch_with(plugin.settings, MANY) for plugin in others]
+    limits = [SIDE_BY_SIDE if built_anew(each) else each.declared.batch_with(each.settings, MANY) for each in others]
     return min([scenario.simulator.declared.batch_with(settings, 1), *limits])
 
 
@@ -105,9 +107,16 @@ class Plugins:
         if anew or key not in self._instances:
             _close(self._instances.pop(key, None))
             settings = plugin.settings_for(draws[0].values) if plugin.drawn else plugin.settings
-            self._instances[key] = construct(world_class(plugin), settings)
-            self.built[key] += 1
+            self._instances[key] = self._built(key, plugin, settings)
         return self._instances[key]
+
+    def _built(self, key: str, plugin: PlugIn, settings: Any) -> Any:
+        if plugin.room == "agents":
+            return Agents(plugin, settings, self.built)
+        self.built[key] += 1
+        if built_anew(plugin):
+            return World(plugin, settings) if plugin.room == "simulators" else Sensors(plugin, settings)
+        return construct(world_class(plugin), settings)
 
     def renderer(self, name: str) -> GuardedRenderer | None:
         """Return the renderer that a sensor's settings ask for, or None; sensors share one of a kind."""

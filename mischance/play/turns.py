@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +15,7 @@ from mischance.api.runs import Chunk, Commands, Draw, Reading
 from mischance.api.tables import BoolArray, Signals, Table, entity_column, join_signals, join_tables
 from mischance.errors import RunError
 from mischance.language.scenario import PlugIn, Scenario
+from mischance.play.agents import Agents
 from mischance.play.channel import Channel
 from mischance.play.records import join_readings
 
@@ -31,21 +30,21 @@ class _Seen:
 
 
 class Turns:
-    """One agent and one batch of runs.
+    """The agents of one batch of runs.
 
     Args:
         scenario: what is played.
-        agent: the instance; `plugin` is how the scenario names it.
+        agents: one or several, built; `plugin` is how the scenario names them.
         reads: what it looks at.
         channel: between it and the world.
         draws: the runs' draws.
     """
 
     def __init__(
-        self, scenario: Scenario, plugin: PlugIn, agent: Any, reads: Sequence[str], channel: Channel,
+        self, scenario: Scenario, plugin: PlugIn, agents: Agents, reads: Sequence[str], channel: Channel,
         draws: Sequence[Draw],
     ) -> None:  # fmt: skip
-        self._world, self._plugin, self._agent = scenario.simulator, plugin, agent
+        self._world, self._plugin, self._agents = scenario.simulator, plugin, agents
         self._reads, self._channel, self._draws = reads, channel, draws
         self._seen: list[_Seen] = []
 
@@ -63,23 +62,18 @@ class Turns:
         """
         live = read_only(~chunk.over & self._channel.awake(t))
         readings, clock = self._channel.up(self._gathered(), t), self._channel.clock(t)
-        with redirect_stdout(sys.stderr):  # what an agent prints is for people: stdout is ours alone
-            answer = self._agent.act(readings, clock, live)
+        answer = self._agents.act(readings, clock, live)
         if isinstance(answer, (list, tuple)) and len(answer) == len(self._draws):
             answer = self._in_columns(answer, t, live)
         self._channel.send(self._checked(answer, t), t)
 
     def finish(self, t: float) -> None:
         """Give the agent, where it wants that, what came after its last turn."""
-        finish = self._plugin.declared.finish
-        if finish is not None:
-            with redirect_stdout(sys.stderr):
-                finish(self._agent, self._channel.up(self._gathered(), t), self._channel.clock(t))
+        self._agents.finish(lambda: self._channel.up(self._gathered(), t), self._channel.clock(t))
 
     def failures(self) -> Sequence[AgentFailure | None]:
         """Return what stopped the agent of each run, or None; shape (runs,)."""
-        failures = self._plugin.declared.failures
-        return [None] * len(self._draws) if failures is None else failures(self._agent)
+        return self._agents.failures()
 
     def _gathered(self) -> dict[str, Reading]:
         """Return and forget all since the last turn, without the truth that a sensor knows of its readings."""

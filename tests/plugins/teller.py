@@ -17,6 +17,7 @@ class Teller:
 
     reads: ClassVar[tuple[str, ...]] = ("truth", "meter")
     rate: ClassVar[float] = 20.0
+    batch: ClassVar[int] = 256  # the diary is one for all runs
     diary: ClassVar[list[tuple[float, Any, list[Any]]]] = []
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
