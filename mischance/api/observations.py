@@ -125,4 +125,6 @@ def function_agent(function: Any) -> type[Any]:
     if declared.batch is not None:
         own["batch"] = declared.batch
     name = function.__name__
-    return type(name, (FunctionAgent,), {**own, "__qualname__": name, "__module__": __name__, "__doc__": function.__doc__})
+    return type(
+        name, (FunctionAgent,), {**own, "__qualname__": name, "__module__": __name__, "__doc__": function.__doc__}
+    )

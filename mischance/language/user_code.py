@@ -19,7 +19,7 @@ import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
@@ -51,7 +51,7 @@ def is_own(name: str, module: ModuleType) -> bool:
     return str(file).endswith(".py") and _outside(str(file))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _outside(path: str) -> bool:
     return not f"{Path(path).resolve()}/".startswith(_environment())
 
@@ -78,8 +78,8 @@ class Copy:
             sys.path.insert(0, self._code.root)
         self._size = len(loaded)
         if self._numbers is not None:
-            self._outside = np.random.get_state(legacy=False)
-            np.random.set_state(self._numbers)
+            self._outside = np.random.get_state(legacy=False)  # noqa: NPY002  # it is the user who uses it
+            np.random.set_state(self._numbers)  # noqa: NPY002  # it is the user who uses it
         return self
 
     def __exit__(
@@ -87,8 +87,8 @@ class Copy:
     ) -> None:
         loaded = sys.modules
         if self._outside is not None:
-            self._numbers = np.random.get_state(legacy=False)
-            np.random.set_state(self._outside)
+            self._numbers = np.random.get_state(legacy=False)  # noqa: NPY002  # it is the user who uses it
+            np.random.set_state(self._outside)  # noqa: NPY002  # it is the user who uses it
             self._outside = None
         if len(loaded) != self._size:
             self.gather()
@@ -111,7 +111,7 @@ class Copy:
         sys.modules.update({name: module for name, module in self._modules.items() if name.startswith(_PREFIX)})
 
     def seed(self, seed: int, run: int) -> None:
-        """Seed the copy's own `random`, and `numpy.random` where its sources speak of it: a run draws as its replay does."""
+        """Seed the copy's own `random`, and `numpy.random` where its sources speak of it."""
         self._modules["random"].seed(f"{seed}:{run}")
         if self._code.draws:
             self._numbers = np.random.RandomState(
@@ -203,7 +203,7 @@ class UserCode:
             raise ImportError(f"{str(self.file)!r} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # pydantic and dataclasses look the module up while its classes are made
-        exec(self._compiled[1], module.__dict__)  # noqa: S102  # what an import does, compiled once
+        exec(self._compiled[1], module.__dict__)  # what an import does, compiled once
         self.draws = self.draws or b"random" in text
         self.files[""] = self.file
         return module
@@ -211,7 +211,8 @@ class UserCode:
 
 def _anew(name: str) -> ModuleType:
     spec = importlib.util.find_spec(name)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -228,7 +229,10 @@ def _places(code: UserCode) -> Iterator[tuple[str, Path]]:
             yield file.name, file
         elif not name.startswith(_PREFIX):
             parts = name.split(".")
-            yield "/".join([*parts, "__init__.py"] if file.name == "__init__.py" else [*parts[:-1], f"{parts[-1]}.py"]), file
+            yield (
+                "/".join([*parts, "__init__.py"] if file.name == "__init__.py" else [*parts[:-1], f"{parts[-1]}.py"]),
+                file,
+            )
 
 
 __all__ = ["Copy", "UserCode", "is_own", "sources"]
