@@ -111,7 +111,8 @@ class FunctionAgent:
 
     def ask(self, readings: Mapping[str, Reading], run: int, t: float) -> Answer:
         """Return the answer for one run of a batch."""
-        return type(self).function(observation(readings, run), t)
+        answer: Answer = type(self).function(observation(readings, run), t)
+        return answer
 
 
 def function_agent(function: Any) -> type[Any]:

@@ -48,7 +48,7 @@ class Agents:
     def __init__(self, plugin: PlugIn, settings: Any, built: Counter[str]) -> None:
         self._declared, self._plugin, self._settings, self._count = plugin.declared, plugin, settings, built
         self._seats: list[_Seat] = []
-        self._runs = 0
+        self._draws: Sequence[Draw] = ()
         if not self.alone:
             self._seats = [_Seat(self._built(plugin.cls), nullcontext())]
 
@@ -59,7 +59,7 @@ class Agents:
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
         """Make the agents ready for these runs; one that takes a single run is built for each."""
-        self._runs = len(draws)
+        self._draws = draws
         if not self.alone:
             with redirect_stdout(sys.stderr):  # what an agent prints is for people: stdout is ours alone
                 self._seats[0].agent.start(draws, streams)
@@ -81,7 +81,7 @@ class Agents:
         if not self.alone:
             with redirect_stdout(sys.stderr):
                 return self._seats[0].agent.act(readings, t, live)
-        answers: list[Any] = [None] * self._runs
+        answers: list[Any] = [None] * len(self._draws)
         lone = np.ones(1, np.bool_)
         lone.flags.writeable = False
         with redirect_stdout(sys.stderr):
@@ -92,7 +92,27 @@ class Agents:
                             answers[run] = seat.agent.ask(readings, run, t)
                         else:
                             answers[run] = seat.agent.act(readings_of_run(readings, run), t, lone)
-        return _together(answers, live)
+        return self._together(answers, t, live)
+
+    def _together(self, answers: Sequence[Any], t: float, live: BoolArray) -> Any:
+        """Return one answer for the batch, from what the agent of each run said in a batch of one."""
+        tables = [answer for answer in answers if isinstance(answer, Commands)]
+        if not tables:
+            return [one[0] if isinstance(one, (list, tuple)) and len(one) == 1 else one for one in answers]
+        for draw, answer in zip(self._draws, answers, strict=True):
+            runs = getattr(getattr(answer, "table", None), "runs", 0)
+            if answer is not None and runs != 1:
+                got = (
+                    f"{runs} runs"
+                    if isinstance(answer, Commands)
+                    else f"{type(answer).__name__}, elsewhere with Commands"
+                )
+                raise RunError(
+                    f"run {draw.run}: the agent '{self._plugin.kind}' answered at t = {t:g} s with {got}",
+                    "each run has an agent of its own here, which answers for that run alone; see `batch` in the docs",
+                )
+        nothing = Table.empty(tables[0].table.schema, 1)
+        return Commands(tables_side_by_side([nothing if one is None else one.table for one in answers]), live)
 
     def finish(self, readings: Callable[[], Mapping[str, Reading]], t: float) -> None:
         """Give the agents, where they want that, what came after their last turn."""
@@ -109,7 +129,7 @@ class Agents:
     def failures(self) -> list[AgentFailure | None]:
         """Return what stopped the agent of each run, or None; shape (runs,)."""
         if self._declared.failures is None:
-            return [None] * self._runs
+            return [None] * len(self._draws)
         found: list[AgentFailure | None] = []
         for seat in self._seats:
             with seat.inside:
@@ -128,21 +148,3 @@ class Agents:
 def readings_of_run(readings: Mapping[str, Reading], run: int) -> dict[str, Reading]:
     """Return the readings of one run alone, as of a batch of one."""
     return {name: reading_of_run(reading, run) for name, reading in readings.items()}
-
-
-def _together(answers: Sequence[Any], live: BoolArray) -> Any:
-    """Return one answer for a batch, from what the agent of each run said in a batch of one.
-
-    Raises:
-        RunError: the agent of one run answered in columns and that of another in rows.
-    """
-    tables = [answer for answer in answers if isinstance(answer, Commands)]
-    if not tables:
-        return [answer[0] if isinstance(answer, (list, tuple)) and len(answer) == 1 else answer for answer in answers]
-    if any(answer is not None and not isinstance(answer, Commands) for answer in answers):
-        raise RunError("an agent answers in columns (Commands) for one run and in rows for another", "answer one way")
-    odd = next((answer for answer in tables if not isinstance(answer.table, Table) or answer.table.runs != 1), None)
-    if odd is not None:
-        return odd  # refused by who checks answers, in his own words
-    nothing = Table.empty(tables[0].table.schema, 1)
-    return Commands(tables_side_by_side([nothing if one is None else one.table for one in answers]), live)

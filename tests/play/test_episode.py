@@ -106,19 +106,23 @@ def test_a_twin_differs_in_nothing_before_the_cause():
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("batch", "body", "words"),
     [
-        ("rows = [{'push': [float('nan')]} for _ in live]", ["run 3", "push = nan", "t = 0 s"]),
-        ("rows = [{'push': [1.0]}]", ["run 3", "1 runs"]),
-        ("return [1.0, 2.0]", ["run 3", "1.0"]),
-        ("return 'faster'", ["run 3", "str"]),
+        (8, "rows = [{'push': [float('nan')]} for _ in live]", ["run 3", "push = nan", "t = 0 s"]),
+        (8, "rows = [{'push': [1.0]}]", ["run 3", "1 runs"]),
+        (8, "return [1.0, 2.0]", ["run 3", "1.0"]),
+        (8, "return 'faster'", ["run 3", "str"]),
+        (None, "rows = [{'push': [float('nan')]} for _ in live]", ["run 3", "push = nan", "t = 0 s"]),
+        (None, "rows = [{'push': [1.0]}] * 2", ["run 3", "2 runs"]),
+        (None, "return 'faster'", ["run 3", "'faster'"]),
     ],
 )
-def test_a_command_that_the_world_cannot_take_is_named(tmp_path, body, words):
+def test_a_command_that_the_world_cannot_take_is_named(tmp_path, batch, body, words):
     (tmp_path / "bad.py").write_text(
         "import numpy as np\n"
         "from mischance.api.runs import Commands\nfrom mischance.api.tables import Column, Table\n"
         "class Bad:\n"
+        f"    batch = {batch}\n"
         "    reads = ('meter',)\n"
         "    def start(self, draws, streams): pass\n"
         "    def act(self, readings, t, live):\n"

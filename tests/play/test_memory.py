@@ -121,6 +121,8 @@ def test_modules_of_an_agent_leave_no_trace_in_the_process(tmp_path):
 
 
 SENSOR = """
+import numpy as np
+
 n = 0
 
 class Counter:
@@ -132,7 +134,8 @@ class Counter:
         n += len(chunk.events)
         from mischance.api.runs import Reading
         k = chunk.ticks(10.0)
-        return Reading.of(k / 10.0, [[[float(n + i)] for i in range(len(k))]] * self.runs, names=("x",))
+        counted = [n + np.arange(len(k), dtype=float).reshape(-1, 1)] * self.runs
+        return Reading.of(k / 10.0, counted, names=("x",))
 
     def labels(self):
         from mischance.api.tables import LABELS, Table

@@ -17,6 +17,7 @@ class Damper:
 
     reads: ClassVar[tuple[str, ...]] = ("meter",)
     rate: ClassVar[float] = 30.0
+    batch: ClassVar[int] = 256
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
         """Forget the last runs."""

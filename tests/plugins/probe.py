@@ -29,6 +29,7 @@ class Settings(BaseModel):
 class Probe:
     """Reports the last state of the signal at each of its ticks."""
 
+    batch: ClassVar[int] = 256
     faults: ClassVar[dict[str, FaultKind]] = {"offset": FaultKind("adds to every reading", severity="voltage")}
 
     def __init__(self, settings: Settings) -> None:
