@@ -48,6 +48,7 @@ DYNAMIC_IN = {  # who imports by a computed name, and which
     "mischance.cli.doctor": "libraries, to see whether they load",
     "mischance.language.catalog": "plug-ins",
     "mischance.sweep.workers": "what a job names as its work",
+    "mischance.language.user_code": "what a scenario names as the user's",
 }
 # (rule, start of the finding): what is still being mended; an entry that finds nothing must go
 PENDING: set[tuple[str, str]] = set()

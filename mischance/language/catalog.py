@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from mischance.api.protocols import declares, misspelt
 from mischance.errors import CatalogError, suggest
-from mischance.language.user_code import UserCode
+from mischance.language.user_code import UserCode, content_of
 
 if TYPE_CHECKING:
     from importlib import metadata
@@ -317,7 +317,7 @@ def _loaded(path: Path, name: str, *, functions: bool) -> type[Any]:
     attribute = name.rpartition(":")[2]
     key = (path, attribute, functions)
     known = _LOADED.get(key)
-    if known is not None and all(_bytes(file) == content for file, content in known[1].items()):
+    if known is not None and all(content_of(file) == content for file, content in known[1].items()):
         return known[0]
     code = UserCode(attribute, path, adapt=lambda found: found)
     try:
@@ -328,18 +328,11 @@ def _loaded(path: Path, name: str, *, functions: bool) -> type[Any]:
         raise CatalogError(f"the plug-in {str(path)!r} cannot be imported: {_one_line(error)}") from error
     copy.keep()
     plugin = _adapted(name, copy.plugin, functions=functions)
-    _LOADED[key] = (plugin, {file: _bytes(file) for file in code.files.values()})
+    _LOADED[key] = (plugin, {file: content_of(file) for file in code.files.values()})
     return plugin
 
 
 _LOADED: dict[tuple[Path, str, bool], tuple[type[Any], dict[Path, bytes]]] = {}
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
 
 
 def _attribute(module: Any, place: str, attribute: str, *, functions: bool) -> Any:

@@ -235,4 +235,12 @@ def _places(code: UserCode) -> Iterator[tuple[str, Path]]:
             )
 
 
-__all__ = ["Copy", "UserCode", "is_own", "sources"]
+def content_of(file: Path) -> bytes:
+    """Return the bytes of a source; none where it is gone."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+__all__ = ["Copy", "UserCode", "content_of", "is_own", "sources"]
