@@ -111,7 +111,8 @@ def command(request: dict[str, Any], descriptors: list[int]) -> None:
     os.environ.update(request["env"])
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         mode, errors = ("r", "strict") if number == 0 else ("w", "backslashreplace" if number == 2 else "strict")
-        stream = open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
+        buffering = 1 if number == 2 else -1  # as Python has it: lines to stderr
+        stream = open(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     forkserver._forkserver.ensure_running = functools.partial(fork_server, forkserver._forkserver)  # type: ignore[attr-defined]

@@ -34,19 +34,21 @@ def mischance(
     stdin: str = "",
     env: dict[str, str] | None = None,
     timeout: float = 250.0,
+    merged: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run one command in a process of its own to its end and return what it said; its standard input is `stdin`.
 
-    The process is a fork of one that has imported everything, unless `env` holds what only a fresh one heeds.
+    The process is a fork of one that has imported everything, unless `env` holds what only a fresh one heeds. With
+    `merged`, its stderr goes to where its stdout goes, as in a terminal.
     """
     words = [*map(str, arguments)]
     environment = {**ENVIRONMENT, **(env or {})}
     if any(name.startswith(FRESH) and name != "PYTHONPATH" for name in env or {}):
         return subprocess.run(
-            [*MISCHANCE, *words], cwd=cwd, input=stdin, capture_output=True, text=True, env=environment, check=False,
-            timeout=timeout,
+            [*MISCHANCE, *words], cwd=cwd, input=stdin, stdout=subprocess.PIPE, text=True, env=environment, check=False,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE, timeout=timeout,
         )  # fmt: skip
-    return _server().run(words, cwd or Path.cwd(), stdin, environment, timeout)
+    return _server().run(words, cwd or Path.cwd(), stdin, environment, timeout, merged=merged)
 
 
 class _Server:
@@ -63,7 +65,7 @@ class _Server:
         self.cpu = 0.0
 
     def run(
-        self, words: list[str], cwd: Path, stdin: str, env: dict[str, str], timeout: float
+        self, words: list[str], cwd: Path, stdin: str, env: dict[str, str], timeout: float, *, merged: bool
     ) -> subprocess.CompletedProcess[str]:
         """Run a command."""
         with contextlib.ExitStack() as stack:
@@ -71,7 +73,7 @@ class _Server:
             given.write(stdin.encode())
             given.seek(0)
             request = json.dumps({"arguments": words, "cwd": str(cwd), "env": env}).encode() + b"\n"
-            files = [given.fileno(), said.fileno(), complaints.fileno()]
+            files = [given.fileno(), said.fileno(), (said if merged else complaints).fileno()]
             sent = socket.send_fds(self.connection, [request], files)
             self.connection.sendall(request[sent:])
             pid = int(self.lines.readline())

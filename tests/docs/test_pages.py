@@ -47,7 +47,8 @@ def commands(page: Path) -> list[Command]:
 def check(page: Path, folder: Path, *, quick: bool = False) -> None:
     """Run every command of a page and compare what it prints with what the page shows.
 
-    With `quick`, of `make demo` that sweep alone is played whose dataset later commands use: .ci/run compares the rest.
+    With `quick`, of `make demo` that sweep alone is played whose dataset later commands use: .ci/run compares the rest,
+    and runs every command in a process that is started anew.
     """
     for command in commands(page):
         if command.text in SKIP:
@@ -58,7 +59,7 @@ def check(page: Path, folder: Path, *, quick: bool = False) -> None:
             if quick:
                 (text,) = (line for line in text.splitlines() if line.startswith("mischance sweep payments/"))
                 shown = ()
-        done = run(text, folder)
+        done = run(text, folder, quick=quick)
         assert done.returncode == 0, f"{command}\nexit {done.returncode}\n{done.stdout}"
         assert not shown or matches(shown, done.stdout), f"{command}\nprinted:\n{done.stdout}"
 
