@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mischance.errors import MischanceError
+from mischance.estimate.dataset import sample_of_dataset
 from mischance.estimate.probability import event_probability
 
 if TYPE_CHECKING:
@@ -182,14 +183,17 @@ def summary(scenario: Scenario, result: SweepResult, *, preview: bool) -> dict[s
     }
     if totals.done:
         name = scenario.event.name if scenario.event else "event"
-        facts["event"] = {"name": name, **event_probability(result.path, scenario.plan)}
+        sample = sample_of_dataset(result.path, scenario, undecided=result.failures)
+        facts["event"] = {"name": name, **event_probability(sample).facts()}
         if scenario.plan is not None:
             facts["plan"] = {"kind": scenario.plan.kind, "points": scenario.plan.size}
         if scenario.constraints and not (scenario.plan and scenario.plan.kind == "grid"):
             from mischance.play.sampling import acceptance
 
             kept = acceptance(scenario, scenario.seed)
-            facts["acceptance"] = {"rate": kept.rate, "standard_error": kept.standard_error}
+            facts["acceptance"] = {
+                "rate": kept.rate, "standard_error": kept.standard_error, "kept": kept.kept, "draws": kept.draws
+            }  # fmt: skip
         if preview:
             facts["preview"] = _preview(result.path)
     return facts
@@ -240,7 +244,8 @@ def _event_line(event: dict[str, Any], plan: dict[str, Any] | None) -> str:
         points = plan["points"] if plan else event["runs"]
         return f"{line} over the {points} points of a grid, a share of {event['share']:.4g}; that is no probability"
     if event["low"] is None:
-        return f"{line}; probability {event['probability']:.4g} ({event['interval'].replace('none', 'no interval')})"
+        most = "" if event["at_most"] is None else f", at most {event['at_most']:.4g}"
+        return f"{line}; probability {event['probability']:.4g}{most} (no interval: {event['reason']})"
     interval = f"[{event['low']:.4g}, {event['high']:.4g}] (95 %, {event['interval']})"
     return f"{line}; probability {event['probability']:.4g} {interval}"
 

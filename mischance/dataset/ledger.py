@@ -51,14 +51,13 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """Counts over the ledger: runs by status, events among the finished, and the weighted share of events."""
+    """Counts over the ledger: runs by status, and events among the finished."""
 
     done: int = 0
     failed: int = 0
     crashed: int = 0
     timeout: int = 0
     events: int = 0
-    event_rate: float = 0.0
 
     @property
     def decided(self) -> int:
@@ -206,10 +205,9 @@ class Ledger:
     def totals(self) -> RunTotals:
         """Return the counts."""
         counts = dict(self._rows("SELECT status, count(*) FROM runs GROUP BY status"))
-        query = "SELECT sum(event), avg(event * weight) FROM runs WHERE status = 'done'"
-        (events, rate) = next(iter(self._rows(query)))
+        (events,) = next(iter(self._rows("SELECT sum(event) FROM runs WHERE status = 'done'")))
         known = {status: int(counts.get(status, 0)) for status in ("done", *FAILURES)}
-        return RunTotals(**known, events=int(events or 0), event_rate=float(rate or 0.0))
+        return RunTotals(**known, events=int(events or 0))
 
     def finish(self) -> None:
         """Fold the log into the one file, so that the dataset can be read from a medium that takes no writes."""

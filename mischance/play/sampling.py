@@ -26,17 +26,30 @@ if TYPE_CHECKING:
     from mischance.language.scenario import PlannedFault, Scenario
 
 ATTEMPTS = 10_000
-MEASURED = 20_000
+_AT_ONCE = 2**18
+MEASURED = 20_000  # draws by which the acceptance rate is measured at first
+ENOUGH_KEPT = 1_000  # with fewer kept, as many again are drawn: 3 % relative standard error at least
+MOST_MEASURED = MEASURED * 2**8
 MOST_FAULTS = 10_000
+MOST_FORCED = 3  # faults whose combinations are strata; more would leave most of them empty
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Which share of draws keeps the constraints: estimate, its standard error, from how many draws."""
+    """Which share of draws keeps the constraints, as measured on draws of its own."""
 
-    rate: float
-    standard_error: float
+    kept: int
     draws: int
+
+    @property
+    def rate(self) -> float:
+        """The estimate."""
+        return self.kept / self.draws
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the rate."""
+        return math.sqrt(self.rate * (1 - self.rate) / self.draws)
 
 
 def draw(scenario: Scenario, runs: Sequence[int] | IntArray, seed: int | None = None) -> list[Draw]:
@@ -92,13 +105,54 @@ def acceptance(scenario: Scenario, seed: int) -> Acceptance:
     """Return which share of draws keeps the scenario's constraints.
 
     It is measured on draws of its own, the same for every run of the seed, so that a run's weight does
-    not depend on the sweep it stands in.
+    not depend on the sweep it stands in. Where few are kept, the number of draws doubles until there are enough.
+
+    Raises:
+        RunError: none of `MOST_MEASURED` draws is kept, so that no run has a known weight.
     """
-    runs = np.arange(MEASURED, dtype=np.int64)
-    columns = _columns(scenario, runs, seed, "acceptance", 0)
-    kept = int(_kept(scenario, columns, MEASURED).sum())
-    rate = max(kept, 1) / MEASURED
-    return Acceptance(kept / MEASURED or rate, math.sqrt(rate * (1 - rate) / MEASURED), MEASURED)
+    kept, drawn = 0, 0
+    while kept < ENOUGH_KEPT and drawn < MOST_MEASURED:
+        until = max(2 * drawn, MEASURED)
+        for first in range(drawn, until, _AT_ONCE):
+            runs = np.arange(first, min(first + _AT_ONCE, until), dtype=np.int64)
+            kept += int(_kept(scenario, _columns(scenario, runs, seed, "acceptance", 0), len(runs)).sum())
+        drawn = until
+    if not kept:
+        texts = " and ".join(f"'{constraint.text}'" for constraint in scenario.constraints)
+        raise RunError(
+            f"no draw in {drawn:,} keeps {texts}: the weight of a run is unknown",
+            "loosen the constraints, or narrow the distributions in `vary`",
+        )
+    return Acceptance(kept, drawn)
+
+
+def forced_strata(scenario: Scenario, runs: IntArray, seed: int | None = None) -> tuple[IntArray, FloatArray] | None:
+    """Return which forced faults each run has, and how probable each such combination is without force.
+
+    Returns:
+        Each run's stratum, shape (n,), and the probability of each stratum, shape (s,), empty ones included: one
+        stratum where nothing is forced. None where a chance is drawn, or more than `MOST_FORCED` faults are forced:
+        then weights vary within strata, or most strata are empty.
+
+    Raises:
+        RunError: a chance is no probability.
+    """
+    root = scenario.seed if seed is None else seed
+    numbers = np.asarray(runs, np.int64)
+    stratum, share = np.zeros(len(numbers), np.int64), np.ones(1)
+    forced = [
+        (f"faults.{i}", planned.chance, planned.forced)
+        for i, planned in enumerate(scenario.faults)
+        if planned.forced is not None and planned.chance is not None
+    ]
+    if len(forced) > MOST_FORCED or any(spec.kind != "constant" for _, spec, _ in forced):
+        return None
+    for name, spec, drawn_with in forced:
+        chance = _probability(f"{name}.chance", np.asarray(spec.quantile({}, {})))
+        happens = run_uniform(root, f"{name}.happens", numbers) < drawn_with
+        stratum = 2 * stratum + happens
+        share = np.stack([share * (1 - chance), share * chance], axis=-1).reshape(-1)
+    return stratum, share
 
 
 def _plain(value: Any) -> float | str:
@@ -180,6 +234,15 @@ def _kept(scenario: Scenario, values: Mapping[str, AnyArray], runs: int) -> AnyA
     return kept
 
 
+def _probability(name: str, chance: AnyArray) -> FloatArray:
+    """Return chances as numbers between 0 and 1."""
+    found: FloatArray = np.asarray(chance, np.float64)
+    wrong = found[(found < 0) | (found > 1)]
+    if wrong.size:
+        raise RunError(f"{name}: a probability is between 0 and 1 (got {wrong[0]:g})")
+    return found
+
+
 def _plan(
     planned: PlannedFault,
     name: str,
@@ -200,11 +263,7 @@ def _plan(
         mean = _quantile(planned.rate, f"{name}.rate", runs, seed, values).astype(np.float64) * duration
         counts = QUANTILES["poisson"](run_uniform(seed, f"{name}.number", runs), mean).astype(np.int64)
     elif planned.chance is not None:
-        chance = _quantile(planned.chance, f"{name}.chance", runs, seed, values).astype(np.float64)
-        if ((chance < 0) | (chance > 1)).any():
-            raise RunError(
-                f"{name}.chance: a probability is between 0 and 1 (got {chance[(chance < 0) | (chance > 1)][0]:g})"
-            )
+        chance = _probability(f"{name}.chance", _quantile(planned.chance, f"{name}.chance", runs, seed, values))
         drawn_with = np.full_like(chance, planned.forced) if planned.forced is not None else chance
         happens = run_uniform(seed, f"{name}.happens", runs) < drawn_with
         counts = happens.astype(np.int64)

@@ -12,7 +12,6 @@ from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -22,7 +21,7 @@ from scipy.stats import qmc
 
 from mischance.api.randomness import run_uniform
 from mischance.errors import RunError, ScenarioError
-from mischance.estimate.probability import FEWEST, event_probability
+from mischance.estimate.probability import FEWEST, Sample, event_probability
 from mischance.language.checks.plans import cholesky
 from mischance.language.loading import load
 from mischance.language.scenario import Correlation, Plan
@@ -402,43 +401,40 @@ def test_a_plan_survives_being_written_out(tmp_path: Path):
 # -- what is said of the event ----------------------------------------------------------------------------------------
 
 
-def dataset(folder: Path, hit, weight=None, runs=None):
-    """Write a dataset's table of runs."""
-    (folder / "runs").mkdir(parents=True, exist_ok=True)
+def sample(hit, plan=None, runs=None) -> Sample:
+    """Return runs of equal weight as a sample."""
     n = len(hit)
-    columns = {
-        "run": np.arange(n) if runs is None else runs, "event": np.asarray(hit, bool),
-        "weight": np.ones(n) if weight is None else weight,
-    }  # fmt: skip
-    pq.write_table(pa.table(columns), folder / "runs" / "0.parquet")
-    return folder
+    number = np.arange(n) if runs is None else runs
+    return Sample(
+        number, np.asarray(hit, bool), np.ones(n), np.zeros(n, bool), np.zeros(n, int), np.ones(1), plan=plan
+    )  # fmt: skip
 
 
-def test_a_grid_has_a_share_and_no_probability(tmp_path: Path):
-    found = event_probability(dataset(tmp_path, [1, 0, 0, 1]), Plan("grid", 4))
-    assert (found["count"], found["runs"], found["share"]) == (2, 4, 0.5)
-    assert found["probability"] is found["low"] is found["high"] is None
+def test_a_grid_has_a_share_and_no_probability():
+    found = event_probability(sample([1, 0, 0, 1], Plan("grid", 4)))
+    assert (found.count, found.runs, found.share) == (2, 4, 0.5)
+    assert found.probability is found.low is found.high is None
 
 
 @pytest.mark.parametrize("kind", [pytest.param("lhs", marks=pytest.mark.slow), "sobol"])
-def test_an_interval_over_blocks_covers_and_is_no_wider_than_needed(kind: str, tmp_path: Path):
+def test_an_interval_over_blocks_covers_and_is_no_wider_than_needed(kind: str):
     """u0 + u1 / 4 > 1 has probability 1/8; eight blocks of 64, 200 times over."""
     plan, blocks, repeats = Plan(kind, 64), 8, 200
     points = spread(kind, 64, 2, blocks * repeats).reshape(repeats, blocks * 64, 2)
-    found = [event_probability(dataset(tmp_path, p[:, 0] + p[:, 1] / 4 > 1), plan) for p in points]
-    given_ = [f for f in found if f["low"] is not None]
+    found = [event_probability(sample(p[:, 0] + p[:, 1] / 4 > 1, plan)) for p in points]
+    given_ = [f for f in found if f.low is not None]
     assert len(given_) > 0.95 * repeats
-    covered = np.mean([f["low"] <= 0.125 <= f["high"] for f in given_])
+    covered = np.mean([f.low <= 0.125 <= f.high for f in given_])
     assert covered > 0.95 - 4 * math.sqrt(0.95 * 0.05 / repeats)
     chance = np.random.default_rng(5).random((20, blocks * 64, 2))
-    exact = [event_probability(dataset(tmp_path, p[:, 0] + p[:, 1] / 4 > 1)) for p in chance]
-    width = [np.mean([f["high"] - f["low"] for f in group]) for group in (given_, exact)]
+    exact = [event_probability(sample(p[:, 0] + p[:, 1] / 4 > 1)) for p in chance]
+    width = [np.mean([f.high - f.low for f in group]) for group in (given_, exact)]
     assert width[0] < width[1] / 1.5
-    estimates = [f["probability"] for f in found]
+    estimates = [f.probability for f in found]
     assert abs(np.mean(estimates) - 0.125) < 4 * np.std(estimates) / np.sqrt(repeats)
 
 
-def test_where_there_is_no_honest_interval_there_is_none(tmp_path: Path):
+def test_where_there_is_no_honest_interval_there_is_none():
     plan = Plan("lhs", 50)
     hits = np.arange(100) % 4 == 0  # 13 in one block, 12 in the other
     cases = {
@@ -450,14 +446,14 @@ def test_where_there_is_no_honest_interval_there_is_none(tmp_path: Path):
         "a run is missing": (hits[1:], np.arange(1, 100), "one block of 50"),
     }
     for name, (hit, runs, words) in cases.items():
-        found = event_probability(dataset(tmp_path, hit, runs=runs), plan)
-        assert found["low"] is found["high"] is None, name
-        assert words in found["interval"], name
-        assert found["probability"] == pytest.approx(np.mean(hit)), name
-    found = event_probability(dataset(tmp_path, np.append(hits, [True] * 7)), plan)  # a block that is begun: left out
-    assert found["probability"] == 0.25
-    assert found["low"] < 0.25 < found["high"]
-    assert (found["count"], found["runs"]) == (32, 107)
+        found = event_probability(sample(hit, plan, runs))
+        assert found.low is found.high is None, name
+        assert words in found.interval, name
+        assert found.probability == pytest.approx(np.mean(hit)), name
+    found = event_probability(sample(np.append(hits, [True] * 7), plan))  # a block that is begun: left out
+    assert found.probability == 0.25
+    assert found.low < 0.25 < found.high
+    assert (found.count, found.runs) == (32, 107)
 
 
 # -- sweeps -----------------------------------------------------------------------------------------------------------
