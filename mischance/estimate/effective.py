@@ -8,7 +8,8 @@ further event may be as heavy as the heaviest one that was seen: that is in the 
 Source:
     Fay, Feuer, Confidence intervals for directly standardized rates: a method based on the gamma distribution,
     Statistics in Medicine 16, 1997; Fay, Kim, the same using mid-p gamma intervals, Biometrical Journal 59, 2017
-    (weighted sums of rare events: for small y the Beta distributions here become their Gamma ones).
+    (weighted sums of rare events: for small y the Beta distributions here become their Gamma ones; for equal weights
+    they are Clopper's and Pearson's).
     Korn, Graubard, Confidence intervals for proportions with small expected number of positive counts estimated from
     survey data, Survey Methodology 24, 1998 (effective sample size, correction for the variance's own error).
 """
@@ -18,8 +19,6 @@ from __future__ import annotations
 import math
 
 from scipy.special import betainc, gammaincinv, ndtri, stdtrit
-
-ALMOST_ONE = 1 - 1e-9
 
 
 def effective_limits(
@@ -40,9 +39,9 @@ def effective_limits(
         variance, heaviest = variance * factor, heaviest * factor
     size = estimate * (1 - estimate) / variance
     lower = (size * estimate, size * (1 - estimate) + 1)
-    raised = min(estimate + heaviest, ALMOST_ONE)
-    size = raised * (1 - raised) / (variance + heaviest**2)
-    upper = (size * raised, size * (1 - raised))
+    raised = estimate + heaviest
+    size = raised / (variance / (1 - estimate) + heaviest**2)
+    upper = (size * raised, size * (1 - estimate))
     return _mid_quantile(lower, upper, tail), _mid_quantile(lower, upper, 1 - tail)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import integrate, optimize, stats
 
 from mischance.estimate.effective import effective_limits, gamma_limit
 from mischance.estimate.melding import melded_limits
@@ -148,6 +148,15 @@ def test_equal_weights_give_the_mid_p_limits_of_a_poisson_count():
     low, high = np.array(effective_limits(k / n, k / n**2, 1 / n)) * n
     assert stats.poisson.sf(k, low) + stats.poisson.pmf(k, low) / 2 == pytest.approx(0.025, rel=1e-6)
     assert stats.poisson.cdf(k, high) - stats.poisson.pmf(k, high) / 2 == pytest.approx(0.025, rel=1e-6)
+
+
+@pytest.mark.parametrize(("k", "n"), [(12, 30), (20, 200), (15, 18)])
+def test_equal_weights_give_the_mid_p_limits_of_a_binomial_share(k: int, n: int):
+    """The limits are quantiles of the mean of both Clopper-Pearson distributions."""
+    low, high = effective_limits(k / n, k / n * (1 - k / n) / n, 1 / n)
+    sides = [stats.beta(k, n - k + 1), stats.beta(k + 1, n - k)]
+    exact = [optimize.brentq(lambda p: sum(b.cdf(p) for b in sides) / 2 - q, 0, 1) for q in (0.025, 0.975)]  # noqa: B023
+    assert (low, high) == pytest.approx(tuple(exact), rel=1e-9)
 
 
 @pytest.mark.parametrize("degrees", [3, 7, 40])

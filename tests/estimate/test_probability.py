@@ -14,6 +14,7 @@ from scipy import stats
 
 from mischance.estimate.dataset import sample_of_dataset
 from mischance.estimate.probability import FEWEST, Probability, Sample, event_probability
+from mischance.language.scenario import Plan
 from mischance.play import sampling
 from mischance.play.sampling import acceptance, draw, forced_strata
 from tests.support import wander
@@ -89,6 +90,15 @@ def test_one_heavy_run_among_many_is_no_basis():
     claims(event_probability(sample(first(20, 100), np.full(100, 0.1))))
 
 
+def test_the_bound_carries_the_error_of_the_acceptance():
+    """At most 95 % by the runs, times the acceptance and 1.645 of its standard errors (here 10 %)."""
+    bounds = [
+        event_probability(sample(np.zeros(50), np.ones(50), kept=kept)).at_most
+        for kept in ((100, 10_000), (10**8, 10**10))
+    ]
+    assert bounds[0] / bounds[1] == pytest.approx(1 + 1.645 * math.sqrt(0.99 / 100), rel=1e-3)
+
+
 def test_a_weighted_interval_is_skewed_as_a_count_is():
     weight = 0.02 + 0.01 * (np.arange(400) % 7)
     found = event_probability(sample(np.arange(400) % 29 == 0, weight))
@@ -115,10 +125,24 @@ def test_an_estimated_acceptance_is_in_the_interval():
 def test_an_acceptance_error_widens_every_kind_of_interval():
     weight = 0.02 + 0.01 * (np.arange(400) % 7)
     event = np.arange(400) % 13 == 0
-    for make in (lambda kept: sample(event, weight, kept=kept), lambda kept: sample(event, kept=kept)):
+    makes = (
+        lambda kept: sample(event, weight, kept=kept),
+        lambda kept: sample(event, kept=kept),
+        lambda kept: sample(event, kept=kept, plan=Plan("lhs", 20)),
+    )
+    for make in makes:
         exact, rough = claims(event_probability(make((10**6, 10**7)))), claims(event_probability(make((100, 1000))))
         assert rough[0] < exact[0]
         assert rough[1] > exact[1]
+
+
+def test_blocks_have_the_width_of_student_and_their_own_variance():
+    size, counts = 10_000, [4010, 3950, 4030, 3990, 4060, 3960]
+    found = event_probability(sample(np.concatenate([first(k, size) for k in counts]), plan=Plan("sobol", size)))
+    low, high = claims(found)
+    error = np.std(counts, ddof=1) / size / math.sqrt(6)
+    assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 5) * error, rel=0.01)
+    assert found.interval == "approximate, mid-p from 6 independent blocks of 10000"
 
 
 def test_undecided_runs_are_counted_both_ways():
