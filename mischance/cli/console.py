@@ -40,7 +40,7 @@ def sweep_with_progress(
         return sweep(scenario, runs, out, progress=waiting if notes else None, **options)
     if sys.stderr.isatty() and color is not False:
         return _live(scenario, waiting, lambda show: sweep(scenario, runs, out, progress=show, **options))
-    return sweep(scenario, runs, out, progress=_plain(scenario, waiting), **options)
+    return sweep(scenario, runs, out, progress=_plain(scenario.name, waiting), **options)
 
 
 def waiting_notes(name: str, limit: float) -> Callable[[Progress], None]:
@@ -130,7 +130,12 @@ def _live(
         return play(show)
 
 
-def _plain(scenario: Scenario, waiting: Callable[[Progress], None]) -> Callable[[Progress], None]:
+def watched(name: str, limit: float) -> Callable[[Progress], None]:
+    """Return what shows a sweep's progress on stderr in plain lines, and what it waits for."""
+    return _plain(name, waiting_notes(name, limit))
+
+
+def _plain(name: str, waiting: Callable[[Progress], None]) -> Callable[[Progress], None]:
     last = time.monotonic()
 
     def show(now: Progress) -> None:
@@ -141,7 +146,7 @@ def _plain(scenario: Scenario, waiting: Callable[[Progress], None]) -> Callable[
         last = time.monotonic()
         left = f", {_time(now.left)} left" if now.left is not None else ""
         failed = f", {now.failed} failed" if now.failed else ""
-        line = f"{scenario.name}: {now.done} of {now.total} runs{failed}, {now.rate:.3g} runs/s{left}"
+        line = f"{name}: {now.done} of {now.total} runs{failed}, {now.rate:.3g} runs/s{left}"
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     return show

@@ -1,7 +1,8 @@
-"""Verbs about a finished dataset: `replay`, `verify`."""
+"""Verbs about a finished dataset: `replay`, `reproduce`, `verify`."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -71,6 +72,33 @@ def _drawn_replay(
         with film_progress(str(video), quiet=quiet or ctx.obj["quiet"]) as show:
             drawn["video"] = str(replay_video(dataset, run, video, show))
     return drawn
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Keep what is made again in this folder.")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
+@click.option("--strict", is_flag=True, help="Exit with 1 unless the bytes are identical.")
+@LIMIT
+@json_option
+@click.pass_context
+def reproduce(
+    ctx: click.Context, dataset: Path, out: Path | None, workers: int, strict: bool, limit: float, as_json: bool
+) -> None:  # fmt: skip
+    """Make a whole dataset again, from the scenario, plan and seeds that it holds, and compare every file."""
+    from mischance.cli.console import watched
+    from mischance.sweep.reproducing import reproduce as make_again
+
+    quiet = ctx.obj["quiet"] or as_json
+    show = None if quiet else watched(str(dataset), limit)
+    found = make_again(dataset, out, workers=workers, limit=limit, progress=show)
+    if as_json:
+        print_json(found.facts())
+    else:
+        click.echo(found.text())
+    if not found.same or (strict and not found.identical):
+        what = "does not tell the same story again" if not found.same else "is not identical to the last bit"
+        fail(f"{dataset} {what}", f"`mischance verify {dataset}` tells whether its files are whole", 1)
 
 
 @click.command()

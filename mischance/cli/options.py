@@ -24,7 +24,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --set, --without, --seed and --strict, as `overrides`, `without`, `seed`, `strict`; see `load_scenario`."""
+    """Add --set, --without, --seed and --strict, as `overrides`, `without`, `seed`, `strict`; see `load_with_warnings`."""
     options = [
         click.option(
             "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value: --set vary.gap=12m."
@@ -43,28 +43,15 @@ def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def load_scenario(
-    source: str, overrides: tuple[str, ...], seed: int | None, without: tuple[str, ...] = (), *, strict: bool = False,
-    show: bool = True,
-) -> Any:  # fmt: skip
-    """Return the scenario of a file or of the library, with the values of --set, --seed and --without.
-
-    What it names and nothing uses is said on stderr, where `show` is true.
+def load_with_warnings(
+    source: str, overrides: tuple[str, ...], seed: int | None, without: tuple[str, ...], *, strict: bool
+) -> tuple[Any, tuple[Problem, ...]]:
+    """Return a scenario with the values of --set, --seed and --without, and what it names and nothing uses.
 
     Raises:
         ScenarioError: everything that is wrong with it; with `strict`, what nothing uses too.
         MischanceError: there is none of that name, or an override has no form.
     """
-    loaded, found = load_with_warnings(source, overrides, seed, without, strict=strict)
-    if show:
-        show_warnings(found)
-    return loaded
-
-
-def load_with_warnings(
-    source: str, overrides: tuple[str, ...], seed: int | None, without: tuple[str, ...], *, strict: bool
-) -> tuple[Any, tuple[Problem, ...]]:
-    """Return what `load_scenario` does, and the warnings, unprinted."""
     import gc
 
     # Reading builds many small things that all stay: looking for garbage among them is a tenth of `validate`.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mischance.cli.options import LIMIT, changes_of, json_option, load_scenario, scenario_options, show_warnings
-from mischance.cli.output import fail, print_json
-from mischance.errors import MischanceError
+from mischance.cli.options import LIMIT, changes_of, json_option, load_with_warnings, scenario_options, show_warnings
+from mischance.cli.output import fail, plain_problems, print_json
+from mischance.errors import MischanceError, Problem
 
 SWEEP_RUNS = 100  # where neither --runs nor a plan says how many
 
@@ -61,7 +61,9 @@ def _sweep(
 ) -> None:  # fmt: skip
     from mischance.cli.console import show_summary, summary, sweep_with_progress
 
-    loaded = load_scenario(scenario, overrides, seed, without, strict=strict, show=not ctx.obj["quiet"])
+    loaded, warnings = load_with_warnings(scenario, overrides, seed, without, strict=strict)
+    if not (as_json or ctx.obj["quiet"]):
+        show_warnings(warnings)
     total = runs or (loaded.plan.size if loaded.plan else SWEEP_RUNS)
     folder = out or Path("outputs") / loaded.name.replace("/", "_").replace(":", "_")
     if dry_run:
@@ -69,7 +71,7 @@ def _sweep(
 
         plan = estimate(loaded, total, workers, folder)
         if as_json:
-            print_json(plan)
+            print_json({**plan, "warnings": plain_problems(warnings)})
         else:
             click.echo(plan["text"])
         return
@@ -80,7 +82,7 @@ def _sweep(
     )  # fmt: skip
     facts = summary(loaded, result, preview=preview)
     if as_json:
-        print_json(facts)
+        print_json({**facts, "warnings": plain_problems(warnings)})
     else:
         show_summary(facts, quiet=ctx.obj["quiet"])
     if facts["not_done"]:
@@ -129,6 +131,12 @@ def test(
 
     names = testing.suite(suite)
     quiet = ctx.obj["quiet"] or as_json
+    warnings: list[Problem] = []
+
+    def warn(found: Sequence[Problem]) -> None:
+        warnings.extend(found)
+        if not quiet:
+            show_warnings(found)
 
     def show(name: str, place: int, total: int) -> None:
         if not quiet:
@@ -137,7 +145,7 @@ def test(
     report = testing.run_suite(
         names, out or Path("outputs") / "test", agent=agent, references=_names(references),
         runs=runs, workers=workers, limit=limit, seed=seed, overrides=changes_of(overrides), without=without,
-        strict=strict, warn=None if ctx.obj["quiet"] else show_warnings, progress=show,
+        strict=strict, warn=warn, progress=show,
         watch=None if ctx.obj["quiet"] else lambda name: waiting_notes(name, limit),
     )  # fmt: skip
     if baseline is not None:
@@ -148,7 +156,7 @@ def test(
         except OSError as error:
             raise MischanceError(f"cannot write {junit}: {error.strerror}") from error
     if as_json:
-        print_json(report.facts())
+        print_json({**report.facts(), "warnings": plain_problems(warnings)})
     else:
         click.echo(testing.text(report))
     if not report.ok:

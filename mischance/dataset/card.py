@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mischance.api.arrow import units
 from mischance.dataset.disk import write_whole
 from mischance.dataset.manifest import Recipe, files
+from mischance.dataset.shards import shard_size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,6 +46,7 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         lines += _describe(out, name, shards)
     if others:
         lines += ["## Other files", "", *(f"- `{kind}`: {count:,}" for kind, count in sorted(others.items())), ""]
+    own_shard = shard_size(recipe.runs)
     table = next((name for name in sorted(tables) if name.startswith(("truth/", "sensors/"))), "events")
     lines += [
         "## Load",
@@ -58,18 +60,34 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         "",
         "With DuckDB: " + f"`SELECT * FROM '{table}/*.parquet'`.",
         "",
-        "## Check and replay",
+        "## Check, replay and reproduce",
+        "",
+        "In this folder:",
         "",
         "```sh",
-        "mischance verify .     # hashes every file again",
-        "mischance replay . 0   # plays run 0 alone and compares",
+        "mischance verify .      # hashes every file again",
+        "mischance replay . 0    # plays run 0 alone and compares",
+        "mischance reproduce .   # plays all runs again and compares every file",
         "```",
+        "",
+        "The command that makes it, from the scenario that it holds:",
+        "",
+        "```sh",
+        _command(recipe),
+        "```",
+        *(["", f"It was made in shards of {recipe.shard:,} runs, as `reproduce` does."] * (recipe.shard != own_shard)),
         "",
         "`weight` in `runs` corrects for runs that were made more frequent than they are: an average over the",
         f"{_of(recipe)} is the average of `weight * value`.",
         "",
     ]
     write_whole(out / "README.md", "\n".join(lines).encode())
+
+
+def _command(recipe: Recipe) -> str:
+    """Return the command that makes the dataset again; where and by how many workers changes nothing in it."""
+    twins = " --keep-twins" if recipe.keep_twins else " --twin" if recipe.twin else ""
+    return f"mischance sweep scenario.yaml --runs {recipe.runs}{twins} --out ../again"
 
 
 def _plan(recipe: Recipe) -> str:

@@ -190,14 +190,15 @@ def _compare(stored: _Stored, part: Path, run: int) -> tuple[str, float]:
             if (again if before is None else before).num_rows:  # type: ignore[union-attr]
                 return f"table {path} is only {'replayed' if before is None else 'stored'}", largest
             continue
-        difference, size = _compare_tables(path, before, again)
+        difference, size = compare_tables(path, before, again)
         largest = max(largest, size)
         if difference:
             return difference, largest
     return next(_file_differences(stored.files, part), ""), largest
 
 
-def _compare_tables(path: str, before: pa.Table, again: pa.Table) -> tuple[str, float]:
+def compare_tables(path: str, before: pa.Table, again: pa.Table) -> tuple[str, float]:
+    """Return the first difference of two tables that matters ('' for none), and the largest difference of floats."""
     if before.schema.names != again.schema.names:
         return f"table {path} has columns {before.schema.names} stored, {again.schema.names} replayed", 0.0
     if before.num_rows != again.num_rows:
@@ -241,7 +242,7 @@ def _file_differences(before: Path, part: Path) -> Iterator[str]:
                 yield f"{path} holds {len(_names(twin))} files stored, {len(_names(file))} replayed"
         elif not twin.is_file():
             yield f"{path} is only replayed"
-        elif file.read_bytes() != twin.read_bytes() and not _alike(twin, file):
+        elif file.read_bytes() != twin.read_bytes() and not alike(twin, file):
             yield f"{path}: another content"
 
 
@@ -249,7 +250,7 @@ def _names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
 
 
-def _alike(before: Path, again: Path) -> bool:
+def alike(before: Path, again: Path) -> bool:
     """Say whether two images or arrays differ in last bits alone."""
     pairs: Mapping[str, tuple[AnyArray, AnyArray]]
     if before.suffix == ".png":
