@@ -24,7 +24,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --set, --without, --seed and --strict, as `overrides`, `without`, `seed`, `strict`; see `load_with_warnings`."""
+    """Add --set, --without, --seed and --strict as arguments; see `load_with_warnings`."""
     options = [
         click.option(
             "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value: --set vary.gap=12m."
