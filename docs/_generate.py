@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from mischance.api.protocols import declares
 from mischance.language import catalog
+from mischance.language.distributions import reference as distributions
 
 ROOMS = ("simulators", "sensors", "renderers", "agents", "writers")
 
@@ -245,24 +246,26 @@ def _keys() -> Iterator[str]:
 def _distributions() -> Iterator[str]:
     yield "# Distributions"
     yield ""
-    laws = getattr(_module("mischance.language.distributions.laws"), "LAWS", {})
     yield "One key names the distribution: `gap: {normal: [18 m, 3 m]}` or `gap: {normal: {mean: 18 m, sigma: 3 m}}`."
-    yield "Where more than one form is given, the first one may be written as a list too."
+    yield "Where arguments have names, those of the first form may be written as a list, in their order. An argument"
+    yield "may be a distribution itself. `source` beside the key says where the figures come from."
     yield ""
-    for name, law in laws.items():
-        yield f"## `{name}`"
+    for entry in distributions.entries():
+        yield f"## `{entry.name}`"
         yield ""
-        yield _text(law.about)
+        yield _text(entry.about) + (f" (also `{'`, `'.join(entry.aliases)}`)" if entry.aliases else "")
         yield ""
-        for form in law.forms:
+        for form in entry.forms:
             rows = (
-                (f"`{arg.name}`", arg.about, "required" if arg.default is None else f"`{arg.default:g}`")
-                for arg in form.args
+                (f"`{arg.name}`", arg.about, f"`{arg.default}`" if arg.default else "required")
+                for arg in form.arguments
             )
             yield from _table(("argument", "what it is", "default"), rows)
-            if form.rules:
-                yield "Limits: " + "; ".join(f"`{rule}`" for rule in form.rules) + "."
+            if form.limits:
+                yield "Limits: " + "; ".join(f"`{limit}`" for limit in form.limits) + "."
                 yield ""
+            yield f"Example: `{form.example}`"
+            yield ""
 
 
 def _units() -> Iterator[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import platform
+import re
 import sys
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from mischance.api.engines import silenced
@@ -16,15 +18,17 @@ CORE = (
     "click", "cv2", "embreex", "jinja2", "numba", "numpy", "pandas", "pebble", "pyarrow", "pybullet", "pydantic",
     "rich", "scipy", "simpy", "yaml",
 )  # fmt: skip
-EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "physics": ("PyBullet on Pythons for which it has no wheel (needs a C++ compiler)", ("pybullet",)),
-    "cluster": ("sweeps on a Dask cluster", ("dask", "distributed")),
-    "learn": ("training and utility reports", ("sklearn", "imblearn")),
-    "robotics": ("MCAP, Foxglove, Rerun, OpenSCENARIO", ("mcap", "foxglove", "rerun", "scenariogeneration")),
-    "opengl": ("the OpenGL renderer", ("moderngl",)),
-    "gym": ("worlds as gymnasium environments", ("gymnasium",)),
-    "privacy": ("differentially private summaries", ("opendp",)),
+# What the extras add; which of them there are follows from the code: see `extras`.
+ABOUT = {
+    "cluster": "sweeps on a Dask cluster",
+    "gym": "worlds as gymnasium environments",
+    "learn": "training and utility reports",
+    "opengl": "the OpenGL renderer",
+    "physics": "PyBullet on Pythons for which it has no wheel (needs a C++ compiler)",
+    "privacy": "differentially private summaries",
+    "robotics": "MCAP, Foxglove, Rerun, OpenSCENARIO",
 }
+DEVELOPERS = ("dev", "docs", "peers")
 NAMES = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "sklearn": "scikit-learn", "imblearn": "imbalanced-learn",
          "foxglove": "foxglove-sdk", "rerun": "rerun-sdk"}  # fmt: skip
 HINTS = {
@@ -71,8 +75,9 @@ class Examination:
             state = "ok " if not (found.error or found.missing) else "-- " if found.missing else "!! "
             lines.append(f"  {state} {found.module:<10} {found.version or found.error}")
         lines += ["", "extras:"]
-        for name, (about, _) in EXTRAS.items():
-            there = all(not f.missing and not f.error for f in self.extras[name])
+        for name, own in self.extras.items():
+            about = ABOUT.get(name, f"what {', '.join(f.module for f in own)} can do")
+            there = all(not f.missing and not f.error for f in own)
             how = "" if there else f"   pip install 'mischance[{name}]'"
             lines.append(f"  {'ok ' if there else '-- '} {name:<10} {about}{how}")
         lines += ["", "plug-ins:"]
@@ -84,13 +89,52 @@ class Examination:
         return "\n".join(lines)
 
 
+def extras() -> dict[str, tuple[str, ...]]:
+    """Return the extras that some code or plug-in imports something of: name -> the modules that it does."""
+    try:
+        wanted = metadata.requires("mischance") or []
+    except metadata.PackageNotFoundError:
+        return {}
+    used = imported()
+    modules = {package: module for module, package in NAMES.items()}
+    found: dict[str, list[str]] = {}
+    for line in wanted:
+        extra = re.search(r"""extra\s*==\s*["']([\w-]+)["']""", line)
+        package = re.match(r"[\w.-]+", line)
+        if extra is None or package is None or extra[1] in DEVELOPERS:
+            continue
+        module = modules.get(package[0].lower(), package[0].lower().replace("-", "_"))
+        if module in used:
+            found.setdefault(extra[1], []).append(module)
+    return {name: tuple(sorted(own)) for name, own in sorted(found.items())}
+
+
+def imported() -> frozenset[str]:
+    """Return the first words of all modules that our code imports or a plug-in of it declares to need."""
+    from mischance.language.catalog import ROOMS
+
+    found: set[str] = set()
+    for package in ("mischance", *(f"mischance.{room}" for room in ROOMS)):
+        spec = importlib.util.find_spec(package)
+        for place in spec.submodule_search_locations or () if spec else ():
+            for path in Path(place).rglob("*.py"):
+                text = path.read_text(encoding="utf-8")
+                found.update(_IMPORT.findall(text))
+                found.update(word for words in _NEEDS.findall(text) for word in re.findall(r"\w+", words))
+    return frozenset(found)
+
+
+_IMPORT = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
+_NEEDS = re.compile(r"^\s*needs\b[^=\n]*= \(([^)]*)\)", re.MULTILINE)
+
+
 def examine() -> Examination:
     """Import what the core and the extras need, load every plug-in, and say what came of it."""
     from mischance.errors import CatalogError
     from mischance.language import catalog
 
     core = tuple(_look(module) for module in CORE)
-    extras = {name: tuple(_look(module, load=False) for module in modules) for name, (_, modules) in EXTRAS.items()}
+    found_extras = {name: tuple(_look(module, load=False) for module in modules) for name, modules in extras().items()}
     plugins = []
     for room in catalog.ROOMS:
         for entry in catalog.entries(room):
@@ -109,7 +153,7 @@ def examine() -> Examination:
     if {"opencv-python", "opencv-python-headless"} <= {d.name.lower() for d in metadata.distributions() if d.name}:
         broken.append("opencv-python and opencv-python-headless are both installed and own the same folder: remove one")
     broken += [f"{room}/{name}: {error}" for room, name, error in plugins if error]
-    return Examination(core, extras, tuple(plugins), tuple(broken))
+    return Examination(core, found_extras, tuple(plugins), tuple(broken))
 
 
 def _look(module: str, *, load: bool = True) -> LibraryState:

@@ -136,11 +136,27 @@ def test_every_relative_link_leads_somewhere():
         targets = [f"{line}.md" for line in re.findall(r"^([\w/]+)$", toc, re.MULTILINE)]
         targets += re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
         targets += re.findall(r"^```\{(?:figure|image)\} (\S+)$", text, re.MULTILINE)
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        assert "_generated/" not in prose, f"{page.relative_to(ROOT)}: a checkout has no generated pages to link to"
         for target in targets:
             if target.startswith("_generated/"):
                 assert target.removeprefix("_generated/") in written, f"{page.relative_to(ROOT)} links to {target}"
             elif "://" not in target:
                 assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_every_link_to_a_heading_leads_to_one():
+    seen = 0
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            text = (page.parent / target if target else page).read_text(encoding="utf-8")
+            heads = re.findall(
+                r"^#{1,3} (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+            )
+            slugs = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+            assert anchor in slugs, f"{page.relative_to(ROOT)} links to {target}#{anchor}"
+            seen += 1
+    assert seen >= 5
 
 
 def test_every_file_named_is_there():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from docutils.core import publish_doctree
 from docutils.utils import Reporter
 
 import mischance
+from mischance.language.distributions.parsing import KINDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -31,6 +33,15 @@ def test_every_page_that_is_named_is_written_and_no_other(tmp_path: Path, monkey
     text = (tmp_path / "mischance.md").read_text(encoding="utf-8")
     missing = [name for name in mischance.__all__ if f":: mischance.{name}\n" not in text]
     assert not missing
+
+
+def test_the_page_of_distributions_leaves_none_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    module("_generate", monkeypatch).write(tmp_path)
+    text = (tmp_path / "distributions.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^## `(\w+)`$", text, re.MULTILINE)
+    also = [name for line in re.findall(r"\(also (.*)\)$", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", line)]
+    assert sorted([*shown, *also]) == sorted(KINDS)
+    assert text.count("Example: `{") >= len(shown)
 
 
 def rendered(lines: list[str]) -> str:
