@@ -108,7 +108,7 @@ class _Law:
             x = self.low + (self.top - self.low) * betaincinv(*self.fit, u)
             return float(self.cdf(np.array([x]))[0]) - q
 
-        a, b, fa, fb = 0.0, 1.0, -q, 1 - q
+        u, a, b, fa, fb = q, 0.0, 1.0, -q, 1 - q
         for _ in range(100):
             u = b - fb * (b - a) / (fb - fa)
             fu = excess(u)
