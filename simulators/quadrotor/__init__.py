@@ -97,7 +97,8 @@ class Quadrotor:
         """Return truth at t = 0.
 
         Raises:
-            RunError: a drone overlaps something at the start, or a fault does not fit its target.
+            StartError: a drone overlaps something at the start; with the truth, to look at.
+            RunError: a fault does not fit its target.
         """
         from . import columns
 
@@ -108,8 +109,6 @@ class Quadrotor:
         self._names = (*self._drones, *own[0].birds)
         self._streams = streams
         faults = columns.planned(draws, self._drones, self.targets(own[0]))
-        for draw, settings in zip(draws, own, strict=True):
-            columns.check_places(draw.run, settings)
         runs, drones = len(draws), len(self._names)
         self._p = np.array(
             [
@@ -151,9 +150,12 @@ class Quadrotor:
         self._tables = _schemas(self._names, tuple(own[0].obstacles))
         self._seen = {LANES: lanes_table(own), BODIES: bodies_table(own)}
         self._k = 0
-        return self._chunk(
+        truth = self._chunk(
             0, self._state[:, None], np.zeros((runs, 0, layout.EVENT)), np.zeros(runs, np.int64), begin=True
         )
+        for draw, settings in zip(draws, own, strict=True):
+            columns.check_places(draw.run, settings, truth)
+        return truth
 
     def advance(self, until: float, commands: Commands | None) -> Chunk:
         """Return truth in (last end, end]; without a command, the last one holds.

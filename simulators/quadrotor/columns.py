@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mischance.errors import RunError
+from mischance.errors import RunError, StartError
 
 from . import dynamics, layout, shapes
 from .settings import MAX_DELAY, Box, Obstacle
 
 if TYPE_CHECKING:
-    from mischance.api.runs import Draw, Fault
+    from mischance.api.runs import Chunk, Draw, Fault
     from mischance.api.tables import FloatArray, IntArray
 
     from .settings import Bird, Drone, Settings
@@ -156,11 +156,11 @@ def fault_rows(faults: Sequence[Sequence[Fault]], names: Sequence[str]) -> tuple
     return rows, counts
 
 
-def check_places(run: int, settings: Settings) -> None:
+def check_places(run: int, settings: Settings, truth: Chunk) -> None:
     """Check that no drone or bird touches another one, an obstacle or the ground at the start.
 
     Raises:
-        RunError: one does; the message names the run and both bodies.
+        StartError: one does; the message names the run and both bodies. It carries `truth`, that at t = 0.
     """
     normal = np.zeros(3)
     placed: list[tuple[str, tuple[float, float, float], float]] = []
@@ -168,12 +168,13 @@ def check_places(run: int, settings: Settings) -> None:
     bodies += [(name, bird.at, bird.radius) for name, bird in settings.birds.items()]
     for name, (x, y, z), radius in bodies:
         if z <= radius:
-            raise RunError(f"run {run}: {name} begins on or below the ground", f"give it a z above {radius:g} m")
+            hint = f"give it a z above {radius:g} m"
+            raise StartError(f"run {run}: {name} begins on or below the ground", hint, truth)
         for label, it in settings.obstacles.items():
             if name in settings.drones and shapes.distance(x, y, z, np.array(obstacle(it)), normal) <= radius:
-                raise RunError(f"run {run}: {name} begins inside {label}", "move one of them")
+                raise StartError(f"run {run}: {name} begins inside {label}", "move one of them", truth)
         for other, there, reach in placed:
             apart = hypot(x - there[0], y - there[1], z - there[2])
             if apart <= radius + reach:
-                raise RunError(f"run {run}: {other} and {name} overlap at the start", "move them apart")
+                raise StartError(f"run {run}: {other} and {name} overlap at the start", "move them apart", truth)
         placed.append((name, (x, y, z), radius))

@@ -101,6 +101,9 @@ class Lanes(Part):
 # -- actors ------------------------------------------------------------------------------------------------------------
 
 
+SIZES = ", ".join(f"{name} {kind.length:g} x {kind.width:g} m" for name, kind in KINDS.items())
+
+
 class Actor(Part):
     """A road user or an object. Omitted keys take the defaults of its `body`."""
 
@@ -116,7 +119,7 @@ class Actor(Part):
         "animal",
         "debris",
         "occluder",
-    ] = Field("car", description="what it is; the category of its labels")
+    ] = Field("car", description=f"what it is; the category of its labels. Length x width where not given: {SIZES}")
     speed: Speed = Field(ge=0, le=100, description="speed at the start [m/s]")
     road: Word | None = Field(None, description="the crossing road that it is on; the main road where not given")
     lane: int = Field(1, ge=1, description="lane at the start, counted from the right")
