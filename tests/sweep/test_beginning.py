@@ -112,3 +112,13 @@ def test_starts_show_the_truth_at_the_beginning_of_runs_that_cannot_begin_too():
         assert abs(x["van"] - x["ego"]) < 2.0
     good: Any = starts(blocked(ALWAYS), draw(blocked(ALWAYS), range(2)))
     assert [(one.run, one.error, one.truth.end) for one in good] == [(0, "", 0.0), (1, "", 0.0)]
+
+
+def test_a_drone_that_cannot_begin_can_be_looked_at_too():
+    drone = "{at: [0 m, 0 m, 5 m]}"
+    scenario = load("robots/drone_crossing", {"simulator.drones.twin": drone, "simulator.drones.other": drone})
+    (start,) = starts(scenario, draw(scenario, [0]))
+    assert "overlap at the start" in start.error
+    assert start.truth is not None
+    assert start.truth.motion is not None
+    assert {"twin", "other"} <= set(start.truth.motion.bodies)
