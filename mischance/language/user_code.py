@@ -47,12 +47,13 @@ def is_own(name: str, module: ModuleType) -> bool:
         return False
     file = getattr(module, "__file__", None)
     if file is None:  # a package without __init__.py is where its folder is
-        return any(_outside(f"{place}/") for place in getattr(module, "__path__", ()))
-    return str(file).endswith(".py") and _outside(str(file))
+        return any(outside_environment(f"{place}/") for place in getattr(module, "__path__", ()))
+    return str(file).endswith(".py") and outside_environment(str(file))
 
 
 @cache
-def _outside(path: str) -> bool:
+def outside_environment(path: str) -> bool:
+    """Say whether a path is neither of the standard library nor of an installed package."""
     return not f"{Path(path).resolve()}/".startswith(_environment())
 
 
