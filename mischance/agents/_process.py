@@ -9,8 +9,10 @@ import selectors
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 LONGEST = 64 * 1024 * 1024  # maximum size of an answer [bytes]
@@ -42,6 +44,14 @@ def why_not(program: str) -> tuple[str, str]:
                 "for example #!/bin/sh or #!/usr/bin/env python3",
             )
     return "", ""
+
+
+def own_files(command: Sequence[str]) -> list[Path]:
+    """Return the files of a command that are the user's: the program and arguments, below no folder of the system."""
+    found = [shutil.which(command[0]), *command[1:]]
+    files = [Path(name) for name in found if name is not None and os.path.isfile(name)]
+    system = ("/bin/", "/lib/", "/opt/", "/sbin/", "/usr/", *(f"{place}/" for place in {sys.prefix, sys.base_prefix}))
+    return [file for file in dict.fromkeys(files) if not str(file.absolute()).startswith(system)]
 
 
 class Process:

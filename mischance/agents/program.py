@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -72,6 +73,13 @@ class Program:
         reason, hint = why_not(settings.command[0])
         if reason:
             raise CatalogError(f"the agent's program {settings.command[0]!r} {reason}", hint)
+
+    @staticmethod
+    def files(settings: Settings) -> list[Path]:
+        """Return the program and those of its arguments that are files, but for what the system brings."""
+        from ._process import own_files
+
+        return own_files(settings.command)
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> None:
         """End the programs of the last runs and start one for each run."""

@@ -280,6 +280,9 @@ class Declared:
     check: Callable[[Any], None] | None = None
     """Function of the settings: raises a MischanceError where an agent could not be started with them."""
 
+    files: Callable[[Any], Sequence[Path]] | None = None
+    """Function of the settings: files of the user's that a plug-in needs beside its code; a dataset keeps them."""
+
     finish: Callable[[Any, Mapping[str, Reading], float], None] | None = None
     """Method `finish(readings, t)` of an agent: takes what came after its last turn."""
 
@@ -321,7 +324,7 @@ ROOMS_OF: Mapping[str, tuple[str, ...]] = {
         ),
         ("simulators",),
     ),
-    **dict.fromkeys(("reads", "rate", "check", "finish", "failures"), ("agents",)),
+    **dict.fromkeys(("reads", "rate", "check", "finish", "failures", "files"), ("agents",)),
     "batch": ("simulators", "sensors", "agents"),
     "faults": ("simulators", "sensors"),
     "images": ("sensors",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -184,6 +185,7 @@ def summary(scenario: Scenario, result: SweepResult, *, preview: bool) -> dict[s
         "fresh": result.fresh,
         "extends": result.extends,
         "seconds": round(result.seconds, 3),
+        "opened": [str(path) for path in result.opened],
         "failures": {str(run): reason for run, reason in result.failures.items()},
     }
     if totals.done:
@@ -236,6 +238,12 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
         ]
         if len(facts["failures"]) > 5:
             lines.append(f"… and {len(facts['failures']) - 5} more")
+        if facts["opened"]:
+            names = [os.path.relpath(name) for name in facts["opened"]]
+            lines.append(
+                f"note: the agent read {', '.join(names[:3])}{' …' * (len(names) > 3)}, which the dataset does not keep:"
+                f" a change there goes unnoticed, and a replay elsewhere lacks it; --input {names[0]} keeps it"
+            )
         if facts.get("preview"):
             lines.append(f"preview: {facts['preview']}")
         print("\n".join(lines), file=sys.stderr)  # noqa: T201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,15 @@ LIMIT = click.option(
     default=600.0,
     show_default=True,
     help="Time limit of one run [s].",
+)
+
+
+INPUT = click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file that the agent reads: the dataset keeps it, and is another one where it changes.",
 )
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 import click
 
-from mischance.cli.options import LIMIT, changes_of, json_option, load_with_warnings, scenario_options, show_warnings
+from mischance.cli.options import (
+    INPUT,
+    LIMIT,
+    changes_of,
+    json_option,
+    load_with_warnings,
+    scenario_options,
+    show_warnings,
+)
 from mischance.cli.output import fail, plain_problems, print_json
 from mischance.errors import MischanceError, Problem
 
@@ -24,6 +32,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--keep-twins", is_flag=True, help="Store the twin's rows too, under twins/."),
         LIMIT,
         click.option("--retry-failed", is_flag=True, help="Try again the runs that the ledger has as failed."),
+        INPUT,
         click.option("--dry-run", is_flag=True, help="Say what would be done, and what it would take."),
         click.option("--preview/--no-preview", default=True, help="Draw preview.png into the dataset."),
     ]  # fmt: skip
@@ -57,7 +66,7 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
 def _sweep(
     ctx: click.Context, scenario: str, runs: int | None, workers: int, out: Path | None, twin: bool, keep_twins: bool,
     limit: float, retry_failed: bool, dry_run: bool, preview: bool, overrides: tuple[str, ...], seed: int | None,
-    without: tuple[str, ...], strict: bool, as_json: bool,
+    without: tuple[str, ...], strict: bool, inputs: tuple[Path, ...], as_json: bool,
 ) -> None:  # fmt: skip
     from mischance.cli.console import show_summary, summary, sweep_with_progress
 
@@ -77,7 +86,7 @@ def _sweep(
         return
     result = sweep_with_progress(
         loaded, total, folder, workers=workers, twin=twin, keep_twins=keep_twins, limit=limit,
-        retry_failed=retry_failed, quiet=ctx.obj["quiet"] or as_json, color=ctx.obj["color"],
+        retry_failed=retry_failed, inputs=inputs, quiet=ctx.obj["quiet"] or as_json, color=ctx.obj["color"],
         notes=not ctx.obj["quiet"],
     )  # fmt: skip
     facts = summary(loaded, result, preview=preview)

@@ -8,6 +8,7 @@ its shards stays, and a last shard that was not full is turned back into a part 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,19 @@ class Draft:
         with disk(self.parts):
             remove_tree(self.parts / shard.folder)
 
+    def add_inputs(self, sources: Mapping[str, bytes]) -> None:
+        """Keep modules of the user's that were first imported during a run: they belong to what the dataset is."""
+        inputs = dict(self.recipe.inputs)
+        for place, source in sorted(sources.items()):
+            name = f"inputs/{place}"
+            if name not in inputs:
+                (self.out / name).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(self.out / name, source)
+                inputs[name] = hashlib.sha256(source).hexdigest()
+        if inputs != self.recipe.inputs:
+            self.recipe = replace(self.recipe, inputs=dict(sorted(inputs.items())))
+            self.ledger.set_meta({"recipe": self.recipe.plain()})
+
     def missing(self) -> list[int]:
         """Return the runs that were given up."""
         return [entry.run for entry in self.ledger.failures()]
@@ -197,6 +211,7 @@ class Draft:
             totals = ledger.totals()
         if self._any_shard:
             self.recipe = replace(self.recipe, shard=found.shard)
+        self._recognise(found.inputs)
         if found.plain() == self.recipe.plain():
             return
         if not totals.done and self._empty():
@@ -227,11 +242,23 @@ class Draft:
                 f" {self.recipe.points:,}: the points of a plan depend on how many it has, so none would fit the other",
                 "keep the plan and ask for more --runs, which go through it in further blocks, or choose another --out",
             )
-        inputs = " with other input files" if found.inputs != self.recipe.inputs else ""
         raise DatasetError(
-            f"{self.out} already holds another dataset: {found}; this call is for {self.recipe}{inputs}",
+            f"{self.out} already holds another dataset: {found}; this call is for {self.recipe}"
+            f"{self.recipe.other_inputs(found)}",
             "choose another folder with --out, repeat the first call to resume it, or remove the folder",
         )
+
+    def _recognise(self, stored: Mapping[str, str]) -> None:
+        """Take over modules that were first imported during a run, where they are what they were."""
+        extra = {}
+        for name in stored.keys() - self.recipe.inputs.keys():
+            for root in {path.parent for path in self.scenario.files.values() if path.suffix == ".py"}:
+                file = root / name.removeprefix("inputs/")
+                if file.is_file():
+                    extra[name] = file_hash(file)
+                    break
+        if extra:
+            self.recipe = replace(self.recipe, inputs=dict(sorted({**self.recipe.inputs, **extra}.items())))
 
     def _empty(self) -> bool:
         """Remove all of a dataset without a finished run; say whether there was nothing else in the folder."""

@@ -55,6 +55,15 @@ class Recipe:
         """Return the shards."""
         return Shard.all(self.runs, self.shard)
 
+    def other_inputs(self, other: Recipe) -> str:
+        """Say in words which input files differ from those of another recipe; '' = none."""
+        both = self.inputs.keys() | other.inputs.keys()
+        names = sorted(name for name in both if self.inputs.get(name) != other.inputs.get(name))
+        if not names:
+            return ""
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f", and these files have changed: {', '.join(name.removeprefix('inputs/') for name in names[:3])}{more}"
+
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, as the ledger keeps it."""
         return asdict(self)

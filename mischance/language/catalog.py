@@ -13,7 +13,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from mischance.api.protocols import declares, misspelt
 from mischance.errors import CatalogError, suggest
-from mischance.language.user_code import UserCode, content_of
+from mischance.language.user_code import UserCode, content_of, is_file
 
 if TYPE_CHECKING:
     from importlib import metadata
@@ -298,41 +298,49 @@ def user_code(room: str, name: str, base: Path | None = None) -> UserCode | None
         if not attribute:
             return UserCode("", module=place, adapt=lambda module: _class_of(module, name))
         return UserCode(attribute, module=place)
-    path = reference_file(name, base)
-    return UserCode(attribute, module=place, adapt=adapt) if path is None else UserCode(attribute, path, adapt=adapt)
+    return _code_at(place, reference_file(name, base), base, attribute, adapt)
+
+
+def _code_at(place: str, path: Path | None, base: Path | None, attribute: str, adapt: Callable[[Any], Any]) -> UserCode:
+    """Return where a referred plug-in stands; modules that a dataset keeps come before those of this process."""
+    if path is not None:
+        return UserCode(attribute, path, adapt=adapt)
+    kept = base / "inputs" if base is not None else Path("inputs")
+    source = kept / place.replace(".", "/")
+    here = base is not None and (source.with_suffix(".py").is_file() or (source / "__init__.py").is_file())
+    return UserCode(attribute, module=place, adapt=adapt, root=str(kept.resolve()) if here else "")
 
 
 def _from_reference(name: str, base: Path | None, *, functions: bool = False) -> type[Any]:
     place, _, attribute = name.rpartition(":")
     path = reference_file(name, base)
-    if path is None:
-        return _adapted(name, _attribute(_import(place), place, attribute, functions=functions), functions=functions)
-    if not _is_file(path):
+    if path is not None and not is_file(path):
         raise CatalogError(f"there is no file {str(path)!r}", "write it as path/to/file.py:Class")
-    return _loaded(path.resolve(), name, functions=functions)
+    code = _code_at(place, path.resolve() if path is not None else None, base, attribute, lambda found: found)
+    if not code.root:
+        return _adapted(name, _attribute(_import(place), place, attribute, functions=functions), functions=functions)
+    return _loaded(code, name, str(path or place), functions=functions)
 
 
-def _loaded(path: Path, name: str, *, functions: bool) -> type[Any]:
+def _loaded(code: UserCode, name: str, place: str, *, functions: bool) -> type[Any]:
     """Return the plug-in of a file: loaded once, and again when the file or a module that it imports has changed."""
-    attribute = name.rpartition(":")[2]
-    key = (path, attribute, functions)
+    key = (code.root, place, code.attribute, functions)
     known = _LOADED.get(key)
     if known is not None and all(content_of(file) == content for file, content in known[1].items()):
         return known[0]
-    code = UserCode(attribute, path, adapt=lambda found: found)
     try:
-        copy = code.load(lambda module: _attribute(module, str(path), attribute, functions=functions))
+        copy = code.load(lambda module: _attribute(module, place, code.attribute, functions=functions))
     except CatalogError:
         raise
     except Exception as error:
-        raise CatalogError(f"the plug-in {str(path)!r} cannot be imported: {_one_line(error)}") from error
+        raise CatalogError(f"the plug-in {place!r} cannot be imported: {_one_line(error)}") from error
     copy.keep()
     plugin = _adapted(name, copy.plugin, functions=functions)
     _LOADED[key] = (plugin, {file: content_of(file) for file in code.files.values()})
     return plugin
 
 
-_LOADED: dict[tuple[Path, str, bool], tuple[type[Any], dict[Path, bytes]]] = {}
+_LOADED: dict[tuple[str, str, str, bool], tuple[type[Any], dict[Path, bytes]]] = {}
 
 
 def _attribute(module: Any, place: str, attribute: str, *, functions: bool) -> Any:
@@ -370,13 +378,6 @@ def _own_names(module: Any, *, functions: bool) -> list[str]:
         and value.__module__ == module.__name__
         and not key.startswith("_")
     ]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long a name, a folder that may not be looked into
-        return False
 
 
 def _from_entry_point(room: str, name: str) -> type[Any]:

@@ -23,16 +23,25 @@ def reachable(known: Mapping[str, Path], search: Sequence[str]) -> dict[str, Pat
         search: folders that are searched first, before those of this process.
     """
     found: dict[str, Path] = {}
+    whole: set[Path] = set()
     waiting = list(known.items())
     while waiting:
         name, file = waiting.pop()
         if name in found:
             continue
         found[name] = file
+        if search and file.name == "__init__.py" and file.parent not in whole and _below(file, search):
+            # what a package of the user's imports by a computed name is part of it, most often
+            whole.add(file.parent)
+            waiting += [(f"{name}.{each.stem}", each) for each in sorted(file.parent.glob("*.py")) if each != file]
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
         for wanted in _imported(file, package):
             waiting += [(each, source) for each, source in _sources(wanted, search) if each not in found]
     return found
+
+
+def _below(file: Path, folders: Sequence[str]) -> bool:
+    return any(file.resolve().is_relative_to(Path(folder).resolve()) for folder in folders)
 
 
 def _imported(file: Path, package: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from mischance.language import catalog
 from mischance.language.building import build
 from mischance.language.origin import Origin, Place, merged
 from mischance.language.scenario import Scenario
+from mischance.language.user_code import is_file
 from mischance.language.variants import apply_override, apply_variant, variant_changes
 from mischance.language.yaml.document import MAX_BYTES, Document, read
 
@@ -117,7 +118,7 @@ def locate(source: str | Path) -> tuple[Path | None, str]:
     for name, variant in ((text, ""), text.rsplit(":", 1) if ":" in text else (text, "")):
         if name != text and not variant:
             continue
-        if _is_file(Path(name)):
+        if is_file(Path(name)):
             return Path(name), variant
         found = catalog.scenario_file(name)
         if found is not None:
@@ -130,13 +131,6 @@ def locate(source: str | Path) -> tuple[Path | None, str]:
     known = catalog.scenario_files()
     hint = suggest(name, known) or "`mischance list scenarios` shows the library"
     raise MischanceError(f"there is no scenario or file {shorten(name)}", hint)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long a name, a folder that may not be looked into
-        return False
 
 
 def _is_folder(path: Path) -> bool:
@@ -201,7 +195,7 @@ def _parent_file(parent: str, folder: Path) -> tuple[Path, str] | None:
         if not text or (text != parent and not variant):
             continue
         for name in (text, f"{text}.yaml"):
-            if _is_file(folder / name):
+            if is_file(folder / name):
                 return folder / name, variant
         found = catalog.scenario_file(text)
         if found is not None:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import site
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -57,6 +58,37 @@ def outside_environment(path: str) -> bool:
     return not f"{Path(path).resolve()}/".startswith(_environment())
 
 
+_FURTHER: list[str] = []  # folders that are searched after a plug-in's own, for modules that no source speaks of
+
+
+def search_too(folders: Sequence[str]) -> None:
+    """Search these folders, too, for modules of the user's, after the folder that a plug-in's file stands in."""
+    _FURTHER[:] = folders
+
+
+class _Reads:
+    """Notes which files are read while user code runs; `files` is None while none does."""
+
+    files: set[str] | None = None
+    installed = False
+
+    def install(self) -> None:
+        """Begin to listen; a process cannot stop to."""
+        if not self.installed:
+            self.installed = True
+            sys.addaudithook(self)
+
+    def __call__(self, event: str, given: tuple[Any, ...]) -> None:
+        if event == "open" and self.files is not None:
+            path, mode, flags = given
+            reads = not set(mode or "") & set("wax+") and not (flags or 0) & (os.O_WRONLY | os.O_RDWR)
+            if isinstance(path, str) and reads and not path.endswith((".py", ".pyc", ".so")):
+                self.files.add(os.path.abspath(path))
+
+
+_READ = _Reads()
+
+
 class Copy:
     """One copy of a user's plug-in: the class or function, and the modules that belong to it alone.
 
@@ -68,6 +100,7 @@ class Copy:
         self.plugin: Any = None
         self._aside: dict[str, ModuleType] = {}
         self._size = 0
+        self._paths: list[str] = []
         self._numbers: Any = None  # the state of numpy.random while this copy is not entered
         self._outside: Any = None  # that of everybody else while it is
 
@@ -75,8 +108,9 @@ class Copy:
         loaded = sys.modules
         self._aside = {name: loaded.pop(name) for name in self._code.shared if name in loaded}
         loaded.update(self._modules)
-        if self._code.root:
-            sys.path.insert(0, self._code.root)
+        self._paths = [*([self._code.root] if self._code.root else []), *_FURTHER]
+        sys.path[:0] = self._paths
+        _READ.files = self._code.opened
         self._size = len(loaded)
         if self._numbers is not None:
             self._outside = np.random.get_state(legacy=False)  # noqa: NPY002  # it is the user who uses it
@@ -97,8 +131,10 @@ class Copy:
             loaded.pop(name, None)
         loaded.update(self._aside)
         self._aside = {}
-        if self._code.root in sys.path:
-            sys.path.remove(self._code.root)
+        for path in self._paths:
+            if path in sys.path:
+                sys.path.remove(path)
+        _READ.files = None
 
     def gather(self) -> None:
         """Take over the user's modules that were imported since this copy was entered."""
@@ -108,8 +144,11 @@ class Copy:
                 self._code.note(name, module)
 
     def keep(self) -> None:
-        """Leave the file's own module where others find it: settings and classes are looked up there."""
-        sys.modules.update({name: module for name, module in self._modules.items() if name.startswith(_PREFIX)})
+        """Leave the plug-in's own module where others find it: settings and classes are looked up there."""
+        own = self._code.module
+        sys.modules.update(
+            {name: each for name, each in self._modules.items() if name.startswith(_PREFIX) or name == own}
+        )
 
     def seed(self, seed: int, run: int) -> None:
         """Seed the copy's own `random`, and `numpy.random` where its sources speak of it."""
@@ -139,15 +178,18 @@ class UserCode:
     """Module name -> source file of every module of the user's that was loaded so far, '' for the file itself."""
     shared: tuple[str, ...] = ()
     """Names of modules in this process that a copy must not see: it has its own."""
+    opened: set[str] = field(default_factory=set)
+    """Files that the code has read, other than its sources."""
     draws: bool = False
     """Whether a source that was loaded speaks of random numbers."""
-    root: str = field(init=False)
-    """The folder that is searched for modules first; '' = none."""
+    root: str = ""
+    """The folder that is searched for modules first: by default that of the file; '' = none."""
     _compiled: tuple[str, CodeType] | None = None
     _libraries: set[str] = field(default_factory=set)  # names of loaded modules that are not the user's
 
     def __post_init__(self) -> None:
-        self.root = str(self.file.parent.resolve()) if self.file is not None else ""
+        if self.file is not None:
+            self.root = str(self.file.parent.resolve())
 
     def owns(self, name: str, module: ModuleType) -> bool:
         """Say whether each copy has its own of this module: the user's, or of the plug-in's own package."""
@@ -179,6 +221,7 @@ class UserCode:
         Args:
             pick: returns the plug-in of the module, instead of `attribute` and `adapt`.
         """
+        _READ.install()
         self.shared = (*_STATEFUL, *(name for name, _ in self.own_modules()))
         copy = Copy(self, {name: _anew(name) for name in _STATEFUL})
         with copy, redirect_stdout(sys.stderr):  # output of a user's file is for people: stdout is reserved for data
@@ -219,21 +262,20 @@ def _anew(name: str) -> ModuleType:
     return module
 
 
-def sources(code: UserCode) -> Mapping[str, Path]:
-    """Return path below the plug-in's folder -> file, for every source of the user's that was loaded so far."""
-    return dict(_places(code))
+def place_of(name: str, file: Path) -> str:
+    """Return where a module's source stands below the folder from which it is imported; '' for a plug-in's own file."""
+    if not name or name.startswith(_PREFIX):
+        return ""
+    parts = name.split(".")
+    return "/".join([*parts, "__init__.py"] if file.name == "__init__.py" else [*parts[:-1], f"{parts[-1]}.py"])
 
 
-def _places(code: UserCode) -> Iterator[tuple[str, Path]]:
-    for name, file in sorted(code.files.items()):
-        if not name:
-            yield file.name, file
-        elif not name.startswith(_PREFIX):
-            parts = name.split(".")
-            yield (
-                "/".join([*parts, "__init__.py"] if file.name == "__init__.py" else [*parts[:-1], f"{parts[-1]}.py"]),
-                file,
-            )
+def is_file(path: Path) -> bool:
+    """Say whether there is a file of that name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long a name, a folder that may not be looked into
+        return False
 
 
 def content_of(file: Path) -> bytes:
@@ -244,4 +286,4 @@ def content_of(file: Path) -> bytes:
         return b""
 
 
-__all__ = ["Copy", "UserCode", "content_of", "is_own", "sources"]
+__all__ = ["Copy", "UserCode", "content_of", "is_file", "is_own", "outside_environment", "place_of", "search_too"]

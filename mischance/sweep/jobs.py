@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,7 @@ from mischance.dataset.draft import Draft, recipe_of
 from mischance.dataset.ledger import RunTotals
 from mischance.dataset.shards import Shard, range_name
 from mischance.errors import DatasetError, StartError
+from mischance.language.inputs import roots_of, unkept, with_inputs
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, SealJob
 from mischance.sweep.replaying import Replay, replay
 from mischance.sweep.runners import Processes, Runner, Serial
@@ -62,7 +63,8 @@ class Progress:
 class SweepResult:
     """What a sweep came to.
 
-    `fresh` runs were played by this call; `failures` maps runs to reasons; `extends`: see `Progress`.
+    `fresh` runs were played by this call; `failures` maps runs to reasons; `extends`: see `Progress`. `opened`:
+    files that the user's code has read and that the dataset does not keep.
     """
 
     path: Path
@@ -71,6 +73,7 @@ class SweepResult:
     seconds: float
     failures: dict[int, str]
     extends: int = 0
+    opened: tuple[Path, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -101,6 +104,7 @@ def sweep(
     retry_failed: bool = False,
     shard: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    inputs: Sequence[Path] = (),
     work: str = SCENARIO_WORK,
 ) -> SweepResult:
     """Play runs 0 … runs - 1 of a scenario into a dataset; the same call resumes a stopped one.
@@ -120,6 +124,7 @@ def sweep(
         retry_failed: try again what was given up.
         shard: runs a file holds; where not given, as the dataset was begun, or a fixed function of `runs`.
         progress: called now and then.
+        inputs: further files that what is played reads; the dataset keeps them, and another content is another dataset.
         work: `module:function` that makes the work from the folder and the recipe.
 
     Raises:
@@ -132,25 +137,30 @@ def sweep(
     with contextlib.ExitStack() as given:
         if runner is not None:
             given.callback(runner.close)
+        if work == SCENARIO_WORK:
+            scenario = with_inputs(scenario, inputs)
         recipe = recipe_of(scenario, runs, twin=twin, keep_twins=keep_twins, shard=shard)
         # The runner is closed before the folder is given free.
         with Draft(folder, recipe, scenario, any_shard=shard is None) as draft, given.pop_all() as open_runners:
             if retry_failed:
                 draft.reopen()
             fresh = 0
+            opened: tuple[Path, ...] = ()
             if not draft.finished:
                 draft.parts.mkdir(exist_ok=True)
                 before = draft.ledger.totals().decided
-                dataset = DatasetRef(str(folder.absolute()), draft.recipe, work)
+                dataset = DatasetRef(str(folder.absolute()), draft.recipe, work, roots_of(scenario.files))
                 if runner is None:
                     runner = Processes(workers, draft.parts.absolute()) if workers > 0 else Serial()
                     open_runners.callback(runner.close)
-                _Sweep(draft, dataset, runner, limit, progress, _batch(scenario, work)).finish()
+                under_way = _Sweep(draft, dataset, runner, limit, progress, _batch(scenario, work))
+                under_way.finish()
+                opened = unkept(under_way.opened, scenario.files)
                 fresh = draft.ledger.totals().decided - before
                 draft.finish()
             totals = draft.ledger.totals()
             failures = {entry.run: (entry.error or entry.status).split("\n")[0] for entry in draft.ledger.failures()}
-    return SweepResult(folder, totals, fresh, time.monotonic() - begun, failures, draft.extends)
+    return SweepResult(folder, totals, fresh, time.monotonic() - begun, failures, draft.extends, opened)
 
 
 def _batch(scenario: Scenario, work: str) -> int:
@@ -195,6 +205,7 @@ class _Sweep:
         self._batch = batch
         self._stopping = False
         self._ended = False
+        self.opened: set[str] = set()
 
     def finish(self) -> None:
         """Do everything that is left to do."""
@@ -306,6 +317,8 @@ class _Sweep:
             self._ended = True
 
     def _keep(self, job: PlayJob, done: Done) -> None:
+        self.opened |= set(done.opened)
+        self.draft.add_inputs(done.sources)
         name = f"{job.shard.folder}/{range_name(job.first, job.last)}"
         self.draft.ledger.add_part(job.first, job.last, name, done.rows, done.seconds)
         cost = done.seconds / len(done.rows)

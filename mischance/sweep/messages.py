@@ -27,6 +27,7 @@ class DatasetRef:
     out: str
     recipe: Recipe
     source: str
+    roots: tuple[str, ...] = ()  # folders that the user's plug-ins came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Done:
     seconds: float = 0.0
     batch: int = 1
     files: Mapping[str, FileFacts] = field(default_factory=dict)
+    sources: Mapping[str, bytes] = field(default_factory=dict)  # modules of the user's that the dataset lacks
+    opened: tuple[str, ...] = ()  # files that the user's code has read
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ from mischance.dataset.manifest import PARTS, Recipe
 from mischance.dataset.parts import PartWriter, RunRow, commit, temporary
 from mischance.dataset.shards import range_name, seal
 from mischance.errors import DatasetError, MischanceError, RunError
+from mischance.language.inputs import FOLDER, Loaded, loaded_from
+from mischance.language.user_code import search_too
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, ReplayJob, SealJob
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Work:
     merge: Sequence[Callable[[Path], None]] = ()
     splits: Callable[[], Splits] | None = None
     close: Callable[[], None] | None = None
+    loaded: Callable[[], Loaded] | None = None
 
 
 def scenario_work(out: Path, recipe: Recipe) -> Work:
@@ -107,6 +110,7 @@ def scenario_work(out: Path, recipe: Recipe) -> Work:
         merge=merge,
         splits=lambda: Splits(scenario.split, scenario.seed, scenario.duration, entity),
         close=player.close,
+        loaded=lambda: loaded_from(scenario, [out / FOLDER]),
     )
 
 
@@ -133,7 +137,10 @@ def _perform(job: Job) -> Done | Failed:
             begun = time.perf_counter()
             if isinstance(job, PlayJob):
                 rows, batch = _play(job)
-                return Done(tuple(rows), time.perf_counter() - begun, batch)
+                seconds = time.perf_counter() - begun
+                loaded = _work(job.dataset).loaded
+                found = loaded() if loaded is not None else Loaded()
+                return Done(tuple(rows), seconds, batch, sources=found.sources, opened=found.opened)
             if isinstance(job, SealJob):
                 out = Path(job.dataset.out)
                 files = seal(out, job.shard, [out / PARTS / part for part in job.parts])
@@ -283,6 +290,7 @@ def _work(dataset: DatasetRef) -> Work:
 
         release()
         try:
+            search_too(dataset.roots)
             _WORK[key] = make_work(dataset)
             gc.freeze()  # what is loaded stays: the collector need not look through it after every batch
         except MischanceError as error:
