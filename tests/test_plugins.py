@@ -349,7 +349,7 @@ def test_an_edited_plug_in_is_another_dataset(tmp_path: Path, scenario: Path):
     assert mischance(*call, env=env).returncode == 0
     before = content(tmp_path / "out")
     file.write_text(PUSHER.replace("5.0", "6.0"))
-    assert "input files" in refused(mischance(*call, env=env))
+    assert "have changed: pusher.py" in refused(mischance(*call, env=env))
     assert content(tmp_path / "out") == before
 
 

@@ -241,8 +241,8 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
         if facts["opened"]:
             names = [os.path.relpath(name) for name in facts["opened"]]
             lines.append(
-                f"note: the agent read {', '.join(names[:3])}{' …' * (len(names) > 3)}, which the dataset does not keep:"
-                f" a change there goes unnoticed, and a replay elsewhere lacks it; --input {names[0]} keeps it"
+                f"note: the agent read {', '.join(names[:3])}{' …' * (len(names) > 3)}, which the dataset does not"
+                f" keep: a change there goes unnoticed, and a replay elsewhere lacks it; --input {names[0]} keeps it"
             )
         if facts.get("preview"):
             lines.append(f"preview: {facts['preview']}")

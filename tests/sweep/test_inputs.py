@@ -1,4 +1,4 @@
-"""What a dataset is includes the user's code: every module, program and file of theirs that can change what comes out."""
+"""What a dataset is includes the user's code: all that can change what comes out."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ def test_two_modules_of_one_place_are_refused(tmp_path):
     one, other = planner(tmp_path / "one"), planner(tmp_path / "other")
     (tmp_path / "other/core/gains.py").write_text("PUSH = 2.0\n")
     (tmp_path / "other/sensor.py").write_text(
-        "from core import gains\nfrom mischance.api.runs import Reading\nfrom mischance.api.tables import LABELS, Table\n"
+        "from core import gains\nfrom mischance.api.runs import Reading\n"
+        "from mischance.api.tables import LABELS, Table\n"
         "class Nothing:\n"
         "    def start(self, name, draws, streams): pass\n"
         "    def read(self, chunk, renderer): return Reading({})\n"
