@@ -46,7 +46,7 @@ SPECIAL: dict[str, tuple[str, tuple[tuple[tuple[Argument, ...], tuple[str, ...],
     ),
     "expr": (
         "calculated from other drawn values; `expr` may be left out",
-        (((Argument("text", "an expression over other names of `vary`"),), (), "{expr: ego_speed - closing}"),),
+        (((Argument("text", "an expression over other names of `vary`"),), (), "{expr: speed - closing}"),),
     ),
     "choice": (
         "one of a few numbers or words, each with a weight",
