@@ -123,7 +123,7 @@ def test_who_begins_off_the_road_is_told():
     assert astray(cut_in()) == []
     assert astray(cut_in(simulator__actors__ego__offset="-8 m")) == ["ego"]
     assert astray(cut_in(simulator__actors__intruder__offset="9 m")) == ["intruder"]
-    standing = "{body: occluder, speed: 0, station: 90 m, lane: 1, offset: -8 m}"
+    standing = "{body: car, speed: 0, station: 90 m, lane: 1, offset: -8 m}"
     assert astray(cut_in(simulator__actors__parked=standing)) == [], "what is parked beside the road stands there"
 
 
