@@ -2,7 +2,7 @@
 
     gap: {lognormal: {median: 18 m, sigma: 0.5}}        one key names the distribution; arguments by name …
     closing: {normal: [20 km/h, {uniform: [4, 8]}]}     … or in order, and may be distributions themselves
-    cut_speed: {expr: ego_speed - closing}              or just: ego_speed - closing
+    cut_speed: {expr: speed - closing}              or just: speed - closing
     friction: {choice: {0.8: 0.90, 0.4: 0.08}}          value: weight
     load: {empirical: {file: load.csv, column: kN}, source: Smith 2019}
 
@@ -44,7 +44,7 @@ def parse(tree: object, base: Path | None = None) -> Spec:
     """Return the distribution of a plain tree.
 
     Args:
-        tree: a number, a quantity ('18 m'), an expression ('ego_speed - closing', '$gap'), or a mapping whose
+        tree: a number, a quantity ('18 m'), an expression ('speed - closing', '$gap'), or a mapping whose
             one key names a distribution, with an optional `source` beside it.
         base: folder of data files; None if there is none.
 
