@@ -26,6 +26,7 @@ from multiprocessing.connection import arbitrary_address  # type: ignore[attr-de
 from typing import Any
 
 import mischance
+from mischance.api import phases
 
 PACKAGES = ("cli", "language", "play", "dataset", "sweep", "estimate", "opening", "reports", "api")
 LIBRARIES = (
@@ -85,6 +86,7 @@ def fork_server(server: Any) -> None:
         if pid == 0:
             os.close(writes)
             atexit._clear()
+            phases._listeners.clear()  # the command's own: a server that is started anew has none
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
             try:
