@@ -46,6 +46,7 @@ SHORT = {  # by kind of world: what makes one of its scenarios small enough to b
     "payments": {"duration": "1 d", "simulator.cards": "200", "simulator.merchants": "20"},
     f"{PLUGINS}/drift.py:Drift": {},
     "worlds": {"duration": "3 s"},
+    "arm+warehouse": {"duration": "3 s"},
 }
 OWN = {  # the tests' own plug-ins, under the same laws: the only vectorised world of this package
     "simulators": {f"{PLUGINS}/drift.py:Drift", f"{PLUGINS}/tank.py:Tank"},

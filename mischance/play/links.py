@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mischance.api.appearance import TABLES as APPEARANCE
 from mischance.api.observations import Answer, commands_of
 from mischance.api.runs import Chunk, Commands, Fault
 from mischance.api.tables import AnyArray, BoolArray, FloatArray, Table, entity_column, seconds
@@ -191,7 +192,7 @@ class _Signals(_Listener):
         for name, table in chunk.tables.items():
             entity = entity_column(table.schema)
             word = entity if entity and table.schema[entity].dtype in ("category", "text") else ""
-            if "t" not in table.schema or column not in table.schema or bool(word) != bool(actor):
+            if name in APPEARANCE or not {"t", column} <= set(table.schema) or bool(word) != bool(actor):
                 continue
             if word and table.schema[word].dtype == "category" and actor not in table.schema[word].names:
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mischance.api.appearance import TABLES as APPEARANCE
 from mischance.api.runs import Chunk
 from mischance.api.tables import (
     AnyArray,
@@ -71,7 +72,7 @@ class Monitor:
         wanted = self._wanted | self._of_level
         for key, own in chunk.tables.items():
             if "t" in own.schema:
-                table = _under_name(own, self._world(key))
+                table = _under_name(_coded(own, key, self._world(key), wanted), self._world(key))
                 names = signal_names(table.schema)
                 self._known.update(names)
                 if wanted & set(names):
@@ -171,6 +172,22 @@ class Monitor:
             value[np.any([np.isnan(columns[name]) for name in columns], axis=0)] = np.nan
             found.append((t, value))
         return found
+
+
+def _coded(table: Table, key: str, world: str, wanted: set[str]) -> Table:
+    """Return the table with the wanted entities as categories, where they are text; rows of others are left out."""
+    by = entity_column(table.schema)
+    if not by or table.schema[by].dtype != "text" or key.rpartition(".")[2] in APPEARANCE:
+        return table
+    own = {name.removeprefix(f"{world}.") for name in wanted} if world else wanted
+    names = tuple(sorted({who for who, dot, name in (n.rpartition(".") for n in own) if dot and name in table.schema}))
+    if not names:
+        return table
+    words = table.columns[by]
+    rows = table.take(np.isin(words.astype(str), names) if len(words) else np.zeros(0, np.bool_))
+    codes = np.searchsorted(names, rows.columns[by].astype(str)).astype(np.int32)
+    named = replace(rows.schema[by], dtype="category", names=names)
+    return Table({**rows.schema, by: named}, {**rows.columns, by: codes}, rows.offsets)
 
 
 def _under_name(table: Table, world: str) -> Table:

@@ -11,6 +11,7 @@ from mischance.errors import RunError
 from .faults import KINDS, OF
 from .measures import MEASURES
 from .settings import Settings as ArmSettings
+from .tables import CELL_ROWS, CONTACT_ROWS, JOINT_ROWS, TOUCHED, WRENCH_ROWS
 
 if TYPE_CHECKING:
     from mischance.api.protocols import FaultKind
@@ -45,6 +46,15 @@ class Arm:
     def targets(settings: ArmSettings) -> Sequence[str]:
         """Return the targets of faults."""
         return tuple(OF)
+
+    @staticmethod
+    def signals(settings: ArmSettings) -> Schema:
+        """Return the signals for requirements and links, with units: of the cell, the joints and the flange."""
+        own = {**JOINT_ROWS, **WRENCH_ROWS, **CELL_ROWS}
+        touched = {f"{who}.{name}": column for who in TOUCHED for name, column in CONTACT_ROWS.items()}
+        found = {**own, **touched}
+        words = ("category", "text")
+        return {name: c for name, c in found.items() if c.role != "time" and c.dtype not in words}
 
     def __init__(self, settings: ArmSettings) -> None:
         self.settings = settings

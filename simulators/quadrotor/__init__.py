@@ -84,6 +84,18 @@ class Quadrotor:
         return [*(f"{name}.{part}" for name in settings.drones for part in parts), "wind"]
 
     @staticmethod
+    def signals(settings: QuadrotorSettings) -> Schema:
+        """Return the signals for requirements and links, with units: the numbers of every drone and bird."""
+        names = (*settings.drones, *settings.birds)
+        return {
+            f"{actor}.{name}": column
+            for table in _schemas(names, tuple(settings.obstacles)).values()
+            for name, column in table.items()
+            if name != "t" and column.dtype not in ("category", "text")
+            for actor in names
+        }
+
+    @staticmethod
     def default_actor(settings: QuadrotorSettings) -> str:
         """Return the first drone: a command that names none means it."""
         return next(iter(settings.drones))

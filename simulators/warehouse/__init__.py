@@ -57,6 +57,12 @@ class Warehouse:
         """Return the targets of faults."""
         return targets(settings.fleet.count)
 
+    @staticmethod
+    def signals(settings: WarehouseSettings) -> Schema:
+        """Return the signals for requirements and links, with units: place, heading and speed of every AGV."""
+        names = ("x", "y", "yaw", "speed", "away", "load")
+        return {f"agv{k + 1}.{name}": TABLES["actors"][name] for k in range(settings.fleet.count) for name in names}
+
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:
         """Return the rows of all actors at t = 0.
 
