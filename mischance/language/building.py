@@ -15,14 +15,14 @@ from pydantic import ValidationError
 
 from mischance import units
 from mischance.api.protocols import declares
-from mischance.errors import CatalogError, ScenarioError, shorten
+from mischance.errors import CatalogError, ScenarioError, shorten, suggest
 from mischance.language import catalog
 from mischance.language.checks.links import check_links, check_worlds
 from mischance.language.checks.plans import PlanChecks
 from mischance.language.distributions import parsing as distributions
 from mischance.language.origin import Origin, Path_
 from mischance.language.scenario import REFERENCE, PlugIn, Scenario, ScenarioModel, Split, fill, validate
-from mischance.language.worlds import join_worlds
+from mischance.language.worlds import join_agents, join_worlds
 from mischance.language.yaml.findings import Finding, problems_of
 
 
@@ -162,7 +162,7 @@ class _Builder(PlanChecks):
                 self.origin.add(("simulator",), "is missing")
             if self.entries("links"):
                 self.origin.add(("links",), "links go between `worlds`, and there are none", at_key=True)
-        self.agent = self.plugin("agents", self.tree.get("agent"), ("agent",))
+        self.agent = self._agents() if self.tree.get("agents") else self._agent()
         for name, tree in self.mapping("sensors").items():
             sensor = self.plugin("sensors", tree, ("sensors", name))
             if sensor is not None:
@@ -175,6 +175,50 @@ class _Builder(PlanChecks):
                 self.origin.add(path, f"{shorten(writer.kind)} occurs twice", "keep one of them")
             elif writer is not None:
                 self.writers[writer.kind] = writer
+
+    def _agent(self) -> PlugIn | None:
+        """Find the agent; one that names its world is alone in a crew."""
+        agent = self.plugin("agents", self.tree.get("agent"), ("agent",))
+        return join_agents({"": agent}) if agent is not None and agent.world else agent
+
+    def _agents(self) -> PlugIn | None:
+        """Find the agents of several worlds."""
+        if self.tree.get("agent") is not None:
+            self.origin.add(("agents",), "a scenario has either `agent` or `agents`", at_key=True)
+        found = {n: self.plugin("agents", tree, ("agents", n)) for n, tree in self.mapping("agents").items()}
+        if not self.mapping("worlds"):
+            self.origin.add(("agents",), "agents of several worlds need `worlds`", "write `agent`", at_key=True)
+            return None
+        members = {name: one for name, one in found.items() if one is not None}
+        if len(members) < len(found) or any(not one.world for one in members.values()):
+            return None
+        rates = {name: one.declared.rate_with(one.settings) for name, one in members.items()}
+        most = max(rates.values())
+        for name, rate in rates.items():
+            if abs(most / rate - round(most / rate)) > 1e-9:
+                message = f"acts at {rate:g} Hz, which does not divide the {most:g} Hz of another agent"
+                self.origin.add(("agents", name), message, at_key=True)
+        return join_agents(members)
+
+    def _world_of(self, room: str, tree: Mapping[str, Any], path: Path_) -> str:
+        """Return in which of several worlds an agent or a sensor stands; note a problem."""
+        worlds, name = self.mapping("worlds"), tree.get("world")
+        if not worlds or room not in ("agents", "sensors"):
+            return ""
+        if name is None:
+            if room == "sensors" or path[0] == "agents":
+                hint = f"`world:` is one of {', '.join(worlds)}"
+                self.origin.add(path, "does not say in which of the worlds it stands", hint, at_key=True)
+        elif name not in worlds:
+            hint = suggest(str(name), worlds) or f"known: {', '.join(worlds)}"
+            self.origin.add((*path, "world"), f"no world is called {shorten(name)}", hint)
+        elif room == "agents" and name in self.parts and not self.parts[name].commands:
+            takes = [key for key, part in self.parts.items() if part.commands]
+            hint = f"those that do: {', '.join(takes)}" if takes else ""
+            self.origin.add((*path, "world"), f"{shorten(name)} takes no commands", hint)
+        else:
+            return str(name)
+        return ""
 
     def worlds(self) -> PlugIn | None:
         """Find the worlds of a scenario of several, and check them and their links."""
@@ -216,7 +260,9 @@ class _Builder(PlanChecks):
             self.world = declared
         elif room == "sensors":
             self.instruments[str(path[-1])] = declared
-        settings = {key: value for key, value in tree.items() if key != "kind"}
+        world = self._world_of(room, tree, path)
+        apart = ("kind", "world") if self.mapping("worlds") and room in ("agents", "sensors") else ("kind",)
+        settings = {key: value for key, value in tree.items() if key not in apart}
         references = dict(_references(settings))
         unknown = {inside for inside, name in references.items() if self.unknown({name}, (*path, *inside))}
         filled = fill(settings, self.middling)
@@ -239,7 +285,8 @@ class _Builder(PlanChecks):
         renderer = self._renderer(declared.renderer, plain, path) if declared.renderer else None
         if lost or unknown:
             return None
-        return PlugIn(room, kind, cls, declared, plain, checked, frozenset(references.values()), renderer, code=code)
+        drawn = frozenset(references.values())
+        return PlugIn(room, kind, cls, declared, plain, checked, drawn, renderer, code=code, world=world)
 
     def _renderer(self, key: str, settings: Mapping[str, Any], path: Path_) -> type[Any] | None:
         """Find the renderer that a sensor's settings name; note a problem if there is none."""
@@ -280,8 +327,11 @@ class _Builder(PlanChecks):
             "vary": {name: _dump(spec, files) for name, spec in self.specs.items()},
             **self._worlds(files),
         }
-        if self.agent:
-            tree["agent"] = self._dump(self.agent, ("agent",), files)
+        if self.agent and self.agent.parts.keys() - {""}:
+            members = self.agent.parts.items()
+            tree["agents"] = {name: self._dump(one, ("agents", name), files) for name, one in members}
+        elif self.agent:
+            tree["agent"] = self._dump(self.agent.parts.get("", self.agent), ("agent",), files)
         tree["sensors"] = {name: self._dump(s, ("sensors", name), files) for name, s in self.sensors.items()}
         tree["faults"] = [
             {key: _dump(part, files) if isinstance(part, distributions.Spec) else part for key, part in fault.items()}
@@ -317,7 +367,7 @@ class _Builder(PlanChecks):
     def _dump(self, plugin: PlugIn | None, path: Path_, files: dict[str, Path]) -> dict[str, Any]:
         """Return a plug-in's tree; paths of its file and its renderer's are those of the copies in a dataset."""
         assert plugin is not None
-        tree = {"kind": plugin.kind, **plugin.tree}
+        tree = {"kind": plugin.kind, **({"world": plugin.world} if plugin.world else {}), **plugin.tree}
         for key in ("kind", plugin.declared.renderer) if plugin.renderer is not None else ("kind",):
             file = catalog.reference_file(tree[key], self.origin.folder((*path, key)))
             if file is not None:

@@ -17,6 +17,7 @@ from mischance.language.scenario import LAW_MARK, WORD, WORLD, ScenarioModel
 
 DRAWN = {"type": "string", "pattern": r"^\$[A-Za-z_][A-Za-z0-9_]*$", "description": "a drawn value, as $name"}
 FOREIGN = r"[:.]"  # file.py:Class or package.module:Class
+STANDS = "in which of several worlds it stands"
 DIMENSIONS = {text: name for name in (*units.SI, "ratio", "level") if (text := units.pattern(name))}
 PLAIN = ("number", "integer", "boolean")
 
@@ -31,6 +32,7 @@ def scenario_schema() -> dict[str, Any]:
     properties["simulator"], world = folding.choice("simulators", definitions)
     properties["worlds"]["patternProperties"] = {WORLD: properties["simulator"]}
     agent, driver = folding.choice("agents", definitions)
+    properties["agents"]["patternProperties"] = {WORLD: agent}
     properties["agent"] = {"anyOf": [agent, {"type": "null"}], "default": None}
     instrument, sensor = folding.choice("sensors", definitions)
     properties["sensors"]["patternProperties"] = {WORD: instrument}
@@ -45,6 +47,7 @@ def scenario_schema() -> dict[str, Any]:
             "simulator": world,
             "worlds": {"additionalProperties": world},
             "agent": driver,
+            "agents": {"additionalProperties": driver},
             "sensors": {"additionalProperties": sensor},
         },
     }
@@ -79,7 +82,8 @@ class _Folding:
             for name, definition in own.pop("$defs", {}).items():
                 definitions[f"{room}.{entry.name}.{name}"] = self.fold(definition, drawn=True)
             own = self.fold(own, drawn=True)
-            own["properties"] = {"kind": {"const": entry.name}, **own.get("properties", {})}
+            stands = {"world": {"type": "string", "description": STANDS}} if room in ("agents", "sensors") else {}
+            own["properties"] = {"kind": {"const": entry.name}, **stands, **own.get("properties", {})}
             own["description"] = entry.about
             definitions[f"{room}.{entry.name}"] = own
             kinds.append(entry.name)

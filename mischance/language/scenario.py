@@ -162,6 +162,9 @@ class ScenarioModel(_Part):
     )
     links: list[LinkEntry] = Field([], description="what leads from one world to another")
     agent: Plugin | None = Field(None, description="the system under test")
+    agents: dict[Annotated[str, Field(pattern=WORLD)], Plugin] = Field(
+        {}, description="agents of several worlds, by name; instead of `agent`"
+    )
     sensors: dict[Annotated[str, Field(pattern=WORD)], Plugin] = Field({}, description="instruments, by name")
     faults: list[FaultEntry] = Field([], description="what may go wrong")
     require: dict[Annotated[str, Field(pattern=WORD)], Condition] = Field({}, description="what the agent promises")
@@ -190,7 +193,8 @@ class WorldsSettings(BaseModel):
 class PlugIn:
     """A plug-in of a scenario. `tree` has every default written out and `$name` for drawn values.
 
-    `parts` and `links`: of several worlds on one clock. `code`: where it stands, where that is the user's.
+    `parts` and `links`: of several worlds on one clock; `parts` also of several agents. `world`: of an agent or a
+    sensor, in which of several worlds it stands, '' = nobody says. `code`: where it stands, where that is the user's.
     """
 
     room: str
@@ -204,6 +208,7 @@ class PlugIn:
     parts: Mapping[str, PlugIn] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     code: UserCode | None = None
+    world: str = ""
 
     def settings_for(self, values: Mapping[str, float | str]) -> BaseModel:
         """Return the settings of one run, with its drawn values.
@@ -378,7 +383,7 @@ class Scenario:
 
     def plugins(self) -> Sequence[PlugIn]:
         """Return all plug-ins: worlds, agent, sensors, writers."""
-        agent = (self.agent,) if self.agent else ()
+        agent = (tuple(self.agent.parts.values()) or (self.agent,)) if self.agent else ()
         worlds = tuple(self.simulator.parts.values()) or (self.simulator,)
         return (*worlds, *agent, *self.sensors.values(), *self.writers)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import replace
 from typing import Any
 
-from mischance.api.protocols import Declared
+from mischance.api.protocols import MANY, Declared
 from mischance.api.tables import Column, Schema
 from mischance.language.link import Link
 from mischance.language.scenario import PlugIn, WorldsSettings
@@ -38,7 +38,39 @@ def join_worlds(parts: Mapping[str, PlugIn]) -> PlugIn:
 
 
 class Together:
-    """Stands for the class of several worlds, which the player makes of its parts."""
+    """Stands for the class of several worlds or agents, which the player makes of its parts."""
+
+
+def join_agents(members: Mapping[str, PlugIn]) -> PlugIn:
+    """Return the plug-in that the agents of several worlds are together; `members` by name, '' for a single one."""
+
+    def reads(settings: Any) -> Sequence[str]:
+        return [key for name, one in members.items() for key in one.declared.reads_with(settings.of[name])]
+
+    def rate(settings: Any) -> float:
+        return max(one.declared.rate_with(settings.of[name]) for name, one in members.items())
+
+    def check(settings: Any) -> None:
+        for name, one in members.items():
+            if one.declared.check is not None:
+                one.declared.check(settings.of[name])
+
+    own = [one.declared for one in members.values()]
+    declared = Declared(
+        settings=WorldsSettings,
+        needs=tuple(dict.fromkeys(need for one in own for need in one.needs)),
+        batch=min(one.batch_with(part.settings, MANY) for one, part in zip(own, members.values(), strict=True)),
+        reads=reads,
+        rate=rate,
+        check=check,
+        finish=lambda crew, readings, t: crew.finish(readings, t) if any(one.finish for one in own) else None,
+        failures=lambda crew: crew.failures(),
+    )
+    drawn = frozenset[str]().union(*(part.drawn for part in members.values()))
+    kind = "+".join(sorted({part.kind for part in members.values()}))
+    settings = WorldsSettings(of={name: part.settings for name, part in members.items()})
+    tree = {name: part.tree for name, part in members.items()}
+    return PlugIn("agents", kind, Together, declared, tree, settings, drawn, parts=members)
 
 
 def commanded(parts: Mapping[str, PlugIn]) -> list[str]:
@@ -162,4 +194,4 @@ def _signals(own: Mapping[str, Declared]) -> Callable[[Any], Collection[str]] | 
     return signals
 
 
-__all__ = ["LINK_EVENTS", "WORLD", "commanded", "join_worlds", "measure_name", "play_order"]
+__all__ = ["LINK_EVENTS", "WORLD", "commanded", "join_agents", "join_worlds", "measure_name", "play_order"]

@@ -20,6 +20,7 @@ from mischance.api.runs import Chunk, Commands, Draw, Reading, Record, join_chun
 from mischance.api.scene import Motion
 from mischance.errors import RunError, TruthError
 from mischance.play.channel import Channel, PlayAloneError
+from mischance.play.crew import in_world
 from mischance.play.cuts import cuts
 from mischance.play.outcome import last_record
 from mischance.play.plugins import Plugins
@@ -138,7 +139,9 @@ class Episode:
         """Start all, and return the truth and the readings at t = 0."""
         draws = self._draws
         for name, sensor in self._sensors.items():
-            sensor.start(name, [draw.as_seen(f"sensors.{name}") for draw in draws], self._streams)
+            seen = [draw.as_seen(f"sensors.{name}") for draw in draws]
+            world = self._scenario.sensors[name].world
+            sensor.start(name, [in_world(draw, world) for draw in seen] if world else seen, self._streams)
         chunk: Chunk = self._world.start(of_world, self._streams)
         _check(chunk, 0.0, len(draws))
         if self._agent:
@@ -154,8 +157,9 @@ class Episode:
     def _read(self, names: Collection[str], chunk: Chunk) -> dict[str, Reading]:
         """Return what those sensors report of a chunk, in the order of the scenario."""
         shown = without_labels(chunk)
+        plugins = self._scenario.sensors
         return {
-            name: sensor.read(shown, self._plugins.renderer(name))
+            name: sensor.read(shown.parts.get(plugins[name].world, shown), self._plugins.renderer(name))
             for name, sensor in self._sensors.items()
             if name in names
         }

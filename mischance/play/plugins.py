@@ -20,6 +20,7 @@ from mischance.play.anew import SIDE_BY_SIDE, Sensors, World, built_anew
 from mischance.play.channel import plays_alone
 from mischance.play.composite import world_class
 from mischance.play.constructing import construct
+from mischance.play.crew import Crew
 
 
 def check_needs(scenario: Scenario) -> None:
@@ -112,6 +113,8 @@ class Plugins:
 
     def _built(self, key: str, plugin: PlugIn, settings: Any) -> Any:
         if plugin.room == "agents":
+            if plugin.parts:
+                return Crew(plugin, self.scenario.simulator, settings, self.built)
             return Agents(plugin, settings, self.built)
         self.built[key] += 1
         if built_anew(plugin):

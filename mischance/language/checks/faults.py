@@ -102,7 +102,7 @@ class FaultChecks(Checks):
                 return None
             kinds = self.instruments[name].faults
         elif target == "agent":
-            if self.tree.get("agent") is None:
+            if self.tree.get("agent") is None and not self.tree.get("agents"):
                 self.origin.add((*path, "target"), "there is no agent that it could befall", "name one under `agent`")
                 return None
             kinds = AGENT_FAULTS

@@ -11,7 +11,7 @@ from mischance.errors import UnitError, shorten, suggest
 from mischance.language.distributions.specs import Constant
 from mischance.language.link import Link
 from mischance.language.scenario import PlugIn
-from mischance.language.worlds import commanded, measure_name, play_order
+from mischance.language.worlds import measure_name, play_order
 
 if TYPE_CHECKING:
     from mischance.api.protocols import FaultKind
@@ -32,7 +32,7 @@ KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
 
 
 def check_worlds(checks: FaultChecks, parts: Mapping[str, PlugIn]) -> None:
-    """Note names of worlds that mean something else, measures of two worlds with one name, and two who obey."""
+    """Note names of worlds that mean something else, measures of two worlds with one name."""
     for name in parts:
         if name in TAKEN:
             checks.origin.add(
@@ -45,9 +45,6 @@ def check_worlds(checks: FaultChecks, parts: Mapping[str, PlugIn]) -> None:
             if owners.setdefault(own, name) != name:
                 message = f"'{own}' would be a measure of '{owners[own]}' too"
                 checks.origin.add(("worlds", name), message, "choose another name", at_key=True)
-    if checks.tree.get("agent") is not None and len(commanded(parts)) > 1:
-        both = " and ".join(f"'{name}'" for name in commanded(parts))
-        checks.origin.add(("agent",), f"{both} take commands; an agent can serve one world", at_key=True)
 
 
 def check_links(checks: FaultChecks, parts: Mapping[str, PlugIn]) -> tuple[Link, ...]:
