@@ -255,21 +255,28 @@ def test_a_world_tells_its_truth_in_order(name: str):
                 check_table(table, runs, chunk.start, chunk.end, np.minimum(chunk.ends, ended), first=chunk is first)
             assert (chunk.ends[~chunk.over] == chunk.end).all()
             ended = np.where(chunk.over & np.isinf(ended), chunk.ends, ended)
-            if chunk.motion is not None:
-                n, bodies = len(chunk.motion.t), len(chunk.motion.bodies)
-                assert chunk.motion.t[0] == chunk.start
-                assert chunk.motion.t[-1] == chunk.end
-                assert (np.diff(chunk.motion.t) > 0).all()
-                assert chunk.motion.pose.shape == (runs, n, bodies, 7)
-                assert chunk.motion.velocity.shape == (runs, n, bodies, 6)
-                lengths = np.sum(chunk.motion.pose[..., 3:] ** 2, axis=-1)
-                np.testing.assert_allclose(lengths, 1, atol=1e-6, err_msg="quaternions, single precision at least")
-                assert len(chunk.scenes) == runs
-                assert [body.name for body in chunk.scenes[0].bodies if body.moving] == list(chunk.motion.bodies)
+            for part in (chunk, *chunk.parts.values()):
+                check_motion(part, runs)
             before = chunk
         check_events(told, draws, scenario.simulator.declared.events)
         check_outcome(scenario, world, draws)
         world.close()
+
+
+def check_motion(chunk: Chunk, runs: int) -> None:
+    """Check that bodies move from the chunk's start to its end, all of the scene that move and no others."""
+    if chunk.motion is None:
+        return
+    n, bodies = len(chunk.motion.t), len(chunk.motion.bodies)
+    assert chunk.motion.t[0] == chunk.start
+    assert chunk.motion.t[-1] == chunk.end
+    assert (np.diff(chunk.motion.t) > 0).all()
+    assert chunk.motion.pose.shape == (runs, n, bodies, 7)
+    assert chunk.motion.velocity.shape == (runs, n, bodies, 6)
+    lengths = np.sum(chunk.motion.pose[..., 3:] ** 2, axis=-1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-6, err_msg="quaternions, single precision at least")
+    assert len(chunk.scenes) == runs
+    assert [body.name for body in chunk.scenes[0].bodies if body.moving] == list(chunk.motion.bodies)
 
 
 def check_events(told: Sequence[Chunk], draws: Sequence[Draw], declared: Sequence[str]) -> None:

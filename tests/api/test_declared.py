@@ -153,7 +153,8 @@ def library() -> dict[str, list[Scenario]]:
         found.setdefault(scenario.simulator.kind, []).append(scenario)
         for part in scenario.simulator.parts.values():  # each of several worlds by itself
             found.setdefault(part.kind, []).append(replace(scenario, simulator=part, faults=()))
-    return found
+    # first those that are about the world alone: beside another one it may have little to do
+    return {kind: sorted(own, key=lambda scenario: bool(scenario.tree.get("worlds"))) for kind, own in found.items()}
 
 
 @cache

@@ -22,6 +22,7 @@ from mischance.reports.replay.model import Body, Contact, Link, RunView, Series
 from mischance.reports.replay.outlines import silhouette
 from mischance.reports.replay.planned_paths import planned_paths
 from mischance.reports.replay.tracks import Track, appearances, rows, tracks
+from mischance.reports.replay.worlds import contacts_together, side_by_side
 
 BODIES = 40  # more than that nobody can follow: the ones that came nearest to the subject are kept
 CLOSE_UP = 0.06  # around a contact the finer times of motion are kept [s]
@@ -39,13 +40,22 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
     dataset = Dataset(path)
     scenario: dict[str, Any] = yaml.safe_load((path / "scenario.yaml").read_text(encoding="utf-8")) or {}
     facts = _facts(dataset, run)
-    looks = appearances(dataset, run)
-    coarse, fine = tracks(dataset, run, looks)
+    worlds = list(scenario.get("worlds") or {})
+    together = side_by_side(path, run, worlds) if worlds else []
+    looks = {} if worlds else appearances(dataset, run)
+    if worlds:
+        coarse = [track for world in together for track in world.coarse]
+        fine = [track for world in together for track in world.fine]
+    else:
+        coarse, fine = tracks(dataset, run, looks)
     links = links_of(coarse)
     unnamed = unnamed_in(links, coarse)
     events, labels = rows(dataset, "events", run), rows(dataset, "labels", run)
     notes: list[str] = []
-    hits = rows(dataset, f"truth/{CONTACTS}", run)
+    hits = contacts_together(together) if worlds else rows(dataset, f"truth/{CONTACTS}", run)
+    if len(together) > 1:
+        names = " and ".join(world.world for world in together)
+        notes.append(f"{names} are drawn side by side: each is a space of its own")
     times = contact_times(hits, events)
     t = _clock(coarse, fine, times, frames, notes)
     finer = {track.name: track for track in fine}
@@ -54,7 +64,10 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
         _on(t, track, finer[track.name] if track.name in finer else with_contacts(track, jumps.get(track.name, ())))
         for track in coarse
     ]
-    near = [nearness(placed[0], other) for other in placed[1:]]
+    # Nobody comes near a body of another world.
+    own = {track.name for track in together[0].coarse} if worlds else {track.name for track in placed}
+    far = np.full(len(t), np.inf)
+    near = [nearness(placed[0], other) if other.name in own else far for other in placed[1:]]
     if len(placed) > BODIES:
         notes.append(f"{BODIES} of {len(placed)} bodies are shown: those that came nearest to {placed[0].name}")
         best = np.argsort([np.fmin.reduce(d, initial=np.inf) for d in near], kind="stable")[: BODIES - 1]
@@ -73,7 +86,9 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
             replace(moment, cause=moment.cause if moment.cause < MOMENTS else -1) for moment in found[:MOMENTS]
         )
     surface = ground(dataset, run, looks.values(), placed)
-    charts = _signals(dataset, run, t)
+    if worlds:
+        surface = tuple(line for world in together for line in world.surface)
+    charts = _signals(dataset, run, t, worlds)
     charts = charts or series(t, placed, bodies, partner, contacts, grip(dataset, run, labels, placed[0]))
     pair = [placed[0], *([placed[partner]] if partner else [])]
     paths = planned_paths(rows(dataset, f"truth/{PATHS}", run), pair, contacts)
@@ -196,8 +211,11 @@ def _partner(placed: Sequence[Track], near: Sequence[FloatArray], contacts: Sequ
 # -- the charts ------------------------------------------------------------------------------------------------------
 
 
-def _signals(dataset: Dataset, run: int, t: FloatArray) -> tuple[Series, ...]:
-    """Return a world's own signals: columns of the role value in a table of truth whose rows belong to nobody."""
+def _signals(dataset: Dataset, run: int, t: FloatArray, worlds: Sequence[str]) -> tuple[Series, ...]:
+    """Return a world's own signals: columns of the role value in a table of truth whose rows belong to nobody.
+
+    Those of several worlds carry the names of their worlds.
+    """
     candidates: list[tuple[Mapping[str, AnyArray], list[str]]] = []
     units_: dict[str, str] = {}
     for path in (path for path in dataset.tables() if path.startswith("truth/")):
@@ -207,6 +225,9 @@ def _signals(dataset: Dataset, run: int, t: FloatArray) -> tuple[Series, ...]:
         if names and not owned:
             table = rows(dataset, path, run)
             if "t" in table and len(table["t"]) > 1:
-                candidates.append((table, names))
-                units_ |= {name: one.unit for name, one in declared.items()}
+                world = path.removeprefix("truth/").partition(".")[0]
+                before = f"{world}." if world in worlds else ""
+                named = {f"{before}{name}" if name in names else name: column for name, column in table.items()}
+                candidates.append((named, [f"{before}{name}" for name in names]))
+                units_ |= {f"{before}{name}": one.unit for name, one in declared.items()}
     return stored(candidates, units_, t)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mischance.api.appearance import BODIES, CONTACTS, LANES, PATHS
-from mischance.api.arrow import declared_columns, readable, units
+from mischance.api.arrow import units
 from mischance.api.geometry import Rectangle
 from mischance.api.tables import AnyArray, BoolArray, FloatArray
 from mischance.errors import DatasetError
@@ -176,16 +176,11 @@ def rows(dataset: Dataset, path: str, run: int) -> dict[str, AnyArray]:
 
 def _of_table(dataset: Dataset, path: str, run: int, looks: Mapping[str, Appearance]) -> Iterator[Track]:
     """Yield the bodies of one table; none where it has no positions."""
-    import pyarrow.parquet as pq
-
-    first = next(iter(sorted((dataset.path / path).glob("*.parquet"))))
-    with readable(first):
-        schema = pq.read_schema(first)
-    declared = declared_columns(schema)
+    declared = dataset.columns(path)
     # numbers of orders, tickets … are no names of bodies
     named = (name for name, one in declared.items() if one.role == "entity" and one.dtype in ("text", "category"))
     key = next(named, None)
-    if key is None or not {"t", "x", "y"} <= set(schema.names):
+    if key is None or not {"t", "x", "y"} <= set(declared):
         return
     table = rows(dataset, path, run)
     who = table[key].astype(str)
