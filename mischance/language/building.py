@@ -2,6 +2,8 @@
 
 The pydantic model validates the whole tree first; all other checks follow on the plain tree, whatever the model
 reports, so that one pass shows all problems.
+
+Long because worlds, agents and sensors are found and checked by one builder, whose results each needs of the others.
 """
 
 from __future__ import annotations

@@ -87,13 +87,9 @@ class Quadrotor:
     def signals(settings: QuadrotorSettings) -> Schema:
         """Return the signals for requirements and links, with units: the numbers of every drone and bird."""
         names = (*settings.drones, *settings.birds)
-        return {
-            f"{actor}.{name}": column
-            for table in _schemas(names, tuple(settings.obstacles)).values()
-            for name, column in table.items()
-            if name != "t" and column.dtype not in ("category", "text")
-            for actor in names
-        }
+        tables = _schemas(names, tuple(settings.obstacles)).values()
+        columns = {name: c for table in tables for name, c in table.items() if c.dtype not in ("category", "text")}
+        return {f"{actor}.{name}": c for name, c in columns.items() if name != "t" for actor in names}
 
     @staticmethod
     def default_actor(settings: QuadrotorSettings) -> str:
