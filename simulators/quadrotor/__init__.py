@@ -21,6 +21,7 @@ from .events import MEASURES, OUTCOME, FlightLog, outcome_row
 from .outline import bodies_table, lanes_table
 from .settings import ROTORS
 from .settings import Settings as QuadrotorSettings
+from .tables import schemas, signals
 
 if TYPE_CHECKING:
     from mischance.api.randomness import Streams
@@ -86,10 +87,7 @@ class Quadrotor:
     @staticmethod
     def signals(settings: QuadrotorSettings) -> Schema:
         """Return the signals for requirements and links, with units: the numbers of every drone and bird."""
-        names = (*settings.drones, *settings.birds)
-        tables = _schemas(names, tuple(settings.obstacles)).values()
-        columns = {name: c for table in tables for name, c in table.items() if c.dtype not in ("category", "text")}
-        return {f"{actor}.{name}": c for name, c in columns.items() if name != "t" for actor in names}
+        return signals(settings)
 
     @staticmethod
     def default_actor(settings: QuadrotorSettings) -> str:
@@ -155,7 +153,7 @@ class Quadrotor:
             for draw, own_faults, one in zip(draws, faults, own, strict=True)
         ]
         self._scenes = self._look()
-        self._tables = _schemas(self._names, tuple(own[0].obstacles))
+        self._tables = schemas(self._names, tuple(own[0].obstacles))
         self._seen = {LANES: lanes_table(own), BODIES: bodies_table(own)}
         self._k = 0
         truth = self._chunk(
@@ -356,38 +354,6 @@ _PLACES: Mapping[str, int] = {
 def _speeds(settings: QuadrotorSettings) -> dict[str, float]:
     """Return the speed of each bird [m/s]."""
     return {name: hypot(*bird.velocity) for name, bird in settings.birds.items()}
-
-
-def _schemas(drones: tuple[str, ...], obstacles: tuple[str, ...]) -> dict[str, Schema]:
-    """Return the columns of the world's tables."""
-    tiny = 1e-9
-    return {
-        "drones": {
-            "t": Column(unit="s", role="time"),
-            "actor": Column("category", names=drones, role="entity"),
-            **{axis: Column(unit="m", floor=tiny, role="position") for axis in "xyz"},
-            **{f"v{axis}": Column(unit="m/s", floor=tiny) for axis in "xyz"},
-            **{f"q{axis}": Column(floor=tiny, about="turns body to world") for axis in "xyzw"},
-            **{f"rate_{axis}": Column(unit="rad/s", floor=tiny, about="body frame") for axis in "xyz"},
-            **{f"rotor{i + 1}": Column(unit="rad/s", floor=tiny) for i in range(ROTORS)},
-            "energy": Column(unit="J", floor=tiny, about="missing from a full battery"),
-            "voltage": Column(unit="V", floor=tiny, about="at the battery's terminals"),
-            **{f"wind_{axis}": Column(unit="m/s", floor=tiny, about="where the drone is") for axis in "xyz"},
-            "waypoint": Column("int64", about="number of the waypoint it flies to"),
-            "mode": Column("category", names=("flying", "landed", "fallen", "resting", "gliding")),
-        },
-        "contacts": {
-            "t": Column(unit="s", role="time"),
-            "a": Column("category", names=drones, role="entity"),
-            "b": Column("category", names=(*drones, "ground", *obstacles), role="entity"),
-            "closing_speed": Column(unit="m/s", about="along the normal"),
-            "speed": Column(unit="m/s", about="relative"),
-            **{axis: Column(unit="m", about="point of contact", role="position") for axis in "xyz"},
-            **{f"normal_{axis}": Column(about="from the obstacle to a; between drones from a to b") for axis in "xyz"},
-            "impulse": Column(unit="N s", about="along the normal", role="value"),
-            "event_id": Column("text"),
-        },
-    }
 
 
 def _velocity(motion: FloatArray) -> FloatArray:
