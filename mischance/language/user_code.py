@@ -26,8 +26,6 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-import numpy as np
-
 # Modules of the standard library that keep a state which runs must not share: each copy has its own.
 _STATEFUL = ("random",)  # and of libraries numpy.random, whose state is exchanged
 _PREFIX = "_mischance_plugin_"  # of the modules of files
@@ -113,6 +111,8 @@ class Copy:
         _READ.files = self._code.opened
         self._size = len(loaded)
         if self._numbers is not None:
+            import numpy as np
+
             self._outside = np.random.get_state(legacy=False)  # noqa: NPY002  # it is the user who uses it
             np.random.set_state(self._numbers)  # noqa: NPY002  # it is the user who uses it
         return self
@@ -122,6 +122,8 @@ class Copy:
     ) -> None:
         loaded = sys.modules
         if self._outside is not None:
+            import numpy as np
+
             self._numbers = np.random.get_state(legacy=False)  # noqa: NPY002  # it is the user who uses it
             np.random.set_state(self._outside)  # noqa: NPY002  # it is the user who uses it
             self._outside = None
@@ -154,6 +156,8 @@ class Copy:
         """Seed the copy's own `random`, and `numpy.random` where its sources speak of it."""
         self._modules["random"].seed(f"{seed}:{run}")
         if self._code.draws:
+            import numpy as np
+
             self._numbers = np.random.RandomState(
                 np.frombuffer(hashlib.blake2b(f"{seed}:{run}".encode(), digest_size=16).digest(), np.uint32)
             ).get_state(legacy=False)

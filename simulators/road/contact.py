@@ -205,5 +205,4 @@ def apply_impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float
     if h.again == 0:
         event = tell(w, events, t, CONTACT, w.a, -1, w.hits)
         event.v0, event.v1 = a.t_react, b.t_react
-    w.first_contact = min(w.first_contact, t)
     w.hits += 1

@@ -45,6 +45,13 @@ ROOM = 24  # maximum number of events and contacts in one step
 
 
 @kernel
+def note_impact_of(w: Any, ego: Any, t: float) -> None:
+    """Remember when the ego was first touched: the run goes on until its fate is known, whoever else has collided."""
+    if ego.hit == 1 and w.first_contact == inf:
+        w.first_contact = t
+
+
+@kernel
 def _segment(
     w: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, patches: Any,
     spots: Any, events: Any, hits: Any, answer: Any, ego: int, rate: float,
@@ -55,6 +62,7 @@ def _segment(
     t = t0 + w.gone
     if w.state == ANSWERED:
         apply_impact(w, cars, spots, events, hits, t, answer)
+        note_impact_of(w, cars[ego], t)
         return False
     count = int(duration / LONGEST + 1.0 - 1e-9)
     border = duration
@@ -100,6 +108,7 @@ def _segment(
             w.state = ASKING
             return True
         apply_impact(w, cars, spots, events, hits, t0 + w.gone, answer)
+        note_impact_of(w, cars[ego], t0 + w.gone)
         return False
     if len(moves) > 0 and w.gone < duration:
         fire(w, cars, paths, moves, events, road, pieces, ego, t0 + w.gone)
@@ -144,6 +153,7 @@ def _end_step(
         look(w, cars, paths, moves, ego, now)
     if motion:
         write_poses(cars, poses[w.k - k_start])
+    note_impact_of(w, e, now)  # in a window of PyBullet, contacts are found at the end of a step
     rest = w.first_contact < inf
     if rest:
         for i in range(len(cars)):

@@ -216,7 +216,7 @@ class Settings(Part):
         description="who is there, by name; one is called 'ego', the one that an agent drives"
     )
     impact: Impact = Field(default_factory=lambda: Impact.model_validate({}), description="contact of two bodies")
-    settle: Time = Field(3.0, gt=0, description="how long a run goes on after the first contact [s]")
+    settle: Time = Field(3.0, gt=0, description="how long a run goes on after the ego's first contact [s]")
     rate: Frequency = Field(100.0, ge=20, le=2000, description="steps per second; a multiple of 20 Hz [Hz]")
     motion: bool = Field(
         default=True,
