@@ -91,7 +91,8 @@ class Simulator(Protocol):
     """A world. `play` calls start once a batch, advance for every piece of time, outcome once at the end.
 
     An instance is reused: `start` forgets everything. `outcome` returns one row a run (every declared
-    measure, and `event` bool, `margin`, `verdict` and `reason` text) and the labels of plant, actuators and events.
+    measure, and `event` bool, `margin`, `verdict` and `reason` text; `undecided` bool where the world may cut
+    a run short before its fate is known) and the labels of plant, actuators and events.
     """
 
     def start(self, draws: Sequence[Draw], streams: Sequence[Streams]) -> Chunk:

@@ -253,6 +253,8 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
 def _event_line(event: dict[str, Any], plan: dict[str, Any] | None) -> str:
     """Say how often the event happened, and what is known of its probability."""
     line = f"{event['name']}: in {event['count']} of {event['runs']} runs"
+    if event["undecided"]:
+        line += f", {event['undecided']} more undecided"
     if event["probability"] is None:
         points = plan["points"] if plan else event["runs"]
         return f"{line} over the {points} points of a grid, a share of {event['share']:.4g}; that is no probability"

@@ -13,6 +13,9 @@ from mischance.play.sampling import acceptance, forced_strata
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+
+    from mischance.api.tables import BoolArray
     from mischance.language.scenario import Scenario
 
 
@@ -22,15 +25,17 @@ def sample_of_dataset(dataset: Path, scenario: Scenario, undecided: Collection[i
     Args:
         dataset: its folder.
         scenario: what was played, with the seed of the sweep.
-        undecided: numbers of the runs that were tried and have no outcome.
+        undecided: numbers of further runs that were tried and have no outcome.
     """
     import pyarrow.parquet as pq
 
     files = sorted((dataset / "runs").glob("*.parquet"))
-    columns = [pq.read_table(file, columns=["run", "event", "weight"]) for file in files]
+    wanted = ["run", "event", "weight", "undecided"]
+    columns = [pq.read_table(file, columns=[n for n in wanted if n in pq.read_schema(file).names]) for file in files]
     run = np.concatenate([np.empty(0, np.int64), *[table["run"].to_numpy() for table in columns]])
     event = np.concatenate([np.empty(0, np.bool_), *[table["event"].to_numpy() for table in columns]])
     weight = np.concatenate([np.empty(0), *[table["weight"].to_numpy() for table in columns]])
+    cut = np.concatenate([np.empty(0, np.bool_), *[_undecided(table) for table in columns]])
     kept = None
     if scenario.constraints and not (scenario.plan and scenario.plan.kind == "grid"):
         found = acceptance(scenario, scenario.seed)
@@ -41,7 +46,16 @@ def sample_of_dataset(dataset: Path, scenario: Scenario, undecided: Collection[i
     runs = np.append(run, lost)
     stratum, share = forced_strata(scenario, runs) or (None, None)
     event = np.append(event.astype(np.bool_), np.zeros(len(lost), np.bool_))
-    return Sample(runs, event, weight, np.isin(runs, lost), stratum, share, kept, scenario.plan)
+    unknown = np.append(cut.astype(np.bool_), np.ones(len(lost), np.bool_))
+    return Sample(runs, event, weight, unknown, stratum, share, kept, scenario.plan)
+
+
+def _undecided(table: pa.Table) -> BoolArray:
+    """Return which runs were cut short; where nothing says so, none was."""
+    if "undecided" in table.column_names:
+        found: BoolArray = table["undecided"].to_numpy()
+        return found
+    return np.zeros(len(table), np.bool_)
 
 
 __all__ = ["sample_of_dataset"]

@@ -28,7 +28,7 @@ from mischance.play.sampling import draw, twin
 Reward = Callable[[Mapping[str, Any], Mapping[str, Any]], float]
 Observe = Callable[[Mapping[str, Any]], Any]
 OPTIONS = ("run", "values")
-OWN = ("event", "margin", "verdict", "reason", "weight")
+OWN = ("undecided", "event", "margin", "verdict", "reason", "weight")
 
 
 class ScenarioEnv(gymnasium.Env[Any, Any]):

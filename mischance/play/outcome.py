@@ -16,7 +16,7 @@ from mischance.language.scenario import Scenario
 from mischance.play.requirements import Judged, Monitor
 from mischance.units import SI
 
-OWN = ("event", "margin", "verdict", "reason")
+OWN = ("undecided", "event", "margin", "verdict", "reason")
 
 
 def last_record(
@@ -78,7 +78,7 @@ def _runs(
     failures: Sequence[AgentFailure | None],
     ends: FloatArray,
 ) -> Table:
-    """Return weight, drawn values, measures, robustness of the requirements, event, margin, verdict, reason."""
+    """Return weight, drawn values, measures, robustness of requirements, undecided, event, margin, verdict, reason."""
     n = len(draws)
     schema: dict[str, Column] = {"weight": Column(about="importance weight of the draw")}
     columns: dict[str, Any] = {"weight": np.exp([draw.log_weight for draw in draws])}
@@ -97,6 +97,7 @@ def _runs(
         event = _column(scenario.event.when(known), n).astype(np.bool_)
         if scenario.event.margin is not None:
             margin = _column(scenario.event.margin(known), n).astype(np.float64)
+    undecided = measures.columns["undecided"].copy() if "undecided" in measures.columns else np.zeros(n, np.bool_)
     verdict, reason = measures.columns["verdict"].copy(), measures.columns["reason"].copy()
     for i in range(n):
         broken = judged.broken(i)
@@ -107,11 +108,17 @@ def _runs(
         what = failures[i]
         if what is not None:
             verdict[i] = f"agent {what.kind}"
+            undecided[i] = True
             reason[i] = f"{what.reason} at t = {what.t:g} s; until then and without it: {reason[i]}"
+    undecided &= ~event  # what has happened is known, whatever ended the run
     schema.update(
-        event=Column("bool", role="label"), margin=Column(role="value"), verdict=Column("text"), reason=Column("text")
+        undecided=Column("bool", about="cut short before its fate was known: no event so far, and no sign of none"),
+        event=Column("bool", role="label"),
+        margin=Column(role="value"),
+        verdict=Column("text"),
+        reason=Column("text"),
     )
-    columns.update(event=event, margin=margin, verdict=verdict, reason=reason)
+    columns.update(undecided=undecided, event=event, margin=margin, verdict=verdict, reason=reason)
     return Table(schema, columns, np.arange(n + 1, dtype=np.int64))
 
 

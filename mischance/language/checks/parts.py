@@ -20,7 +20,7 @@ from mischance.language.scenario import PlugIn, RareEvent, ScenarioModel, SplitE
 from mischance.language.temporal.requirement import WORDS, Requirement, compile_requirement
 from mischance.language.variants import FIXED, change_path, changeable
 
-OUTCOME = ("event", "margin", "verdict", "reason", "run", "weight", "digest")
+OUTCOME = ("undecided", "event", "margin", "verdict", "reason", "run", "weight", "digest")
 RESERVED = ("and", "or", "not", "true", "false", *WORDS)
 
 
