@@ -118,6 +118,26 @@ def test_a_speed_is_approached_with_the_controllers_gain():
         assert column(chunk, "speed") == pytest.approx(wanted, abs=2e-3)
 
 
+@pytest.mark.parametrize("lead", [6.0, 15.0])
+def test_car_following_is_the_equation_of_the_intelligent_driver_model(lead: float):
+    """a (1 - (v / v0)^4 - (s* / s)^2), s* = s0 + max(v T + v (v - w) / (2 sqrt(a b)), 0): against SciPy."""
+    follow = {"kind": "follow", "headway": 1.3, "gap": 2.5, "acceleration": 1.2, "comfort": 1.8}
+    cars = {"ego": {"speed": 14.0, "jerk": 0.0, "behaviour": [follow]}, "lead": {"speed": lead, "gap": 40.0}}
+    _, chunk = played({"actors": cars}, 12.0)
+    t = column(chunk, "t", 0, 2)
+
+    def rate(_: float, y: np.ndarray) -> list[float]:
+        gap, v = y
+        want = 2.5 + max(1.3 * v + v * (v - lead) / (2 * math.sqrt(1.2 * 1.8)), 0.0)
+        return [lead - v, 1.2 * (1 - (v / 14.0) ** 4 - (want / gap) ** 2)]
+
+    exact = solve_ivp(rate, (0.0, 12.0), [40.0, 14.0], t_eval=t, rtol=1e-10, atol=1e-12).y
+    gap = column(chunk, "x", 1, 2) - column(chunk, "x", 0, 2) - 4.5
+
+    assert gap == pytest.approx(exact[0], abs=2e-4)
+    assert column(chunk, "speed", 0, 2) == pytest.approx(exact[1], abs=2e-4)
+
+
 # -- integrators -------------------------------------------------------------------------------------------------------
 
 
