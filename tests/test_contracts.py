@@ -694,7 +694,7 @@ def test_an_agent_answers_in_the_columns_of_its_world_and_forgets(kind: str, mon
         """Play one run with an agent that may have been used before, and return all that it said."""
         said.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mischance.play.plugins.construct", keep(agent, cls))
+            patch.setattr("mischance.play.agents.construct", keep(agent, cls))
             list(play(scenario, [d]))
         return [(t, {k: v.tolist() for k, v in columns.items()}, rows.tolist()) for t, columns, rows in said]
 

@@ -68,6 +68,9 @@ class FakeScenario:
     begins: str = ""
     files: dict[str, Any] = field(default_factory=dict)
 
+    def plugins(self) -> tuple[Any, ...]:
+        return ()
+
     def text(self) -> str:
         return f"name: {self.name}\nseed: {self.seed}\n# {self.comment}\n"
 

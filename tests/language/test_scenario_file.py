@@ -57,7 +57,9 @@ def again(scenario: Scenario, folder: Path) -> Scenario:
 
 def test_the_every_key_file_has_every_key():
     tree = read(EVERY_KEY.read_bytes(), "every_key").tree
-    assert set(tree) == set(ScenarioModel.model_fields) - {"worlds", "links"}, "these stand instead of `simulator`"
+    assert set(tree) == set(ScenarioModel.model_fields) - {"worlds", "links", "agents"}, (
+        "these stand instead of `simulator` and `agent`"
+    )
     assert {key for fault in tree["faults"] for key in fault} == set(FaultEntry.model_fields)
     kinds = {key for law in tree["vary"].values() if isinstance(law, dict) for key in law if key != "source"}
     assert kinds == set(KINDS) - {"truncnormal"}  # another spelling of truncated_normal
@@ -125,7 +127,7 @@ def test_the_resolved_text_draws_the_same(source: str, tmp_path: Path):
     second = again(scenario, tmp_path / "a")
     for one, other in zip(draw(scenario, range(20)), draw(second, range(20)), strict=True):
         assert (one.values, one.faults, one.log_weight) == (other.values, other.faults, other.log_weight)
-        assert one.settings == other.settings
+        assert one.settings.model_dump() == other.settings.model_dump()
 
 
 def test_files_of_one_name_in_two_folders_keep_apart(tmp_path: Path):

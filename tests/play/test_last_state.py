@@ -63,7 +63,8 @@ def test_a_run_that_is_cut_off_between_two_rows_has_one_at_its_end(kind):
     end, found = states(scenario, draw(scenario, [0])[0])
     assert 2.3718 - 1 / 100 <= end <= 2.3718
     for path, t in found.items():
-        assert t[-1] == end, path
+        # of several worlds, each ends at its own last step, and the run with the latest of them
+        assert t[-1] == end or (scenario.simulator.parts and end - 1 / 100 <= t[-1] < end), path
         assert 0.0 < t[-1] - t[-2] < t[1] + 1e-9, path
 
 

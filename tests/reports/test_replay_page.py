@@ -35,7 +35,7 @@ from mischance.reports.replay.charts import nearness, series
 from mischance.reports.replay.ground import grip, inside
 from mischance.reports.replay.model import Body
 from mischance.reports.replay.outlines import _KINDS, silhouette
-from mischance.reports.replay.run_view import _links, _unnamed, run_view
+from mischance.reports.replay.run_view import links_of, run_view, unnamed_in
 from mischance.reports.replay.style import fill, glaze
 from mischance.reports.replay.tracks import Appearance, Track
 from mischance.simulators.road.outline import lanes_table
@@ -395,16 +395,16 @@ def test_a_chain_is_named_by_its_end_and_ends_by_whom_they_share():
         )
         for name, parent in parents.items()
     ]
-    links = _links(bodies)
+    links = links_of(bodies)
     assert [link.bodies for link in links] == [
         ("shoulder", "forearm"), ("forearm", "hand"), ("hand", "thumb"), ("hand", "finger")
     ]  # fmt: skip
     assert {link.width for link in links} == {0.1}
-    assert _unnamed(links, bodies) == {"shoulder", "forearm", "thumb", "finger"}
-    assert _unnamed(_links(bodies[:3]), bodies[:3]) == {"shoulder", "forearm"}
+    assert unnamed_in(links, bodies) == {"shoulder", "forearm", "thumb", "finger"}
+    assert unnamed_in(links_of(bodies[:3]), bodies[:3]) == {"shoulder", "forearm"}
     upright = [replace(body, level=True) for body in bodies]
-    assert _unnamed(_links(upright), upright) == set()
-    assert [link.width for link in _links(upright)] == pytest.approx([0.01] * 4)
+    assert unnamed_in(links_of(upright), upright) == set()
+    assert [link.width for link in links_of(upright)] == pytest.approx([0.01] * 4)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):

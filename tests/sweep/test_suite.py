@@ -98,7 +98,7 @@ def test_a_suite_is_a_folder_a_tag_or_a_scenario(tmp_path):
     assert suite("driving/cut_in:crash") == ["driving/cut_in:crash"]
     assert "driving/cut_in" in suite("driving")
     assert "driving/cut_in" in suite("un-r157")
-    assert suite(str(PLUGINS)) == [str(PLUGINS / name) for name in ("tow.yaml", "wander.yaml")]
+    assert suite(str(PLUGINS)) == [str(PLUGINS / name) for name in ("cascade.yaml", "tow.yaml", "wander.yaml")]
     with pytest.raises(MischanceError, match="drivin") as error:
         suite("drivin")
     assert error.value.hint
