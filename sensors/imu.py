@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import exp
+from math import exp, radians
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -33,16 +33,22 @@ TABLE: Schema = {
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """Settings of an IMU; the defaults are those of an InvenSense MPU-6000."""
+    """Settings of an IMU; the defaults for noise are those of an InvenSense MPU-6000.
+
+    Source:
+        InvenSense, MPU-6000 and MPU-6050 product specification, PS-MPU-6000A-00, revision 3.4, 2013, 6.1 and 6.2:
+        0.005 deg/s/sqrt(Hz) and 400 ug/sqrt(Hz), both at 10 Hz. The sheet says nothing about the stability of the
+        biases: sigma and correlation times are of the order of magnitude of such sensors (not verified).
+    """
 
     mount: str = Field("ego.imu", description="body and mount that carry it, as body.mount")
     rate: Frequency = Field(100.0, gt=0, description="samples per second [Hz]")
-    accelerometer_noise: float = Field(2.354e-3, ge=0, description="accelerometer white noise [m/s2/sqrt(Hz)]")
+    accelerometer_noise: float = Field(400e-6 * G, ge=0, description="accelerometer white noise [m/s2/sqrt(Hz)]")
     accelerometer_bias: Acceleration = Field(3.53e-4, ge=0, description="accelerometer bias, 1 sigma [m/s2]")
     accelerometer_bias_time: Time = Field(800.0, gt=0, description="correlation time of that bias [s]")
     accelerometer_range: Acceleration | None = Field(None, gt=0, description="largest specific force shown [m/s2]")
     accelerometer_resolution: Acceleration | None = Field(None, gt=0, description="smallest step shown [m/s2]")
-    gyro_noise: float = Field(8.727e-5, ge=0, description="gyroscope white noise [rad/s/sqrt(Hz)]")
+    gyro_noise: float = Field(radians(0.005), ge=0, description="gyroscope white noise [rad/s/sqrt(Hz)]")
     gyro_bias: AngularRate = Field(2.230e-5, ge=0, description="gyroscope bias, 1 sigma [rad/s]")
     gyro_bias_time: Time = Field(500.0, gt=0, description="correlation time of that bias [s]")
     gyro_range: AngularRate | None = Field(None, gt=0, description="largest angular rate shown [rad/s]")

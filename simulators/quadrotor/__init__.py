@@ -260,9 +260,8 @@ class Quadrotor:
         hit = ~np.isnan(times)
         first = int(np.argmin(np.where(hit, times, inf)))
         finished = bool((~np.isnan(done)).all())
-        contacts = sum(1 for row in self._logs[r].incidents if row[2] == "contact")
         return {
-            "contacts": contacts,
+            "contacts": self._logs[r].met,
             "min_separation": float(pairs[:, layout.APART].min(initial=inf)),
             "min_clearance": float(m[:, layout.CLEARANCE].min()),
             "fence_margin": float(m[:, layout.INSIDE].min()),
@@ -275,6 +274,7 @@ class Quadrotor:
             "energy": float(sum(self._state[r, :, layout.USED] - self._begun[r])),
             "finished": finished,
             "mission_time": float(done.max()) if finished else nan,
+            "touchdown": float(m[:, layout.TOUCHDOWN].min()),
             "end": float(self._k if self._stop[r] < 0 else self._stop[r]) / RATE,
         }
 

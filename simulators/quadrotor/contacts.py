@@ -43,6 +43,7 @@ from .layout import (
     T_CLEARANCE,
     T_IMPACT,
     TARGET,
+    TOUCHDOWN,
     VEL,
     H,
 )
@@ -82,6 +83,7 @@ def touch(y: FloatArray, old: FloatArray, p: FloatArray, g: FloatArray, m: Float
     if y[MODE] == FLYING and what < 0 and speed <= g[LANDING] and upright:
         y[MODE] = LANDED
         tell(events, count, r, when, E_LANDED, d, GROUND)[4] = speed
+        m[TOUCHDOWN] = g[LANDING] - speed
         if np.isnan(m[FINISHED]) and int(y[TARGET]) == int(p[POINTS]) - 1:
             y[TARGET] += 1.0
             m[FINISHED] = when

@@ -21,12 +21,16 @@ LINGERS = 3.0  # time after its end for which a fault may still be a cause [s]
 INNOCENT = ("breeze",)
 
 MEASURES: Schema = {
-    "contacts": Column("int64", about="contacts of drones with ground, obstacles and each other; a landing is none"),
+    "contacts": Column(
+        "int64", about="rows of `contacts`: every blow on ground, obstacles and each other; a landing is none"
+    ),
     "min_separation": Column(
         unit="m", role="value", about="smallest free distance of a drone from others and birds; inf = none"
     ),
     "min_clearance": Column(
-        unit="m", role="value", about="smallest free distance of a flying drone from ground and obstacles"
+        unit="m",
+        role="value",
+        about="smallest free distance in flight: from obstacles and, unless it lands, the ground",
     ),
     "fence_margin": Column(unit="m", about="smallest distance inside the geofence; negative = outside; inf = no fence"),
     "max_tilt": Column(unit="rad", about="largest tilt before any contact"),
@@ -67,6 +71,7 @@ class FlightLog:
         self.rows: list[tuple[Any, ...]] = []
         self.contacts: list[tuple[Any, ...]] = []
         self.incidents: list[tuple[float, str, str, tuple[str, ...], str]] = []  # t, id, kind, drones, text
+        self.met = 0  # rows of `contacts` so far
         self._ids = 0
         self._onset: dict[str, str] = {}  # fault -> its event
         self._came: dict[str, str] = {}  # bird -> its event
@@ -139,6 +144,7 @@ class FlightLog:
             self._note(t, event, "contact", (who, met), f"{who} hit {met} at {numbers[1]:.1f} m/s")
         for name in both:
             self._touched.setdefault(name, event)
+        self.met += 1
         self.contacts.append((t, who, met, *numbers, event))
 
     def end(self, t: float) -> None:
@@ -226,7 +232,8 @@ def outcome_row(log: FlightLog, measures: Mapping[str, Any], separation: float, 
     """Return the outcome's one row: measures, event, margin, verdict and reason."""
     hits = [row for row in log.incidents if row[2] == "contact"]
     worst = [row for row in log.incidents if row[2] in ("geofence_breach", "separation_loss")]
-    tight = min(measures["min_separation"] - separation, measures["fence_margin"], measures["min_clearance"])
+    near = min(measures["min_separation"] - separation, measures["fence_margin"], measures["min_clearance"])
+    tight = min(near, measures["touchdown"])  # of a landing: how far it still was; then, how much faster it might be
     if hits:
         t, _, _, who, words = hits[0]
         verdict = "bird strike" if who[1] in log.birds else "collision" if who[1] in log.drones else "crash"
@@ -248,7 +255,8 @@ def outcome_row(log: FlightLog, measures: Mapping[str, Any], separation: float, 
         reason = f"{verdict}: {'; '.join(steps)}; {words} at {t:.3f} s"
     else:
         names = [describe(fault) for fault in log.faults if fault.severity != 0.0 and fault.onset <= measures["end"]]
-        reason = f"safe: {'; '.join(names) or 'no fault had set in'}; closest {tight:.2f} m"
+        reason = f"safe: {'; '.join(names) or 'no fault had set in'}; "
+        reason += f"closest {near:.2f} m" if near < inf else "nothing else was near"
         if not measures["finished"] and not landed:
             reason += "; a mission was not finished"
     values = {**{name: measures[name] for name in MEASURES}, "event": bool(hits or worst), "margin": margin,

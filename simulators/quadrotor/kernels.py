@@ -73,7 +73,7 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
     work, n = np.zeros((5, BODY)), np.zeros(3)
     command = np.zeros(4)
     old = np.zeros((drones, 3))
-    force = np.zeros((drones, 3))
+    force, off = np.zeros((drones, 3)), np.zeros(4)  # motors that are off take no power
     for r in range(runs):
         y = state[r]
         keep(motion[r, 0], y)
@@ -94,13 +94,15 @@ def fly(first: int, last: int, state: FloatArray, p: FloatArray, g: FloatArray, 
                     if own[MODE] == LANDED or own[MODE] == RESTING:
                         for i in range(4):
                             own[SPIN + i] -= own[SPIN + i] * H / q[LAG]
+                        if q[CAPACITY] > 0.0:
+                            drain(own, q, off, extra[r, d, 0], H)
                         continue
                     if own[MODE] == GLIDING:
                         for i in range(3):
                             own[i] += H * own[VEL + i]
                         continue
                     if q[CAPACITY] > 0.0:
-                        drain(own, q, health[r, d], extra[r, d, 0], H)
+                        drain(own, q, health[r, d] if own[MODE] == FLYING else off, extra[r, d, 0], H)
                     command[:] = 0.0
                     if own[MODE] == FLYING:
                         short = steer(own, q, force[d], extra[r, d, 2], command)

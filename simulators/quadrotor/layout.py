@@ -41,8 +41,8 @@ WORLD = 22
 
 # indices of a drone's and a pair's measures
 MAX_TILT, MAX_SPEED, MAX_DEVIATION, CLEARANCE, T_CLEARANCE, NEAREST, INSIDE, T_INSIDE = range(8)
-IMPACT, T_IMPACT, FINISHED, MIN_VOLTS = range(8, 12)
-MEASURES = 12
+IMPACT, T_IMPACT, FINISHED, MIN_VOLTS, TOUCHDOWN = range(8, 13)
+MEASURES = 13
 APART, T_APART, LOST, MET = range(4)
 
 # indices of a fault, and the kinds of faults
@@ -58,7 +58,7 @@ GROUND = -1.0
 def blank(runs: int, drones: int) -> tuple[FloatArray, FloatArray]:
     """Return the initial measures of drones and of pairs."""
     m = np.zeros((runs, drones, MEASURES))
-    m[..., [CLEARANCE, INSIDE, MIN_VOLTS]] = np.inf
+    m[..., [CLEARANCE, INSIDE, MIN_VOLTS, TOUCHDOWN]] = np.inf
     m[..., [T_CLEARANCE, T_INSIDE, T_IMPACT, FINISHED]] = np.nan
     m[..., NEAREST] = GROUND
     pairs = np.zeros((runs, drones * (drones - 1) // 2, 4))

@@ -32,6 +32,7 @@ from .layout import (
     T_CLEARANCE,
     T_INSIDE,
     TARGET,
+    TOUCHDOWN,
     UPSET,
     UPSET_TILT,
     VOLTS,
@@ -65,7 +66,9 @@ def observe(y: FloatArray, p: FloatArray, g: FloatArray, m: FloatArray, o: Float
         y[UPSET] = 1.0
         tell(events, count, r, t, E_UPSET, d, GROUND)[4] = tilt
     m[MAX_SPEED] = max(m[MAX_SPEED], sqrt(y[3] * y[3] + y[4] * y[4] + y[5] * y[5]))
-    lands = goal < int(p[POINTS]) and points[goal, 2] < p[RADIUS] + 0.1
+    leg = min(goal, int(p[POINTS]) - 1)  # it may believe that it is there already
+    lands = leg >= 0 and points[leg, 2] < p[RADIUS] + 0.1
+    m[TOUCHDOWN] = y[2] - p[RADIUS] if lands else inf
     for which in range(-1, obstacles):
         if which < 0 and lands:
             continue

@@ -126,7 +126,7 @@ def test_neither_cuts_nor_neighbours_change_a_byte(rate):
 def test_white_noise_has_the_density_of_the_data_sheet():
     (rows,), _ = play(still, end=100.0, accelerometer_bias=0, gyro_bias=0)
     n = len(rows["t"])
-    for name, density in (("ax", 2.354e-3), ("az", 2.354e-3), ("gy", 8.727e-5)):
+    for name, density in (("ax", 400e-6 * 9.80665), ("az", 400e-6 * 9.80665), ("gy", 0.005 * np.pi / 180)):
         sigma = density * np.sqrt(100.0)
         values = rows[name] - (G if name == "az" else 0.0)
         assert abs(values.std() / sigma - 1) < 4 / np.sqrt(2 * n)
