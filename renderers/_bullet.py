@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mischance.api.scene import Camera, Scene, Shape
     from mischance.api.tables import AnyArray, FloatArray
 
+    from ._light import Light
     from ._meshes import Triangles
 
 
@@ -110,10 +111,10 @@ class Stage:
             self._far_sides = Stage(self._scene, inside_out=True)
         return self._far_sides
 
-    def look(self, eye: FloatArray, camera: Camera, sun: FloatArray) -> tuple[AnyArray, AnyArray, AnyArray]:
+    def look(self, eye: FloatArray, camera: Camera, light: Light) -> tuple[AnyArray, AnyArray, AnyArray]:
         """Return colour (h, w, 3), depth (h, w) [m] and instance (h, w) as the placed camera sees them."""
         turn = np.array(pybullet.getMatrixFromQuaternion(eye[3:].tolist())).reshape(3, 3)
-        return self.look_from(np.zeros(3), turn, camera.size, camera.fov, (camera.near, camera.far), sun=sun)
+        return self.look_from(np.zeros(3), turn, camera.size, camera.fov, (camera.near, camera.far), light=light)
 
     def look_from(
         self,
@@ -123,7 +124,7 @@ class Stage:
         fov: float,
         reach: tuple[float, float],
         *,
-        sun: FloatArray,
+        light: Light,
     ) -> tuple[AnyArray, AnyArray, AnyArray]:
         """Return the same from a position near the camera; `turn` (3, 3) has the axes forward, left, up as columns."""
         width, height = size
@@ -145,10 +146,10 @@ class Stage:
             height,
             view.T.ravel().tolist(),
             lens.T.ravel().tolist(),
-            lightDirection=sun.tolist(),
+            lightDirection=light.towards.tolist(),
             lightColor=[1.0, 0.98, 0.94],
-            lightAmbientCoeff=0.62,
-            lightDiffuseCoeff=0.5,
+            lightAmbientCoeff=light.ambient,
+            lightDiffuseCoeff=light.diffuse,
             lightSpecularCoeff=0.0,
             shadow=0,
             renderer=pybullet.ER_TINY_RENDERER,

@@ -16,21 +16,26 @@ if TYPE_CHECKING:
 
 _HORIZON = np.array([0.84, 0.89, 0.93], np.float32)
 _ZENITH = np.array([0.36, 0.58, 0.86], np.float32)
-_REACH = 32.0  # half-side of the square of ground that has shadows [m]
 _TEXELS = 768
 _SUN_DISTANCE = 250.0
-_DARK = 0.42  # share of light removed by a shadow
 _BIAS = 0.25  # depth bias: points closer than this behind an object's far side are lit [m]
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Direction of the sun, haze, and shadows on or off."""
+    """The sun's direction and strength, haze, and shadows.
+
+    `ambient`, `diffuse`: shares of a surface's colour from all around, and from a sun straight above it. `darkness`:
+    share of light that a shadow takes; 0 = no shadows. `reach`: half-side of the square of ground that has them [m].
+    """
 
     azimuth: float
     elevation: float
+    ambient: float
+    diffuse: float
     visibility: float
-    shadow: bool
+    darkness: float
+    reach: float
 
     @property
     def towards(self) -> FloatArray:
@@ -46,7 +51,7 @@ def paint(stage: Stage, eye: FloatArray, camera: Camera, light: Light, image: tu
     lit = colour.astype(np.float32) * np.float32(1 / 255)
     solid = np.isfinite(depth)
     near = np.where(solid, depth, np.float32(0))
-    if light.shadow:
+    if light.darkness > 0:
         lit *= _shadows(stage, eye, light, rays, near)[..., None]
     # Koschmieder: contrast falls as e^(-3 z / visibility), to 5 % at the visibility. A series replaces NumPy's exp,
     # whose last bits, and so a few pixels, differ between machines.
@@ -94,22 +99,22 @@ def _sky(rays: AnyArray) -> AnyArray:
 
 
 def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth: AnyArray) -> AnyArray:
-    """Return the share of light of each pixel, 0.58 to 1, from a depth image in the sun's direction; (h, w).
+    """Return the share of light of each pixel, 1 - darkness to 1, from a depth image in the sun's direction; (h, w).
 
     The depth image contains the far sides of objects: so a lit face never shadows itself, whatever its slope.
     """
     ahead = _axes(eye[3:])[0] * np.array([1.0, 1.0, 0.0])
-    middle = ahead * (_REACH * 0.75)
+    middle = ahead * (light.reach * 0.75)
     down = -light.towards
     # Straight down: any horizontal direction may be `left`.
     left = np.array([-down[1], down[0], 0.0]) if abs(down[2]) < 0.9999 else np.array([0.0, 1.0, 0.0])
     left = left / np.sqrt(np.sum(left * left))
     up = np.asarray(np.cross(down, left), np.float64)
     place = middle - down * _SUN_DISTANCE
-    fov = 2 * atan2(_REACH, _SUN_DISTANCE)
+    fov = 2 * atan2(light.reach, _SUN_DISTANCE)
     reach = (_SUN_DISTANCE - 150.0, _SUN_DISTANCE + 150.0)
     turn: FloatArray = np.stack([down, left, up], axis=1).astype(np.float64)
-    _, seen, _ = stage.far_sides.look_from(place, turn, (_TEXELS, _TEXELS), fov, reach, sun=light.towards)
+    _, seen, _ = stage.far_sides.look_from(place, turn, (_TEXELS, _TEXELS), fov, reach, light=light)
 
     focal = np.float32(_TEXELS / 2 / tan(fov / 2))
     point = [rays[..., i] * depth - np.float32(place[i]) for i in range(3)]
@@ -128,5 +133,5 @@ def _shadows(stage: Stage, eye: FloatArray, light: Light, rays: AnyArray, depth:
     over = (flat[first] < limit) * (1 - right) + (flat[first + 1] < limit) * right
     under = (flat[first + _TEXELS] < limit) * (1 - right) + (flat[first + _TEXELS + 1] < limit) * right
     hidden = over + (under - over) * below
-    kept: AnyArray = 1 - np.float32(_DARK) * np.where(inside, hidden, np.float32(0))
+    kept: AnyArray = 1 - np.float32(light.darkness) * np.where(inside, hidden, np.float32(0))
     return kept

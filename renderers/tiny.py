@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from math import pi
 from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakSet
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from mischance.api.scene import Frames
 from mischance.errors import RunError
-from mischance.units import Angle, Length
+from mischance.units import Angle, Length, Ratio
 
 if TYPE_CHECKING:
     from mischance.api.scene import Camera, Hits, Rays, Scene
@@ -24,8 +25,17 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     shadow: bool = Field(True, description="whether the sun casts shadows (about half as much time again)")
     sun_azimuth: Angle = Field(105.0 * pi / 180.0, description="where the sun stands, from +x towards +y [rad]")
     sun_elevation: Angle = Field(42.0 * pi / 180.0, gt=0, le=pi / 2, description="its height above the horizon [rad]")
+    ambient: Ratio = Field(0.62, ge=0, le=1, description="share of a surface's colour by light from all around")
+    sunlight: Ratio = Field(0.5, ge=0, le=1, description="share of it by the sun where that stands straight above it")
+    shadow_darkness: Ratio = Field(0.42, gt=0, le=1, description="share of the light that a shadow takes")
+    shadow_reach: Length = Field(
+        32.0, gt=0, le=100, description="half-side of the square of ground before the camera that has shadows [m]"
+    )
     visibility: Length = Field(1500.0, gt=0, description="distance at which haze leaves 5 % of contrast [m]")
     smooth: bool = Field(False, description="whether colour is sampled four times a pixel (about four times as slow)")
+
+
+_drawing: WeakSet[Tiny] = WeakSet()  # instances that have drawn and are not closed: scenes are kept for all of them
 
 
 class Tiny:
@@ -62,14 +72,18 @@ class Tiny:
             raise RunError("renderer 'tiny' needs PyBullet", "pip install 'mischance[physics]'") from error
         from ._light import Light, halve, paint
 
+        _drawing.add(self)
         stage = stage_for(scene)
         settings = self.settings
-        light = Light(settings.sun_azimuth, settings.sun_elevation, settings.visibility, settings.shadow)
+        light = Light(
+            settings.sun_azimuth, settings.sun_elevation, settings.ambient, settings.sunlight, settings.visibility,
+            settings.shadow_darkness if settings.shadow else 0.0, settings.shadow_reach,
+        )  # fmt: skip
         fine = replace(camera, size=(camera.size[0] * 2, camera.size[1] * 2)) if settings.smooth else camera
         images: dict[str, list[AnyArray]] = {name: [] for name in camera.passes}
         for bodies, eye in zip(pose, camera.pose, strict=True):
             stage.place(bodies, eye)
-            colour, depth, instance = stage.look(eye, camera, light.towards)
+            colour, depth, instance = stage.look(eye, camera, light)
             if "depth" in images:
                 images["depth"].append(depth)
             if "instance" in images:
@@ -79,7 +93,7 @@ class Tiny:
             if settings.shadow:
                 stage.far_sides.place(bodies, eye)
             if settings.smooth:
-                colour, depth, _ = stage.look(eye, fine, light.towards)
+                colour, depth, _ = stage.look(eye, fine, light)
             painted = paint(stage, eye, fine, light, (colour, depth))
             images["rgb"].append(halve(painted) if settings.smooth else painted)
         width, height = camera.size
@@ -107,9 +121,10 @@ class Tiny:
         return cast(scene, pose, rays)
 
     def close(self) -> None:
-        """Disconnect all PyBullet clients of this process that draw."""
+        """Disconnect all PyBullet clients of this process that draw, once no other renderer draws with them."""
         import sys
 
+        _drawing.discard(self)
         engine = sys.modules.get(f"{__package__}._bullet")
-        if engine is not None:
+        if engine is not None and not _drawing:
             engine.forget()

@@ -71,7 +71,9 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     passes: tuple[Literal["rgb", "depth", "instance"], ...] = Field(
         ("rgb", "depth", "instance"), min_length=1, description="what to draw; labels come with 'instance'"
     )
-    renderer: str = Field("tiny", description="the renderer that draws its images")
+    renderer: str = Field(
+        "tiny", description="what draws its images: a renderer, or `{kind: a renderer, …}` with its settings"
+    )
     near: Length = Field(0.1, gt=0, description="nothing closer is seen [m]")
     far: Length = Field(300.0, gt=0, description="nothing farther is seen [m]")
     min_pixels: int = Field(1, ge=1, description="objects with fewer visible pixels get no label [px]")

@@ -446,8 +446,8 @@ def side_by_side(parts: Sequence[Chunk]) -> Chunk:
 def renderer_of(plugin: PlugIn) -> Any:
     if plugin.renderer is None:
         return None
-    available("renderers", getattr(plugin.settings, "renderer", ""))
-    return construct(plugin.renderer, declares(plugin.renderer).settings())
+    available("renderers", plugin.renderer.kind)
+    return construct(plugin.renderer.cls, plugin.renderer.settings)
 
 
 def readings(

@@ -265,6 +265,10 @@ class _Builder(PlanChecks):
         world = self._world_of(room, tree, path)
         apart = ("kind", "world") if self.mapping("worlds") and room in ("agents", "sensors") else ("kind",)
         settings = {key: value for key, value in tree.items() if key not in apart}
+        renderer, drawer = None, settings.get(declared.renderer)
+        if isinstance(drawer, dict):  # the sensor's own settings have the renderer's name alone
+            renderer = self.plugin("renderers", drawer, (*path, declared.renderer))
+            settings[declared.renderer] = renderer.kind if renderer is not None else ""
         references = dict(_references(settings))
         unknown = {inside for inside, name in references.items() if self.unknown({name}, (*path, *inside))}
         filled = fill(settings, self.middling)
@@ -284,22 +288,12 @@ class _Builder(PlanChecks):
         lost = references.keys() - dict(_references(plain)).keys()
         for inside in sorted(lost, key=str):
             self.origin.add((*path, *inside), "a drawn value cannot stand here")
-        renderer = self._renderer(declared.renderer, plain, path) if declared.renderer else None
+        if declared.renderer and plain[declared.renderer] and renderer is None:
+            renderer = self.plugin("renderers", {"kind": plain[declared.renderer]}, (*path, declared.renderer))
         if lost or unknown:
             return None
-        drawn = frozenset(references.values())
+        drawn = frozenset(references.values()) | (renderer.drawn if renderer is not None else frozenset())
         return PlugIn(room, kind, cls, declared, plain, checked, drawn, renderer, code=code, world=world)
-
-    def _renderer(self, key: str, settings: Mapping[str, Any], path: Path_) -> type[Any] | None:
-        """Find the renderer that a sensor's settings name; note a problem if there is none."""
-        kind, place = settings[key], (*path, key)
-        if not isinstance(kind, str) or not kind:
-            return None
-        try:
-            return catalog.find("renderers", kind, self.origin.folder(place))
-        except CatalogError as error:
-            self.origin.add(place, error.message, error.hint)
-            return None
 
     def _as_drawn(self, message: str, name: str | None) -> str:
         """Name the drawn value in a message about its typical value."""
@@ -370,10 +364,12 @@ class _Builder(PlanChecks):
         """Return a plug-in's tree; paths of its file and its renderer's are those of the copies in a dataset."""
         assert plugin is not None
         tree = {"kind": plugin.kind, **({"world": plugin.world} if plugin.world else {}), **plugin.tree}
-        for key in ("kind", plugin.declared.renderer) if plugin.renderer is not None else ("kind",):
-            file = catalog.reference_file(tree[key], self.origin.folder((*path, key)))
-            if file is not None:
-                tree[key] = f"{_kept(file, files)}:{tree[key].rpartition(':')[2]}"
+        file = catalog.reference_file(plugin.kind, self.origin.folder((*path, "kind")))
+        if file is not None:
+            tree["kind"] = f"{_kept(file, files)}:{plugin.kind.rpartition(':')[2]}"
+        if plugin.renderer is not None:
+            key = plugin.declared.renderer
+            tree[key] = self._dump(plugin.renderer, (*path, key), files)
         return tree
 
 

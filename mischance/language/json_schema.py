@@ -34,6 +34,7 @@ def scenario_schema() -> dict[str, Any]:
     agent, driver = folding.choice("agents", definitions)
     properties["agents"]["patternProperties"] = {WORLD: agent}
     properties["agent"] = {"anyOf": [agent, {"type": "null"}], "default": None}
+    folding.drawer = folding.choice("renderers", definitions)
     instrument, sensor = folding.choice("sensors", definitions)
     properties["sensors"]["patternProperties"] = {WORD: instrument}
     writer, named = folding.choice("writers", definitions)
@@ -65,6 +66,7 @@ class _Folding:
 
     def __init__(self) -> None:
         self.shared: dict[str, Any] = {}
+        self.drawer: tuple[dict[str, Any], dict[str, Any]] = ({}, {})  # what a sensor may say of its renderer
 
     def choice(self, room: str, definitions: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the schema of a plug-in of one kind, and its required keys for a file that extends no other.
@@ -77,7 +79,8 @@ class _Folding:
         for entry in catalog.entries(room):
             if entry.origin != "mischance":
                 continue  # the committed schema describes built-in plug-ins only
-            model = declares(catalog.find(room, entry.name)).settings
+            declared = declares(catalog.find(room, entry.name))
+            model = declared.settings
             own = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{room}.{entry.name}.{{model}}")
             for name, definition in own.pop("$defs", {}).items():
                 definitions[f"{room}.{entry.name}.{name}"] = self.fold(definition, drawn=True)
@@ -90,6 +93,11 @@ class _Folding:
             named = {"properties": {"kind": {"const": entry.name}}, "required": ["kind"]}
             rules.append({"if": named, "then": {"$ref": f"#/$defs/{room}.{entry.name}"}})
             needed = _taken_out(own, definitions)
+            if declared.renderer:
+                name = own["properties"][declared.renderer]
+                said = {key: name.pop(key) for key in ("description", "default") if key in name}
+                own["properties"][declared.renderer] = {**said, "anyOf": [name, self.drawer[0]]}
+                needed.setdefault("properties", {})[declared.renderer] = self.drawer[1]
             if needed:
                 needs.append({"if": named, "then": needed})
         kind = {"anyOf": [{"enum": kinds}, {"type": "string", "pattern": FOREIGN}]} if kinds else {"type": "string"}

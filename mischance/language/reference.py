@@ -174,7 +174,8 @@ def _uses(tree: Mapping[str, Any], room: str) -> Iterator[Mapping[str, Any]]:
     if room == "writers":
         places = [{"kind": each} if isinstance(each, str) else each for each in tree.get("write") or ()]
     if room == "renderers":
-        places = [{"kind": each["renderer"]} for each in (tree.get("sensors") or {}).values() if each.get("renderer")]
+        named = [each.get("renderer") for each in (tree.get("sensors") or {}).values()]
+        places = [{"kind": each} if isinstance(each, str) else each for each in named]
     yield from (each for each in places if isinstance(each, dict))
 
 

@@ -195,6 +195,8 @@ class PlugIn:
 
     `parts` and `links`: of several worlds on one clock; `parts` also of several agents. `world`: of an agent or a
     sensor, in which of several worlds it stands, '' = nobody says. `code`: where it stands, where that is the user's.
+    `renderer`: of a sensor with images or rays; the sensor's own settings have its name alone, and `drawn` of the
+    sensor has the drawn values of both.
     """
 
     room: str
@@ -204,7 +206,7 @@ class PlugIn:
     tree: Mapping[str, Any]
     settings: BaseModel
     drawn: frozenset[str] = frozenset()
-    renderer: type[Any] | None = None  # of a sensor with images or rays
+    renderer: PlugIn | None = None
     parts: Mapping[str, PlugIn] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     code: UserCode | None = None
@@ -382,10 +384,11 @@ class Scenario:
         return hashlib.sha256(self.text().encode()).hexdigest()
 
     def plugins(self) -> Sequence[PlugIn]:
-        """Return all plug-ins: worlds, agent, sensors, writers."""
+        """Return all plug-ins: worlds, agent, sensors with their renderers, writers."""
         agent = (tuple(self.agent.parts.values()) or (self.agent,)) if self.agent else ()
         worlds = tuple(self.simulator.parts.values()) or (self.simulator,)
-        return (*worlds, *agent, *self.sensors.values(), *self.writers)
+        renderers = (each.renderer for each in self.sensors.values() if each.renderer is not None)
+        return (*worlds, *agent, *self.sensors.values(), *renderers, *self.writers)
 
 
 __all__ = [

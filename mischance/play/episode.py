@@ -159,7 +159,7 @@ class Episode:
         shown = without_labels(chunk)
         plugins = self._scenario.sensors
         return {
-            name: sensor.read(shown.parts.get(plugins[name].world, shown), self._plugins.renderer(name))
+            name: sensor.read(shown.parts.get(plugins[name].world, shown), self._plugins.renderer(name, self._draws))
             for name, sensor in self._sensors.items()
             if name in names
         }

@@ -32,9 +32,6 @@ def check_needs(scenario: Scenario) -> None:
     check_agent(scenario)
     for plugin in scenario.plugins():
         catalog.check_needs(plugin.room, plugin.kind, plugin.declared.needs)
-        if plugin.renderer is not None:
-            kind = str(plugin.tree[plugin.declared.renderer])
-            catalog.check_needs("renderers", kind, declares(plugin.renderer).needs)
 
 
 def check_agent(scenario: Scenario) -> None:
@@ -99,7 +96,8 @@ class Plugins:
     built: Counter[str] = field(default_factory=Counter)
     holder: object = None
     _instances: dict[str, Any] = field(default_factory=dict)
-    _renderers: dict[type[Any], GuardedRenderer] = field(default_factory=dict)
+    _renderers: dict[tuple[type[Any], str], GuardedRenderer] = field(default_factory=dict)
+    _asked: dict[str, tuple[type[Any], str]] = field(default_factory=dict)
 
     def get(self, key: str, plugin: PlugIn, draws: Sequence[Draw]) -> Any:
         """Return the plug-in's instance for these draws."""
@@ -121,15 +119,19 @@ class Plugins:
             return World(plugin, settings) if plugin.room == "simulators" else Sensors(plugin, settings)
         return construct(world_class(plugin), settings)
 
-    def renderer(self, name: str) -> GuardedRenderer | None:
-        """Return the renderer that a sensor's settings ask for, or None; sensors share one of a kind."""
-        cls = self.scenario.sensors[name].renderer
-        if cls is None:
+    def renderer(self, name: str, draws: Sequence[Draw]) -> GuardedRenderer | None:
+        """Return the renderer that a sensor asks for, or None; sensors that ask for equal settings share one."""
+        plugin = self.scenario.sensors[name].renderer
+        if plugin is None:
             return None
-        found = self._renderers.get(cls)
+        settings = plugin.settings_for(draws[0].values) if plugin.drawn else plugin.settings
+        key = self._asked[name] = plugin.cls, settings.model_dump_json()
+        found = self._renderers.get(key)
         if found is None:
-            found = self._renderers[cls] = GuardedRenderer(construct(cls, declares(cls).settings()))
-            self.built[f"renderers.{cls.__name__}"] += 1
+            found = self._renderers[key] = GuardedRenderer(construct(plugin.cls, settings))
+            self.built[f"renderers.{plugin.cls.__name__}"] += 1
+            for unused in self._renderers.keys() - self._asked.values():  # those of the last draws
+                _close(self._renderers.pop(unused).renderer)
         return found
 
     def close(self) -> None:
@@ -137,6 +139,7 @@ class Plugins:
         instances, renderers = list(self._instances.values()), list(self._renderers.values())
         self._instances.clear()
         self._renderers.clear()
+        self._asked.clear()
         for plugin in instances:
             _close(plugin)
         for renderer in renderers:
