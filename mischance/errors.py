@@ -64,8 +64,16 @@ class StartError(RunError):
         self.truth = truth  # for a picture in the same process: it is not pickled
 
 
+class RefusalError(RunError):
+    """A run that an agent cannot take part in, as the agent itself says: the world is not its own."""
+
+
 class DatasetError(MischanceError):
     """A dataset folder that is missing, foreign, busy, damaged or full."""
+
+
+class OtherDatasetError(DatasetError):
+    """A dataset folder that holds what another scenario, seed, plan or code, or another version, has made."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mischance.api.appearance import BODIES, LANES, PATHS, SUBJECT
-from mischance.errors import RunError
+from mischance.errors import RefusalError
 
 from ._map import RoadMap
 
@@ -320,8 +320,12 @@ def _table(readings: Mapping[str, Reading], name: str, table: str) -> Table:
     wanted = {"actor"} if name == "truth" else {"track", "vx", "vy"}
     if reading is None or table not in reading.tables or not wanted <= set(reading.tables[table].schema):
         if name == "truth":
-            raise RunError("this agent drives a car and needs the table 'actors'", "use it with a world such as 'road'")
-        raise RunError(f"'{name}' reports no list of objects", "give the agent's `sensor` the name of one, or 'truth'")
+            raise RefusalError(
+                "this agent drives a car and needs the table 'actors'", "use it with a world such as 'road'"
+            )
+        raise RefusalError(
+            f"'{name}' reports no list of objects", "give the agent's `sensor` the name of one, or 'truth'"
+        )
     return reading.tables[table]
 
 

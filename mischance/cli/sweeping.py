@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,10 @@ def _names(given: tuple[str, ...]) -> list[str] | None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the datasets [outputs/test].")
 @LIMIT
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
+@click.option("--explain", is_flag=True, help="Replay failed runs without each possible cause; say which are causes.")
+@click.option("--fresh", is_flag=True, help="Play everything anew, also what is there already.")
+@click.option("--allow-undecided", is_flag=True, help="Let runs that were cut short fail nothing.")
+@INPUT
 @click.option(
     "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Compare with a stored --json report."
 )
@@ -132,11 +137,13 @@ def _names(given: tuple[str, ...]) -> list[str] | None:
 def test(
     ctx: click.Context, suite: str, agent: str | None, references: tuple[str, ...], runs: int | None, workers: int,
     out: Path | None, limit: float, junit: Path | None, baseline: Path | None, overrides: tuple[str, ...],
-    seed: int | None, without: tuple[str, ...], strict: bool, as_json: bool,
+    seed: int | None, without: tuple[str, ...], strict: bool, explain: bool, fresh: bool, allow_undecided: bool,
+    inputs: tuple[Path, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Test an agent on a suite: a folder, a file, a tag or a scenario; a plan is played over all its points."""
     from mischance.cli.console import waiting_notes
     from mischance.sweep import suite as testing
+    from mischance.sweep import suite_report as reporting
 
     names = testing.suite(suite)
     quiet = ctx.obj["quiet"] or as_json
@@ -154,19 +161,20 @@ def test(
     report = testing.run_suite(
         names, out or Path("outputs") / "test", agent=agent, references=_names(references),
         runs=runs, workers=workers, limit=limit, seed=seed, overrides=changes_of(overrides), without=without,
-        strict=strict, warn=warn, progress=show,
+        strict=strict, explain=explain, fresh=fresh, inputs=inputs, warn=warn, progress=show,
         watch=None if ctx.obj["quiet"] else lambda name: waiting_notes(name, limit),
     )  # fmt: skip
+    report = replace(report, allow_undecided=allow_undecided)
     if baseline is not None:
-        report = testing.compared(report, baseline)
+        report = reporting.compared(report, baseline)
     if junit is not None:
         try:
-            junit.write_text(testing.junit(report), encoding="utf-8")
+            junit.write_text(reporting.junit(report), encoding="utf-8")
         except OSError as error:
             raise MischanceError(f"cannot write {junit}: {error.strerror}") from error
     if as_json:
         print_json({**report.facts(), "warnings": plain_problems(warnings)})
     else:
-        click.echo(testing.text(report))
+        click.echo(reporting.text(report))
     if not report.ok:
         sys.exit(1)

@@ -24,7 +24,7 @@ from mischance.dataset.machine import facts
 from mischance.dataset.manifest import LOCK, MADE_OF_IT, MANIFEST, PARTS, Recipe, verify, write_manifest
 from mischance.dataset.parts import contents
 from mischance.dataset.shards import MERGE, Shard, loosen, range_name, shard_size, table_files, unseal
-from mischance.errors import DatasetError
+from mischance.errors import DatasetError, OtherDatasetError
 
 if TYPE_CHECKING:
     from mischance.language.scenario import Scenario
@@ -203,7 +203,7 @@ class Draft:
 
     def _compare(self) -> None:
         """Compare with what stands there, without touching it."""
-        if not _has_ledger(self.out):
+        if not is_dataset(self.out):
             return
         with Ledger(self.out, read_only=True) as ledger:
             found = stored_recipe(ledger)
@@ -219,7 +219,7 @@ class Draft:
             return
         if replace(found, runs=self.recipe.runs).plain() == self.recipe.plain():
             if self.recipe.runs < found.runs:
-                raise DatasetError(
+                raise OtherDatasetError(
                     f"{self.out} already holds {found.runs:,} runs of this scenario; this call is for"
                     f" {self.recipe.runs:,}",
                     "a dataset is never cut: ask for as many or more, or choose another folder with --out",
@@ -232,17 +232,17 @@ class Draft:
             self.extends = found.runs
             return
         if found.versions != self.recipe.versions and found.identity == self.recipe.identity:
-            raise DatasetError(
+            raise OtherDatasetError(
                 f"{self.out} was begun by mischance {found.versions.get('mischance')}, this is {__version__}",
                 "finish it with that version, or choose another folder with --out",
             )
         if (found.plan, found.seed) == (self.recipe.plan, self.recipe.seed) and found.points != self.recipe.points:
-            raise DatasetError(
+            raise OtherDatasetError(
                 f"{self.out} holds a plan ({found.plan}) of {found.points:,} points, this call has one of"
                 f" {self.recipe.points:,}: the points of a plan depend on how many it has, so none would fit the other",
                 "keep the plan and ask for more --runs, which go through it in further blocks, or choose another --out",
             )
-        raise DatasetError(
+        raise OtherDatasetError(
             f"{self.out} already holds another dataset: {found}; this call is for {self.recipe}"
             f"{self.recipe.other_inputs(found)}",
             "choose another folder with --out, repeat the first call to resume it, or remove the folder",
@@ -345,7 +345,7 @@ def _look(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise DatasetError(f"{out} is a file, not a folder", "choose another folder with --out")
-    if not out.exists() or _has_ledger(out):
+    if not out.exists() or is_dataset(out):
         return
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in _UNBORN and not _remains(out, entry))
     if foreign:
@@ -355,7 +355,8 @@ def _look(out: Path) -> None:
         )
 
 
-def _has_ledger(out: Path) -> bool:
+def is_dataset(out: Path) -> bool:
+    """Say whether a folder holds a dataset, finished or begun."""
     if not (out / LEDGER).is_file() or not (out / LEDGER).stat().st_size:
         return False
     try:
@@ -394,4 +395,4 @@ def stored_recipe(ledger: Ledger) -> Recipe:
     return Recipe(**stored)
 
 
-__all__ = ["SCENARIO", "Draft", "looking", "recipe_of", "stored_recipe", "verify"]
+__all__ = ["SCENARIO", "Draft", "is_dataset", "looking", "recipe_of", "stored_recipe", "verify"]

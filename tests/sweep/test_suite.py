@@ -12,7 +12,8 @@ from mischance.errors import MischanceError
 from mischance.language.loading import load
 from mischance.play.player import play
 from mischance.play.sampling import draw
-from mischance.sweep.suite import compared, junit, run_suite, suite
+from mischance.sweep.suite import run_suite, suite
+from mischance.sweep.suite_report import compared, junit
 from tests.shell import mischance
 from tests.support import PLUGINS
 
