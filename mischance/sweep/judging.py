@@ -132,7 +132,7 @@ def _play(pipe: Connection, setup: Setup, tasks: Sequence[tuple[int, str]], envi
         except MischanceError as error:
             pipe.send(Answer(run, left_out, "failed", error.message))
         except Exception as error:
-            pipe.send(Answer(run, left_out, "failed", explain(error)))
+            pipe.send(Answer(run, left_out, "failed", explain(error).split("\n")[0]))
     pipe.close()
 
 
@@ -157,7 +157,7 @@ def _without(own: Draw, left_out: str) -> Draw:
     if any(fault.fault_id == left_out for fault in own.faults):
         return twin(own, left_out)
     *path, last = (int(word) if word.isdigit() else word for word in re.findall(r"[^.\[\]]+", left_out))
-    tree = own.settings.model_dump(exclude_unset=True)
+    tree = own.settings.model_dump(mode="json", exclude_unset=True, by_alias=True)
     place: Any = tree
     for word in path:
         place = place[word]
