@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mischance.cli.options import LIMIT, json_option
 from mischance.cli.output import fail, print_json
+
+if TYPE_CHECKING:
+    from mischance.sweep.judging import Tested
 
 
 @click.command()
@@ -17,25 +23,32 @@ from mischance.cli.output import fail, print_json
 @click.option("--strict", is_flag=True, help="Exit with 1 unless the bytes are identical.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Draw it as a page to watch (.html).")
 @click.option("--video", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run as a film (.mp4).")
+@click.option("--explain", is_flag=True, help="Replay it without each possible cause; say which are causes.")
 @click.option("--compare/--no-compare", default=True, help="Play the run again; --no-compare only draws.")
 @LIMIT
 @json_option
 @click.pass_context
 def replay(
     ctx: click.Context, dataset: Path, run: int, strict: bool, html: Path | None, video: Path | None, compare: bool,
-    limit: float, as_json: bool,
+    explain: bool, limit: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Play one run of a dataset again, alone, and compare it with what is stored; or draw what is stored."""
     from mischance.sweep.jobs import replay as play_again
 
-    if not compare and html is None and video is None:
-        raise click.UsageError("--no-compare leaves nothing to do without --html or --video")
+    if not compare and html is None and video is None and not explain:
+        raise click.UsageError("--no-compare leaves nothing to do without --html, --video or --explain")
     if not compare and strict:
         raise click.UsageError("--strict is about the comparison that --no-compare leaves out")
-    drawn = _drawn_replay(ctx, dataset, run, html, video, quiet=as_json)
+    causes = _causes(dataset, run, limit) if explain else []
+    notes = [one.text() for one in causes] or ["no fault or manoeuvre to leave out"] * explain
+    drawn: dict[str, Any] = _drawn_replay(ctx, dataset, run, html, video, notes, quiet=as_json)
     if not as_json:
+        for line in notes:
+            click.echo(line)
         for path in drawn.values():
             click.echo(path)
+    if explain:
+        drawn["causes"] = [asdict(one) for one in causes]
     if not compare:
         if as_json:
             print_json({"run": run, **drawn})
@@ -57,8 +70,9 @@ def replay(
 
 
 def _drawn_replay(
-    ctx: click.Context, dataset: Path, run: int, html: Path | None, video: Path | None, *, quiet: bool
-) -> dict[str, str]:
+    ctx: click.Context, dataset: Path, run: int, html: Path | None, video: Path | None, notes: Sequence[str],
+    *, quiet: bool,
+) -> dict[str, str]:  # fmt: skip
     """Draw what was asked for and return its files."""
     if html is None and video is None:
         return {}
@@ -67,11 +81,17 @@ def _drawn_replay(
 
     drawn = {}
     if html is not None:
-        drawn["html"] = str(replay_page(dataset, run, html))
+        drawn["html"] = str(replay_page(dataset, run, html, notes))
     if video is not None:
         with film_progress(str(video), quiet=quiet or ctx.obj["quiet"]) as show:
             drawn["video"] = str(replay_video(dataset, run, video, show))
     return drawn
+
+
+def _causes(dataset: Path, run: int, limit: float) -> list[Tested]:
+    from mischance.sweep.judging import causes_in
+
+    return causes_in(dataset, run, limit)
 
 
 @click.command()

@@ -16,8 +16,10 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mischance.dataset.draft import SCENARIO
 from mischance.errors import MischanceError, Problem, RefusalError, RunError
 from mischance.language import catalog
 from mischance.language.loading import load_with_warnings
@@ -157,15 +159,22 @@ def _without(own: Draw, left_out: str) -> Draw:
     if any(fault.fault_id == left_out for fault in own.faults):
         return twin(own, left_out)
     *path, last = (int(word) if word.isdigit() else word for word in re.findall(r"[^.\[\]]+", left_out))
-    tree = own.settings.model_dump(mode="json", exclude_unset=True, by_alias=True)
-    place: Any = tree
-    for word in path:
-        place = place[word]
-    del place[last]
+    tree = _dropped(own.settings.model_dump(exclude_unset=True), [*path, last])
     try:
         return replace(own, settings=type(own.settings).model_validate(tree))
     except ValueError as error:
         raise RunError(f"the world cannot be played without {left_out}: {error}") from error
+
+
+def _dropped(tree: Any, path: Sequence[str | int]) -> Any:
+    """Return plain values without what stands at a path."""
+    here, *rest = path
+    items = dict(tree) if isinstance(tree, dict) else dict(enumerate(tree))
+    if rest:
+        items[here] = _dropped(items[here], rest)
+    else:
+        del items[here]
+    return items if isinstance(tree, dict) else list(items.values())
 
 
 # -- what may be a cause ----------------------------------------------------------------------------------------------
@@ -179,6 +188,11 @@ class Tested:
     left_out: str
     cause: bool | None
     word: str
+
+    def text(self) -> str:
+        """Return it as a line for people."""
+        kinds = {True: "a cause", False: "no cause", None: "not known"}
+        return f"{self.what}: {kinds[self.cause]} ({self.word})"
 
 
 def candidates(scenario: Scenario, run: int, begun: Sequence[tuple[float, str, str]]) -> list[tuple[str, str]]:
@@ -217,3 +231,36 @@ def tested(
         what = words[answer.run, answer.left_out]
         found[answer.run].append(Tested(what, answer.left_out, answer.passed if known else None, said))
     return found, time.monotonic() - begun
+
+
+def causes_of(
+    setup: Setup, scenario: Scenario, dataset: Path, runs: Sequence[int], limit: float
+) -> tuple[dict[int, list[Tested]], float]:
+    """Replay runs of a dataset without each of their possible causes; return run -> results, and the seconds.
+
+    Args:
+        setup: how the scenario is loaded.
+        scenario: the scenario.
+        dataset: its folder.
+        runs: which.
+        limit: time that one replay may take [s].
+    """
+    import pyarrow.parquet as pq
+
+    begun: dict[int, list[tuple[float, str, str]]] = {run: [] for run in runs}
+    for file in sorted((dataset / "events").glob("*.parquet")) if runs else ():
+        for row in pq.read_table(file, columns=["run", "t", "kind", "subject"]).to_pylist():
+            if row["run"] in begun:
+                begun[row["run"]].append((row["t"], row["kind"], row["subject"]))
+    return tested(setup, {run: candidates(scenario, run, events) for run, events in begun.items()}, limit)
+
+
+def causes_in(dataset: Path, run: int, limit: float) -> list[Tested]:
+    """Replay one run of a dataset without each of its possible causes, by what the dataset itself holds.
+
+    Raises:
+        MischanceError: its scenario cannot be loaded.
+    """
+    setup = Setup(str(dataset / SCENARIO))
+    found, _ = causes_of(setup, setup.load()[0], dataset, [run], limit)
+    return found[run]

@@ -29,7 +29,7 @@ from mischance.language.scenario import Scenario
 from mischance.play.plugins import check_agent, check_needs
 from mischance.play.requirements import PREFIX
 from mischance.sweep.jobs import Progress, sweep
-from mischance.sweep.judging import Setup, candidates, outcome_of, play_again, tested
+from mischance.sweep.judging import Setup, causes_of, outcome_of, play_again
 from mischance.sweep.suite_report import Case, SuiteReport
 
 RUNS = 10  # of a scenario without a plan
@@ -238,17 +238,7 @@ def _explained(
     setup: Setup, scenario: Scenario, cases: Sequence[Case], folder: Path, limit: float
 ) -> tuple[list[Case], int, float]:
     """Replay the failed cases without each possible cause; return them with results, the replays, and the seconds."""
-    import pyarrow.parquet as pq
-
-    runs: dict[int, list[tuple[str, str]]] = {}
     failed = [case.run for case in cases if not case.passed and not case.undecided]
-    begun: dict[int, list[tuple[float, str, str]]] = {run: [] for run in failed}
-    for file in sorted((folder / "events").glob("*.parquet")) if failed else ():
-        for row in pq.read_table(file, columns=["run", "t", "kind", "subject"]).to_pylist():
-            if row["run"] in begun:
-                begun[row["run"]].append((row["t"], row["kind"], row["subject"]))
-    for run, events in begun.items():
-        runs[run] = candidates(scenario, run, events)
-    found, seconds = tested(setup, runs, limit)
+    found, seconds = causes_of(setup, scenario, folder, failed, limit)
     own = [replace(case, tested=tuple(found.get(case.run, ()))) for case in cases]
-    return own, sum(map(len, runs.values())), seconds
+    return own, sum(map(len, found.values())), seconds

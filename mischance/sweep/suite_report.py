@@ -229,6 +229,5 @@ def _avoided(case: Case) -> str:
 
 def _said(case: Case) -> list[str]:
     """Return in words who gave no answer and why, and which possible causes are none."""
-    kinds = {True: "a cause", False: "no cause", None: "not known"}
     lines = [f"{name} gave no answer: {why}" for name, why in case.unknown.items()]
-    return [*lines, *(f"{one.what}: {kinds[one.cause]} ({one.word})" for one in case.tested)]
+    return [*lines, *(one.text() for one in case.tested)]

@@ -181,3 +181,13 @@ event: {name: collision, when: ego.contacts > 0, margin: min_gap}
     found = {one.what.split(" of ")[1].split(" ")[0]: one.cause for one in case.tested}
     assert found["lead"] is True
     assert found["person"] is False
+
+
+def test_replay_explains_a_run_and_its_page_shows_it(tmp_path):
+    done = mischance("run", "driving/cut_in:crash", "--out", tmp_path / "out", "--no-preview", "--without", "cameras")
+    assert done.returncode == 0
+    done = mischance("replay", tmp_path / "out", "0", "--explain", "--html", tmp_path / "run.html", "--json")
+    facts = json.loads(done.stdout)
+    (one,) = facts["causes"]
+    assert (one["cause"], one["left_out"]) == (True, "actors.intruder.behaviour[0]")
+    assert f"{one['what']}: a cause" in (tmp_path / "run.html").read_text()

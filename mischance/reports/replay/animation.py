@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ _PAGE_FRAMES, _FILM_FRAMES = 2400, 200_000
 _ROUGH = 60  # below so many frames a smaller page would show too little
 
 
-def replay_page(dataset: Path, run: int, out: Path) -> Path:
+def replay_page(dataset: Path, run: int, out: Path, causes: Sequence[str] = ()) -> Path:
     """Write a self-contained HTML page that plays one run, and return its path.
 
     It shows the bodies from above, distances and speeds over time, events, labels, drawn values and the verdict.
@@ -39,6 +40,7 @@ def replay_page(dataset: Path, run: int, out: Path) -> Path:
         dataset: folder of a dataset.
         run: number of the run.
         out: file to write, `.html`; one that is there is replaced.
+        causes: lines below the reason: the possible causes that were tested.
 
     Raises:
         DatasetError: there is no such dataset or run, the run has no positions, or the file cannot be written.
@@ -46,7 +48,7 @@ def replay_page(dataset: Path, run: int, out: Path) -> Path:
     _check_out(dataset, out, (".html", ".htm"))
     frames = _PAGE_FRAMES
     while True:
-        page = _page(run_view(dataset, run, frames)).encode()
+        page = _page(replace(run_view(dataset, run, frames), causes=tuple(causes))).encode()
         if len(page) <= LARGEST or frames <= _ROUGH:
             break
         frames = max(_ROUGH, int(0.9 * frames * LARGEST / len(page)))

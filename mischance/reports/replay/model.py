@@ -131,3 +131,4 @@ class RunView:
     links: tuple[Link, ...]
     series: tuple[Series, ...]
     notes: tuple[str, ...]
+    causes: tuple[str, ...] = ()
