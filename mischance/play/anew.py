@@ -80,6 +80,11 @@ class World:
                 world.close()
 
 
+def built_world(plugin: PlugIn, settings: Any) -> Any:
+    """Return a simulator, alone or one of several worlds: a user's with a copy of its code for each run."""
+    return World(plugin, settings) if built_anew(plugin) else construct(plugin.cls, settings)
+
+
 class Sensors:
     """One sensor of the scenario as an instrument of its own for each run of a batch."""
 

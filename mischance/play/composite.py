@@ -29,7 +29,7 @@ from mischance.errors import RunError
 from mischance.language.link import Link
 from mischance.language.scenario import PlugIn, WorldsSettings
 from mischance.language.worlds import WORLD, commanded, measure_name, play_order
-from mischance.play.constructing import construct
+from mischance.play.anew import built_world
 from mischance.play.links import Exchange
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Composite:
     links: ClassVar[tuple[Link, ...]] = ()
 
     def __init__(self, settings: WorldsSettings) -> None:
-        self._parts = {name: construct(plugin.cls, settings.of[name]) for name, plugin in self.worlds.items()}
+        self._parts = {name: built_world(plugin, settings.of[name]) for name, plugin in self.worlds.items()}
         self._order = play_order(self.worlds, self.links)[0]
         place = self._order.index
         back = [link.after for link in self.links if place(link.source) >= place(link.world)]

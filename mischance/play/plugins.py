@@ -16,7 +16,7 @@ from mischance.errors import RunError
 from mischance.language import catalog
 from mischance.language.scenario import PlugIn, Scenario
 from mischance.play.agents import Agents
-from mischance.play.anew import SIDE_BY_SIDE, Sensors, World, built_anew
+from mischance.play.anew import SIDE_BY_SIDE, Sensors, built_anew, built_world
 from mischance.play.channel import plays_alone
 from mischance.play.composite import world_class
 from mischance.play.constructing import construct
@@ -115,9 +115,11 @@ class Plugins:
                 return Crew(plugin, self.scenario.simulator, settings, self.built)
             return Agents(plugin, settings, self.built)
         self.built[key] += 1
-        if built_anew(plugin):
-            return World(plugin, settings) if plugin.room == "simulators" else Sensors(plugin, settings)
-        return construct(world_class(plugin), settings)
+        if plugin.parts:
+            return construct(world_class(plugin), settings)
+        if plugin.room == "simulators":
+            return built_world(plugin, settings)
+        return Sensors(plugin, settings) if built_anew(plugin) else construct(plugin.cls, settings)
 
     def renderer(self, name: str, draws: Sequence[Draw]) -> GuardedRenderer | None:
         """Return the renderer that a sensor asks for, or None; sensors that ask for equal settings share one."""

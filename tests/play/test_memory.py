@@ -156,15 +156,20 @@ def test_the_memory_of_a_sensor_is_that_of_its_run(tmp_path):
     np.testing.assert_array_equal(rows_of(together, "sensors/count", 0)["x"][:11], first[:11])
 
 
-def test_the_memory_of_a_world_is_that_of_its_run(tmp_path):
-    # the tests' world, one run at a time; what its class counts in each start raises the limit at which a run ends
+def counting_world(folder: Path) -> str:
+    """Write the tests' world, one run at a time; what its class counts in each start raises the limit."""
     text = (
         (PLUGINS / "drift.py").read_text().replace("    batch: ClassVar[int] = 16\n", "    starts: ClassVar[int] = 0\n")
     )
     text = text.replace(
         "        self._k = 0\n", "        Drift.starts += 1\n        self._limit += self.starts\n        self._k = 0\n"
     )
-    (tmp_path / "counting.py").write_text(text)
+    (folder / "counting.py").write_text(text)
+    return str(folder / "counting.py")
+
+
+def test_the_memory_of_a_world_is_that_of_its_run(tmp_path):
+    counting = counting_world(tmp_path)
 
     def peaks(kind: str, limit: float, runs: list[int]) -> list[float]:
         """Return the highest value of each run, whose signal rises to the limit and ends there."""
@@ -177,8 +182,31 @@ def test_the_memory_of_a_world_is_that_of_its_run(tmp_path):
 
     expected = peaks(str(PLUGINS / "drift.py"), 2.0, list(range(RUNS)))
     assert all(2.0 < peak < 3.0 for peak in expected)
-    assert peaks(str(tmp_path / "counting.py"), 1.0, list(range(RUNS))) == expected
-    assert peaks(str(tmp_path / "counting.py"), 1.0, [3]) == [expected[3]]
+    assert peaks(counting, 1.0, list(range(RUNS))) == expected
+    assert peaks(counting, 1.0, [3]) == [expected[3]]
+
+
+def test_the_memory_of_one_of_several_worlds_is_that_of_its_run(tmp_path):
+    counting = counting_world(tmp_path)
+
+    def peaks(kind: str, limit: float, runs: list[int]) -> list[float]:
+        """Return the highest value of the first of two worlds in each run; it rises to the limit and ends there."""
+        text = (
+            f"mischance: 1\nname: tests/two\nduration: 4 s\nseed: 3\nvary: {{noise: {{uniform: [0.01, 0.1]}}}}\n"
+            f"worlds:\n  a: {{kind: '{kind}:Drift', limit: {limit}, noise: $noise}}\n"
+            f"  b: {{kind: '{PLUGINS / 'drift.py'}:Drift', limit: 1.5}}\n"
+            "faults: [{target: a.plant, kind: drift, severity: 20}]\n"
+        )
+        (tmp_path / "two.yaml").write_text(text)
+        two = mischance.load(tmp_path / "two.yaml")
+        records = [record for record in mischance.play(two, mischance.draw(two, runs)) if record.last]
+        return [float(peak) for record in records for peak in record.tables["runs"].columns["a_peak"]]
+
+    expected = peaks(str(PLUGINS / "drift.py"), 2.0, list(range(RUNS)))
+    assert all(2.0 < peak < 3.0 for peak in expected)
+    assert len(set(expected)) == RUNS
+    assert peaks(counting, 1.0, list(range(RUNS))) == expected
+    assert peaks(counting, 1.0, [3]) == [expected[3]]
 
 
 def test_what_runs_draw_from_the_standard_generators_is_their_own(tmp_path):
