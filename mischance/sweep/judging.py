@@ -169,7 +169,7 @@ def _without(own: Draw, left_out: str) -> Draw:
 def _dropped(tree: Any, path: Sequence[str | int]) -> Any:
     """Return plain values without what stands at a path."""
     here, *rest = path
-    items = dict(tree) if isinstance(tree, dict) else dict(enumerate(tree))
+    items: dict[Any, Any] = dict(tree) if isinstance(tree, dict) else dict(enumerate(tree))
     if rest:
         items[here] = _dropped(items[here], rest)
     else:
