@@ -31,6 +31,7 @@ MEASURES: Schema = {
     "object.dropped": Column("int64", about="1 = the box was lost from the gripper"),
     "object.slip": Column(unit="m", about="farthest way of the box in the closed gripper"),
     "object.margin": Column(about="1 - slip / 0.04 m; negative = dropped"),
+    "object.released": Column(unit="s", null=True, about="when it was let go at the bin"),
     "object.placed": Column("int64", about="1 = let go within 0.05 m of the bin's middle"),
     "place_error": Column(unit="m", about="level distance of the box from the bin's middle at the end"),
     "fixture.force": Column(unit="N", about="largest contact force on the fixture"),
@@ -87,6 +88,7 @@ class CellMeasures:
     t_dropped: float = inf
     error: float = inf
     released: bool = False
+    t_released: float = nan
     stops: int = 0
     asked: float = inf
     stop_cause: str = ""
@@ -138,6 +140,7 @@ class CellMeasures:
             "object.dropped": int(dropped),
             "object.slip": self.slip,
             "object.margin": load,
+            "object.released": self.t_released,
             "object.placed": int(placed),
             "place_error": self.error,
             "fixture.force": crash.peak if crash else 0.0,

@@ -266,7 +266,7 @@ class Run:
             self._leg = leg
             self._event_ids["leg"] = self._rows.event(t, leg, "arm", details={"u": control.u})
             if leg == "release":
-                self._measures.released = True
+                self._measures.released, self._measures.t_released = True, t
         if self._done == inf and control.u >= control.program.duration:
             self._done = t
         person = self.settings.person
