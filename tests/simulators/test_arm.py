@@ -258,6 +258,9 @@ def test_undisturbed_it_places_the_box(healthy: tuple[Arm, Chunk]):
     world, chunk = healthy
     row = outcome(world)
     assert (row["verdict"], row["event"], row["object.placed"], row["stops"]) == ("placed", False, 1, 0)
+    cell = chunk.tables["cell"].columns
+    last = int(np.flatnonzero(cell["holding"])[-1])  # the last row in which it holds the box
+    assert cell["t"][last] - 0.02 <= row["object.released"] <= cell["t"][last + 1] + 0.02
     assert row["place_error"] < 0.005
     assert row["person.contacts"] == row["fixture.force"] == row["bench.force"] == row["saturation"] == 0
     assert 0.0 < row["margin"] <= 1.0
