@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from mischance.api.appearance import BODIES
 from mischance.api.names import padded
 from mischance.errors import DatasetError
 
@@ -32,6 +33,9 @@ class Coco:
 
     A run's part of the file depends on that run alone, and the parts are joined in the order of the runs, so the
     bytes do not depend on the distribution of runs to workers or on cuts in time.
+
+    A category has one number in all files of a dataset: its place in the world's list of kinds of bodies (`kind` of
+    `truth/bodies`), which is the same in all runs. Categories that stand in no list follow in order of their names.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -39,11 +43,14 @@ class Coco:
         self._folder = Path(folder)
         self._images: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
         self._objects: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+        self._kinds: dict[str, None] = {}  # of bodies of the world, or of one world after the other
 
     def write(self, record: Record) -> None:
         """Add the camera labels of one record; with the last record of a batch, write one file per sensor and run."""
         for path, table in record.tables.items():
             room, _, rest = path.partition("/")
+            if room == "truth" and rest.rpartition(".")[2] == BODIES:
+                self._kinds |= dict.fromkeys(table.schema["kind"].names)
             sensor, _, kind = rest.rpartition("/")
             if room != "labels" or not sensor or kind not in ("images", "objects"):
                 continue
@@ -71,14 +78,20 @@ class Coco:
         for path in (dataset / _MERGE).glob("*.json"):
             sensor, _, run = path.stem.rpartition("-")
             parts[sensor].append((int(run), path))
+        names: dict[str, None] = {}  # in the order of their numbers, the same for all sensors
+        seen: set[str] = set()
+        for path in (path for _, found in sorted(parts.items()) for _, path in sorted(found)):
+            part = _load(path)
+            names |= dict.fromkeys(part.get("kinds", ()))
+            seen.update(part["categories"])
+        names |= dict.fromkeys(sorted(seen))
         for sensor, found in sorted(parts.items()):
             paths = [path for _, path in sorted(found)]
-            names = sorted({name for path in paths for name in _load(path)["categories"]})
             target = dataset / "labels" / sensor / "coco.json"
             target.parent.mkdir(parents=True, exist_ok=True)
             draft = target.with_suffix(".tmp")
             with draft.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(_document(paths, names))
+                file.writelines(_document(paths, list(names)))
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(target)
@@ -86,7 +99,8 @@ class Coco:
     def _save(self, sensor: str, run: int) -> None:
         images = [_image(row, sensor, run) for row in self._images.pop((sensor, run))]
         marks = [_annotation(row, image_id) for row, image_id in _numbered(self._objects.pop((sensor, run), []), run)]
-        part = {"categories": sorted({mark["category"] for mark in marks}), "images": images, "annotations": marks}
+        seen = sorted({mark["category"] for mark in marks})
+        part = {"kinds": list(self._kinds), "categories": seen, "images": images, "annotations": marks}
         target = self._folder / _MERGE / f"{sensor}-{padded(run)}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_dump(part), encoding="utf-8", newline="\n")
