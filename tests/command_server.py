@@ -87,8 +87,8 @@ def fork_server(server: Any) -> None:
             os.close(writes)
             atexit._clear()
             phases._listeners.clear()  # the command's own: a server that is started anew has none
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # blocked, as in a server that is started anew
             try:
                 forkserver.main(listener.detach(), reads, [])
             finally:
@@ -117,7 +117,8 @@ def command(request: dict[str, Any], descriptors: list[int]) -> None:
         stream = open(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    forkserver._forkserver.ensure_running = functools.partial(fork_server, forkserver._forkserver)  # type: ignore[attr-defined]
+    start = functools.partial(fork_server, forkserver._forkserver)  # type: ignore[attr-defined]
+    forkserver.ensure_running = forkserver._forkserver.ensure_running = start  # type: ignore[attr-defined]
     path = [place for place in request["env"].get("PYTHONPATH", "").split(os.pathsep) if place]
     sys.path[:] = [request["cwd"], *path, *sys.path[1:]]  # as `python -m` has it
     sys.argv = ["mischance", *request["arguments"]]

@@ -13,9 +13,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import replace
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Protocol
 
@@ -146,6 +147,8 @@ class Processes:
 
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([*PRELOADED, *(name for name in _LIBRARIES if name in sys.modules)])
+        with _ctrl_c_held_back():
+            forkserver.ensure_running()
         # The server keeps the environment that this process had at its first sweep: each worker is told today's.
         self._pool = ProcessPool(self.width, initializer=begin, initargs=(dict(os.environ),), context=context)
 
@@ -257,6 +260,21 @@ class Processes:
             os.environ.pop(name, None)
         if self._own is not None:
             self._own.cleanup()
+
+
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Block SIGINT: a process that is started here has it blocked for good, and so have its forks.
+
+    Ctrl-C reaches every process of a terminal, and only the sweep is to heed it. Without this the server would end
+    while it imports, and a worker before the pool takes care of it.
+    """
+    resource_tracker.ensure_running()  # it unblocks SIGINT where it has to start a process
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def last_phase(trace: str) -> Phase | None:

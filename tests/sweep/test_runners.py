@@ -6,6 +6,8 @@ import contextlib
 import importlib.util
 import os
 import pickle
+import signal
+import subprocess
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +25,8 @@ from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, Pl
 from mischance.sweep.runners import PRELOADED, Processes, Runner, Serial
 from mischance.sweep.workers import perform
 from tests.dataset.small_world import HERE, FakeScenario
+from tests.shell import MISCHANCE
+from tests.support import PLUGINS
 
 RUNS, SHARD = 30, 8
 
@@ -125,8 +129,37 @@ def test_workers_are_forks_of_one_process_and_have_the_environment_of_now(monkey
             asked = runner._pool.schedule(os.getenv, args=("MISCHANCE_WORD",))
             assert asked.result(timeout=60) == word
             parents.add(runner._pool.schedule(os.getppid).result(timeout=60))
+            blocked = runner._pool.schedule(signal.pthread_sigmask, args=(signal.SIG_BLOCK, ())).result(timeout=60)
+            assert signal.SIGINT in blocked, "a worker has no moment at which Ctrl-C ends it"
     assert len(parents) == 1
     assert parents != {os.getpid()}
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_workers_server_starts_stops_the_sweep_as_ever(tmp_path: Path) -> None:
+    command = [*MISCHANCE, "sweep", str(PLUGINS / "wander.yaml"), "--runs", "4000", "--workers", "2"]
+    with subprocess.Popen(
+        [*command, "--no-preview", "--out", str(tmp_path / "out")],
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not serves(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "error: stopped after" in said
+
+
+def serves(parent: int) -> bool:
+    """Say whether a process has started the server of which its workers are to be forks."""
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if b"multiprocessing.forkserver" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return True
+    return False
 
 
 @pytest.mark.parametrize("name", PRELOADED)
