@@ -27,6 +27,9 @@ NEGLIGIBLE = 1e-12
 GRID = 161  # points of the table by which the quantiles of a sum or product are found
 
 
+NEGLIGIBLE = 1e-9  # shares below it are smaller than the error of the distribution functions
+
+
 def melded_limits(
     share: FloatArray,
     runs: IntArray,
@@ -44,12 +47,18 @@ def melded_limits(
         level: confidence level.
     """
     tail = (1 - level) / 2
-    k, n = np.asarray(events, np.float64), np.asarray(runs, np.float64)
+    share = np.asarray(share, np.float64)
+    there = share > NEGLIGIBLE  # what is left out can add its share to the upper limit, and does
+    rest = float(share[~there].sum())
+    if not there.any():
+        return 0.0, min(rest, 1.0)
+    share = share[there]
+    k, n = np.asarray(events, np.float64)[there], np.asarray(runs, np.float64)[there]
     lower, upper = _law(share, k, n - k + 1), _law(share, k + 1, n - k)
     if kept is not None:
         m, rejected = float(kept[0]), float(kept[1] - kept[0])
         lower, upper = _times(lower, _beta(1.0, m, rejected + 1)), _times(upper, _beta(1.0, m + 1, rejected))
-    return max(lower.ppf(tail), 0.0), min(upper.ppf(1 - tail), 1.0)
+    return max(lower.ppf(tail), 0.0), min(upper.ppf(1 - tail) + rest, 1.0)
 
 
 @dataclass(frozen=True)
