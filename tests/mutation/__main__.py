@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.mutation.drawing import AREAS, NUMBERS, ROOT, SEED, Mutant, drawn, equivalents
-from tests.mutation.running import Copy, Verdict, fingerprint, own_tests
+from tests.mutation.running import BaselineError, Copy, Verdict, fingerprint, own_tests
 
 WANTED = 0.9
 
@@ -70,14 +70,21 @@ def attempt_all(sample: Sequence[Mutant], results: Path, seconds: float) -> dict
     if not waiting:
         return verdicts
     _say(f"{len(verdicts)} of {len(sample)} known from {results}; the others are tried now")
-    used, usual = 0.0, dict[tuple[str, ...], Verdict]()
+    used, usual, broken = 0.0, dict[tuple[str, ...], Verdict](), set[tuple[str, ...]]()
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         copy = Copy(Path(scratch) / "copy")
         for mutant, tests in sorted(waiting, key=lambda pair: pair[1]):
             key = tuple(sorted(tests))
+            if key in broken:
+                continue
             if tests and key not in usual:
-                copy.baseline(tests)  # compiles
-                usual[key] = copy.baseline(tests)
+                try:
+                    used += copy.baseline(tests).cpu  # compiles
+                    usual[key] = copy.baseline(tests)
+                except BaselineError as error:  # nothing can be said of these; the others are tried
+                    broken.add(key)
+                    _say(f"not tried: {error}")
+                    continue
                 used += usual[key].cpu
                 _say(f"without a mutant: {usual[key].cpu:.0f} s of CPU for {len(tests)} files beside {tests[0]}")
             verdict = copy.attempt(mutant, tests, usual.get(key, Verdict("", "", 0.0, 0.0)))

@@ -100,6 +100,16 @@ def test_a_campaign_without_a_severity_has_as_many_cards_as_the_page_says():
         assert [fault.severity for fault in draw(scenario, [0])[0].faults] == [40.0]
 
 
+def test_measures_of_crimes_are_sums_over_their_payments():
+    world, _, chunk = one(0, replace(THIEF, severity=20.0), until=3 * DAYS)
+    counted, payments, labels = world.outcome()[0].run(0), rows(chunk), labels_of(chunk)
+    crime = labels["event_id"][labels["is_fraud"]]
+    assert counted["fraud_declined"][0] == (~payments["approved"][crime]).sum() > 0
+    assert counted["fraud_value"][0] == payments["amount"][crime].sum() / 100
+    assert counted["value"][0] == payments["amount"].sum() / 100
+    assert counted["decline_rate"][0] == (~payments["approved"]).mean()
+
+
 def test_a_run_without_payments_has_rates_of_zero():
     world, _, chunk = one(0, until=1e-6, cards=1)
     assert len(rows(chunk)["t"]) == 0
