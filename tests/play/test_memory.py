@@ -209,10 +209,10 @@ def test_the_memory_of_one_of_several_worlds_is_that_of_its_run(tmp_path):
     assert peaks(counting, 1.0, [3]) == [expected[3]]
 
 
-def test_what_runs_draw_from_the_standard_generators_is_their_own(tmp_path):
+@pytest.mark.parametrize("number", ["random.random()", "np.random.rand()"])
+def test_what_runs_draw_from_the_standard_generators_is_their_own(number, tmp_path):
     (tmp_path / "agent.py").write_text(
-        "import random\nimport numpy as np\n\n\n"
-        "def drive(observation, t):\n    return {'push': 1000 * random.random() + 1000 * np.random.rand()}\n"
+        f"import random\nimport numpy as np\n\n\ndef drive(observation, t):\n    return {{'push': 1000 * {number}}}\n"
     )
     drawn = driven_by(f"{tmp_path / 'agent.py'}:drive")
     draws = mischance.draw(drawn, range(RUNS))
