@@ -1,7 +1,8 @@
 """`make mutants`: draws mutants, tries each with the tests of its folder, and says which survived.
 
-It may be stopped and started again at any time: what was tried stays in `results.jsonl` as long as the file and its
-tests stay as they were. Exit code 0: at least nine in ten are killed.
+It may be stopped and started again at any time: what was tried stays in `results.jsonl`. A killed mutant stays killed
+while its source and the test file that killed it stay as they were; one that survived is tried again when any of its
+tests has changed. Exit code 0: at least nine in ten are killed.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from tests.mutation.drawing import AREAS, NUMBERS, ROOT, SEED, Mutant, drawn, equivalents
-from tests.mutation.running import BaselineError, Copy, Verdict, fingerprint, own_tests
+from tests.mutation.reporting import line_of, report, tally
+from tests.mutation.running import BaselineError, Copy, Verdict, hashes, own_tests
 
 WANTED = 0.9
 
@@ -26,21 +30,24 @@ WANTED = 0.9
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _options(arguments)
+    equal = equivalents()
     sample: list[Mutant] = []
     if options.paths:
-        sample = drawn("", options.paths, options.number or 10**9, options.seed)
+        sample = drawn("", options.paths, options.number or 10**9, options.seed, equal=equal)
     else:
         for area in options.area or AREAS:
-            sample += drawn(area, AREAS[area], options.number or NUMBERS[area], options.seed)
+            sample += drawn(area, AREAS[area], options.number or NUMBERS[area], options.seed, equal=equal)
     if options.list:
         for mutant in sample:
-            print(_line(mutant, ""))
+            print(line_of(mutant, ""))
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
-    verdicts = attempt_all(sample, options.out / "results.jsonl", 60 * options.cpu_minutes)
-    print(report(sample, verdicts, equivalents()))
-    killed = sum(verdict["result"] in ("killed", "timeout") for verdict in verdicts.values())
-    return int(killed < WANTED * len(sample))
+    session = Session(options.out / "results.jsonl", options.workers, 60 * options.cpu_minutes)
+    verdicts = session.attempt_all(sample)
+    print(report(sample, verdicts, equal))
+    print(f"{session.used / 60:.1f} of {options.cpu_minutes:g} CPU-minutes used now")
+    killed, of = tally(sample, verdicts, equal)
+    return int(killed < WANTED * of)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -49,98 +56,118 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--area", action="append", choices=[*AREAS], help="an area alone; may be given more than once")
     parser.add_argument("--number", type=int, help="mutants to draw [road 40, core 35, payments 25; of paths: all]")
     parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the sample [{SEED}]")
+    parser.add_argument("--workers", type=int, default=2, help="mutants that are tried at the same time [2]")
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "mutants", help="folder of the results")
     parser.add_argument("--cpu-minutes", type=float, default=100.0, help="CPU time after which no more are tried [100]")
     parser.add_argument("--list", action="store_true", help="show the sample and try nothing")
     return parser.parse_args(arguments)
 
 
-def attempt_all(sample: Sequence[Mutant], results: Path, seconds: float) -> dict[str, dict[str, Any]]:
-    """Try those that were not tried before; return name -> verdict, and say how far it is."""
-    known = _known(results)
-    verdicts: dict[str, dict[str, Any]] = {}
-    waiting = []
-    for mutant in sample:
-        tests = own_tests(mutant.path)
-        found = known.get((mutant.name, fingerprint(mutant, tests)))
-        if found:
-            verdicts[mutant.name] = found
-        else:
-            waiting.append((mutant, tests))
-    if not waiting:
-        return verdicts
-    _say(f"{len(verdicts)} of {len(sample)} known from {results}; the others are tried now")
-    used, usual, broken = 0.0, dict[tuple[str, ...], Verdict](), set[tuple[str, ...]]()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        copy = Copy(Path(scratch) / "copy")
-        for mutant, tests in sorted(waiting, key=lambda pair: pair[1]):
-            key = tuple(sorted(tests))
-            if key in broken:
-                continue
-            if tests and key not in usual:
+class Session:
+    """Tries mutants, several at the same time, each worker in a copy of the tree of its own.
+
+    Args:
+        results: file of what was tried, one JSON object a line.
+        workers: how many at the same time.
+        seconds: CPU time after which no more are begun [s].
+    """
+
+    def __init__(self, results: Path, workers: int, seconds: float) -> None:
+        self.results, self.workers, self.seconds = results, workers, seconds
+        self.used = 0.0
+        self._lock = threading.Lock()
+        self._verdicts: dict[str, dict[str, Any]] = {}
+
+    def attempt_all(self, sample: Sequence[Mutant]) -> dict[str, dict[str, Any]]:
+        """Try those that were not tried before; return name -> verdict, and say how far it is."""
+        known = self._known()
+        waiting = []
+        for mutant in sample:
+            tests = own_tests(mutant.path)
+            if mutant.name in known and holds(known[mutant.name], mutant, tests):
+                self._verdicts[mutant.name] = known[mutant.name]
+            else:
+                waiting.append((mutant, tuple(tests)))
+        if not waiting:
+            return self._verdicts
+        _say(f"{len(self._verdicts)} of {len(sample)} known from {self.results}; the others are tried now")
+        with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
+            place = Path(scratch)
+            copies: SimpleQueue[Copy] = SimpleQueue()
+            for n in range(self.workers):
+                copies.put(Copy(place / str(n), place / "kernels"))
+            usual: dict[tuple[str, ...], Verdict] = {(): Verdict("", "", 0.0, 0.0)}
+
+            def measure(copy: Copy, tests: tuple[str, ...]) -> None:
                 try:
-                    used += copy.baseline(tests).cpu  # compiles
-                    usual[key] = copy.baseline(tests)
-                except BaselineError as error:  # nothing can be said of these; the others are tried
-                    broken.add(key)
+                    usual[tests] = copy.baseline(tests)
+                except BaselineError as error:  # nothing can be said of these mutants; the others are tried
                     _say(f"not tried: {error}")
-                    continue
-                used += usual[key].cpu
-                _say(f"without a mutant: {usual[key].cpu:.0f} s of CPU for {len(tests)} files beside {tests[0]}")
-            verdict = copy.attempt(mutant, tests, usual.get(key, Verdict("", "", 0.0, 0.0)))
-            used += verdict.cpu
-            entry = {"mutant": mutant.name, "fingerprint": fingerprint(mutant, tests), **asdict(verdict)}
-            verdicts[mutant.name] = entry
-            with results.open("a", encoding="utf-8") as file:
+                    return
+                self._spend(usual[tests].cpu)
+                _say(f"without a mutant: {usual[tests].cpu:.0f} s of CPU for {len(tests)} files beside {tests[0]}")
+
+            def attempt(copy: Copy, pair: tuple[Mutant, tuple[str, ...]]) -> None:
+                mutant, tests = pair
+                if tests in usual:
+                    self._note(mutant, tests, copy.attempt(mutant, tests, usual[tests]), len(sample))
+
+            self._each(measure, dict.fromkeys(tests for _, tests in waiting if tests), copies)
+            self._each(attempt, waiting, copies)
+        return self._verdicts
+
+    def _each(self, do: Callable[[Copy, Any], None], items: Iterable[Any], copies: SimpleQueue[Copy]) -> None:
+        """Do something with every item, as long as there is time, in as many copies as there are workers."""
+
+        def one(item: Any) -> None:
+            if self.used > self.seconds:
+                return
+            copy = copies.get()
+            try:
+                do(copy, item)
+            finally:
+                copies.put(copy)
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            for _ in pool.map(one, items):
+                pass
+        if self.used > self.seconds:
+            _say(f"{self.used / 60:.0f} minutes of CPU are used: the same command goes on with the rest")
+
+    def _spend(self, seconds: float) -> None:
+        with self._lock:
+            self.used += seconds
+
+    def _note(self, mutant: Mutant, tests: Sequence[str], verdict: Verdict, of: int) -> None:
+        """Keep a verdict, with the hashes of the files that it depends on."""
+        self._spend(verdict.cpu)
+        seen = (verdict.test.partition("::")[0],) if verdict.test else tests
+        entry = {"mutant": mutant.name, **asdict(verdict), "hashes": hashes([mutant.path, *seen])}
+        del entry["seconds"]
+        with self._lock:
+            self._verdicts[mutant.name] = entry
+            with self.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
-            _say(
-                f"[{len(verdicts)}/{len(sample)}] {_line(mutant, verdict.result)}  {verdict.cpu:.0f} s  {verdict.test}"
-            )
-            if used > seconds:
-                _say(f"{used / 60:.0f} minutes of CPU are used: the same command goes on with the rest")
-                break
-    return verdicts
+            _say(f"[{len(self._verdicts)}/{of}] {line_of(mutant, verdict.result)}  {verdict.cpu:.0f} s  {verdict.test}")
+
+    def _known(self) -> dict[str, dict[str, Any]]:
+        """Return name -> its last verdict."""
+        if not self.results.is_file():
+            return {}
+        entries = [json.loads(line) for line in self.results.read_text(encoding="utf-8").splitlines()]
+        return {entry["mutant"]: entry for entry in entries if "hashes" in entry}
 
 
-def _known(results: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    if not results.is_file():
-        return {}
-    entries = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    return {(entry["mutant"], entry["fingerprint"]): entry for entry in entries}
+def holds(entry: dict[str, Any], mutant: Mutant, tests: Sequence[str]) -> bool:
+    """Return whether a verdict still holds: of a survivor, all of its tests must be as they were."""
+    seen = entry["hashes"]
+    if mutant.path not in seen or (not entry["test"] and set(seen) != {mutant.path, *tests}):
+        return False
+    return all((ROOT / name).is_file() for name in seen) and hashes([*seen]) == seen
 
 
 def _say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
-
-
-def _line(mutant: Mutant, result: str) -> str:
-    return f"{mutant.name} {result:<8} {mutant.edit.operator:<10} {mutant.place}: {mutant.before}  ->  {mutant.after}"
-
-
-def report(sample: Sequence[Mutant], verdicts: dict[str, dict[str, Any]], equal: dict[str, str]) -> str:
-    """Return the table by area, the survivors, and the three files with most of them."""
-    kinds = [(mutant, _kind(mutant, verdicts, equal)) for mutant in sample]
-    lines = [f"{'area':<10} {'mutants':>8} {'killed':>8} {'survived':>9} {'equivalent':>11} {'not tried':>10}"]
-    for area in [*dict.fromkeys(mutant.area for mutant, _ in kinds), None]:
-        counts = Counter(kind for mutant, kind in kinds if area is None or mutant.area == area)
-        lines.append(
-            f"{'all' if area is None else area or 'given':<10} {counts.total():>8} {counts['killed']:>8}"
-            f" {counts['survived']:>9} {counts['equivalent']:>11} {counts['not tried']:>10}"
-        )
-    lines += ["", *(_line(mutant, kind) for mutant, kind in kinds if kind in ("survived", "equivalent"))]
-    weak = Counter(mutant.path for mutant, kind in kinds if kind == "survived")
-    tried = Counter(mutant.path for mutant, kind in kinds if kind != "not tried")
-    worst = sorted(weak, key=lambda path: (-weak[path], tried[path], path))[:3]
-    lines += ["", "weakest: " + (", ".join(f"{path} ({weak[path]} of {tried[path]})" for path in worst) or "none")]
-    return "\n".join(lines)
-
-
-def _kind(mutant: Mutant, verdicts: dict[str, dict[str, Any]], equal: dict[str, str]) -> str:
-    if mutant.name not in verdicts:
-        return "not tried"
-    if verdicts[mutant.name]["result"] == "survived":
-        return "equivalent" if mutant.name in equal else "survived"
-    return "killed"
 
 
 if __name__ == "__main__":

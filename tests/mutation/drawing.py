@@ -8,7 +8,7 @@ of that operator's edits.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -91,17 +91,25 @@ def files(folders: Sequence[str], root: Path = ROOT) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in found)
 
 
-def drawn(area: str, folders: Sequence[str], number: int, seed: int = SEED, root: Path = ROOT) -> list[Mutant]:
-    """Return so many mutants of an area, in the order in which they are drawn; fewer where it has fewer statements."""
+def drawn(
+    area: str, folders: Sequence[str], number: int, seed: int = SEED, root: Path = ROOT, equal: Collection[str] = ()
+) -> list[Mutant]:
+    """Return so many mutants of an area, in the order in which they are drawn; fewer where it has fewer statements.
+
+    For each one that is `equal` to the original (by name) the next one is drawn as well.
+    """
     ranked = sorted(
         ((_hash(seed, own[0]), own) for own in mutants(files(folders, root), area, root)), key=lambda pair: pair[0]
     )
-    sample = []
-    for rank, own in ranked[:number]:
+    sample: list[Mutant] = []
+    for rank, own in ranked:
+        if number <= 0:
+            break
         there = [name for name in OPERATORS if any(one.edit.operator == name for one in own)]
         operator = there[rank % len(there)]
         edits = [one for one in own if one.edit.operator == operator]
         sample.append(edits[rank // len(there) % len(edits)])
+        number -= sample[-1].name not in equal
     return sample
 
 
