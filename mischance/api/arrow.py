@@ -289,8 +289,10 @@ def read_parquet(file: Path, runs: Sequence[int] | None = None) -> pa.Table:
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
-    """Return how a table goes to Parquet: zstd level 1, dictionaries on categories alone, deltas where wished for.
+    """Return how a table goes to Parquet: fast zstd, dictionaries on categories alone, deltas where wished for.
 
+    Level -1 of zstd takes a fifth less time than level 1 for 2 to 4 % more bytes. Statistics are those by which a
+    reader can leave out row groups: of floats none but times, since a group holds many runs and so every other value.
     A wish for deltas becomes DELTA_BINARY_PACKED for integers and BYTE_STREAM_SPLIT for floats, whose
     deltas Parquet does not know. Signals go as BYTE_STREAM_SPLIT with LZ4, within a few percent of the size that zstd
     makes of them in two thirds of the time, with statistics of the run alone. Every page has a checksum.
@@ -306,13 +308,18 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
             encoding[field.name] = "BYTE_STREAM_SPLIT"
         elif pa.types.is_integer(field.type) and wide and wish and not signals:
             encoding[field.name] = "DELTA_BINARY_PACKED"
+    pruning = [
+        field.name
+        for field in schema
+        if not pa.types.is_floating(field.type) or (field.metadata or {}).get(b"role") == b"time"
+    ]
     dictionary = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     return {
         "compression": "lz4" if signals else "zstd",
-        "compression_level": None if signals else 1,
+        "compression_level": None if signals else -1,
         "use_dictionary": dictionary or False,
         "column_encoding": encoding or None,
-        "write_statistics": ["run"] if signals else True,
+        "write_statistics": ["run"] if signals else pruning,
         "write_page_checksum": True,
     }
 

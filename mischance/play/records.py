@@ -89,25 +89,22 @@ def motion_table(pieces: Sequence[Motion], ends: FloatArray, *, first: bool) -> 
     runs, bodies = len(ends), len(head.bodies)
     skips = [0 if first and piece is head else 1 for piece in pieces]
     t: FloatArray = np.concatenate([piece.t[skip:] for piece, skip in zip(pieces, skips, strict=True)])
-    state = np.empty((len(MOTION), runs, len(t), bodies))
+    state = np.empty((runs, len(t), bodies, len(MOTION)))
     done = 0
     for piece, skip in zip(pieces, skips, strict=True):
         here = slice(done, done := done + len(piece.t) - skip)
-        state[:7, :, here] = np.moveaxis(piece.pose[:, skip:], -1, 0)
-        state[7:, :, here] = np.moveaxis(piece.velocity[:, skip:], -1, 0)
-    # rows (run, time, body) of every run up to its end; most often no run ends, and nothing need be picked
-    last = np.searchsorted(t, ends, side="right")
+        state[:, here, :, :7] = piece.pose[:, skip:]
+        state[:, here, :, 7:] = piece.velocity[:, skip:]
+    # rows (run, time, body) of every run up to its end; turned into columns run by run, which stays in the cache
+    sizes = np.searchsorted(t, ends, side="right") * bodies
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     time, body = np.repeat(t, bodies), np.tile(np.arange(bodies, dtype=np.int32), len(t))
-    rows = state.reshape(len(MOTION), -1)
-    if (last == len(t)).all():
-        t_body: tuple[AnyArray, AnyArray] = np.tile(time, runs), np.tile(body, runs)
-    else:
-        kept = np.flatnonzero(np.repeat(np.arange(len(t)) < last[:, None], bodies, axis=1))
-        place = kept % max(len(time), 1)
-        t_body = time[place], body[place]
-        rows = np.take(rows, kept, axis=1)
+    t_body: tuple[AnyArray, AnyArray] = np.empty(offsets[-1], time.dtype), np.empty(offsets[-1], body.dtype)
+    rows = np.empty((len(MOTION), int(offsets[-1])))
+    for own, begin, size in zip(state.reshape(runs, -1, len(MOTION)), offsets.tolist(), sizes.tolist(), strict=False):
+        here = slice(begin, begin + size)
+        t_body[0][here], t_body[1][here], rows[:, here] = time[:size], body[:size], own[:size].T
     rows.flags.writeable = False  # its rows are columns of the table, not copies of them
-    offsets = np.concatenate([[0], np.cumsum(last * bodies)]).astype(np.int64)
     schema = _motion_schema(head.bodies)
     return Table(schema, dict(zip(schema, (*t_body, *rows), strict=True)), offsets)
 
