@@ -110,7 +110,7 @@ class Camera:
     renderer: ClassVar[str] = "renderer"
     batch: ClassVar[int] = 4  # a second of four cameras can be 100 MB
     faults: ClassVar[Mapping[str, FaultKind]] = {
-        "freeze": FaultKind("the last image before the onset is given out again and again"),
+        "freeze": FaultKind("from 0.5 on, the last image before is given out again and again"),
     }
 
     def __init__(self, settings: Settings) -> None:
@@ -166,7 +166,7 @@ class Camera:
         faults = self._faults[run]
         frozen = np.zeros(len(t), np.bool_)
         for fault in faults:
-            frozen |= (t >= fault.onset) & (t < fault.end)
+            frozen |= fault.severity_at(t) >= 0.5
         held = self._held[run]
         if held is None and len(t):
             frozen[0] = False

@@ -81,7 +81,7 @@ class Objects:
         "dropout": FaultKind("each object is missing from a list with this probability", "ratio", 1.0),
         "late": FaultKind("lists come later by the severity", "s", 0.5),
         "false_objects": FaultKind("further false objects appear at this rate, 20 at most", "1/s", 4.0),
-        "freeze": FaultKind("the content of the last list is repeated with new times", "", 1.0),
+        "freeze": FaultKind("from 0.5 on, the content of the last list is repeated with new times", "ratio", 1.0),
         "clock_skew": FaultKind("t_measured is ahead of true time by the severity; negative = behind", "s", 0.2),
         "message_loss": FaultKind("a whole list is lost with this probability", "ratio", 1.0),
     }
@@ -151,7 +151,7 @@ class Objects:
         live = t <= ends[:, None]
         there = self._in_view(state, known, carrier, t) & live[:, :, None]
         noise, luck, message = self._draw(names, len(t))
-        there &= luck[..., 0] >= np.maximum(s.misses, self._severity("dropout", t))[:, :, None]
+        there &= luck[..., 0] >= np.maximum(s.misses, self._chance("dropout", t))[:, :, None]
         run, frame, actor = np.nonzero(there)
         rows: Rows = {"run": run, "frame": ticks[frame], "t": t[frame], "t_measured": t[frame]}
         rows["track"] = self._ids[run, actor]
@@ -210,6 +210,15 @@ class Objects:
                     total[run] += fault.severity_at(t)
         return total
 
+    def _chance(self, kind: str, t: FloatArray) -> FloatArray:
+        """Return the chance at each frame that one of these faults strikes, each with its severity; (runs, n)."""
+        left = np.ones((len(self._faults), len(t)))
+        for run, faults in enumerate(self._faults):
+            for fault in faults:
+                if fault.kind == kind:
+                    left[run] *= 1.0 - np.clip(fault.severity_at(t), 0.0, 1.0)
+        return 1.0 - left
+
     def _ghosts(self, ticks: IntArray, state: Mapping[str, FloatArray], carrier: int, live: BoolArray) -> Rows:
         """Return the rows of false objects in these frames; rows of later frames are stored."""
         s, t = self.settings, ticks / self.settings.rate
@@ -222,7 +231,7 @@ class Objects:
                 pilot = {name: float(state[name][run, k, carrier]) for name in ("x", "y", "yaw", "vx", "vy")}
                 for lot in u[k, 1:].reshape(MAX_GHOSTS, 8)[: count[k]]:
                     self._false = joined([self._false, self._ghost(run, int(ticks[k]), pilot, lot)])
-        gone = self._severity("dropout", t)
+        gone = self._chance("dropout", t)
         now = self._false["frame"] <= (ticks[-1] if len(ticks) else -1)
         rows, self._false = chosen(self._false, now), chosen(self._false, ~now)
         if not len(rows["run"]):
@@ -251,23 +260,29 @@ class Objects:
         }
 
     def _freeze(self, rows: Rows, ticks: IntArray, live: BoolArray) -> Rows:
-        """Return the rows with every list during a freeze replaced by the last list before it."""
+        """Return the rows with every list during a freeze replaced by the last one before it, or by the first of all."""
+        t, place = ticks / self.settings.rate, np.arange(len(ticks))
         for run, faults in enumerate(self._faults):
-            for fault in (f for f in faults if f.kind == "freeze" and f.severity > 0.0):
-                mine = rows["run"] == run
-                held = (ticks / self.settings.rate >= fault.onset) & (ticks / self.settings.rate < fault.end)
-                before = ticks[(ticks / self.settings.rate < fault.onset) & live[run]]
-                if len(before):
-                    self._last_list[run] = chosen(rows, mine & (rows["frame"] == before[-1]))
-                if not held.any() or run not in self._last_list:
-                    continue
-                kept = chosen(rows, ~(mine & np.isin(rows["frame"], ticks[held])))
-                frames = ticks[held & live[run]]
-                last = self._last_list[run]
+            freezes = [fault for fault in faults if fault.kind == "freeze"]
+            if not freezes or not len(ticks):
+                continue
+            held = np.any([fault.severity_at(t) >= 0.5 for fault in freezes], axis=0)
+            if run not in self._last_list:
+                held[0] = False
+            mine = rows["run"] == run
+            shown = np.maximum.accumulate(np.where(held, -1, place))  # the place of the list that is repeated
+            parts = [chosen(rows, ~(mine & np.isin(rows["frame"], ticks[held])))]
+            for source in np.unique(shown[held]).tolist():
+                fresh = mine & (rows["frame"] == ticks[source])
+                last = self._last_list[run] if source < 0 else chosen(rows, fresh)
+                frames = ticks[held & (shown == source) & live[run]]
                 again = {name: np.tile(values, len(frames)) for name, values in last.items()}
                 again["frame"] = np.repeat(frames, len(last["run"]))
                 again["t"] = again["t_measured"] = again["frame"] / self.settings.rate
-                rows = joined([kept, again])
+                parts.append(again)
+            if shown[-1] >= 0:
+                self._last_list[run] = chosen(rows, mine & (rows["frame"] == ticks[shown[-1]]))
+            rows = joined(parts)
         return rows
 
     def _sent(self, rows: Rows, ticks: IntArray, message: FloatArray) -> Rows:
@@ -279,4 +294,4 @@ class Objects:
         # Rounded to nanoseconds: 0.05 + 0.1 is not 0.15, and a list that is due at an agent's step must arrive at it.
         rows["t"] = np.round(rows["t"] + late[where], 9)
         rows["t_measured"] = rows["t_measured"] + self._severity("clock_skew", t)[where]
-        return chosen(rows, message[where] >= self._severity("message_loss", t)[where])
+        return chosen(rows, message[where] >= self._chance("message_loss", t)[where])

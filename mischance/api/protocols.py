@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from mischance.api.tables import BoolArray, FloatArray, Schema, Table
 
 
-# How a fault of severity s changes a parameter of healthy value v.
-EFFECTS: Mapping[str, Callable[[float, float], float]] = {
-    "adds": lambda v, s: v + s,
-    "scales": lambda v, s: v * max(1.0 - s, 0.0),
-    "sets": lambda v, s: s,
-    "limits": min,
-    "chance": lambda v, s: 1.0 - (1.0 - v) * (1.0 - s),  # of two independent causes, either
-    "switches": lambda v, s: 1.0 if s >= 0.5 else v,  # 0 or 1
+# How a fault of severity s, of which the share p is active, changes a parameter of healthy value v.
+EFFECTS: Mapping[str, Callable[[float, float, float], float]] = {
+    "adds": lambda v, s, p: v + s * p,
+    "scales": lambda v, s, p: v * max(1.0 - s * p, 0.0),
+    "sets": lambda v, s, p: v + (s - v) * p,
+    "raises": lambda v, s, p: max(v, s * p),
+    "chance": lambda v, s, p: 1.0 - (1.0 - v) * (1.0 - s * p),  # of two independent causes, either
+    "switches": lambda v, s, p: 1.0 if s * p >= 0.5 else v,  # 0 or 1
 }
 
 
@@ -44,7 +44,8 @@ class FaultKind:
     """A kind of fault that a simulator or sensor knows: what it does, what its severity means.
 
     `innocent` marks a hard negative: it looks like the event and is none. `effect` says how the severity changes the
-    value of its parameter, one of `EFFECTS`; '' = not said. A simulator whose kinds say it is `ReadableFaults`.
+    value of its parameter, one of `EFFECTS`; '' = not said. A simulator whose kinds say it is `ReadableFaults`. Faults
+    of one kind that overlap on a target act in order of onset, each on what those before it left.
     """
 
     about: str
@@ -53,9 +54,12 @@ class FaultKind:
     innocent: bool = False
     effect: str = ""
 
-    def changed(self, value: float, severity: float) -> float:
-        """Return the parameter's value under a fault of that severity, where it is `value` without."""
-        return EFFECTS[self.effect](value, severity)
+    def changed(self, value: float, severity: float, share: float = 1.0) -> float:
+        """Return the parameter's value under a fault of that severity, where it is `value` without.
+
+        `share`: of the severity that is active, 0-1, as `active_share` gives it.
+        """
+        return EFFECTS[self.effect](value, severity, share)
 
 
 class Trigger(NamedTuple):

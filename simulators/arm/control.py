@@ -91,7 +91,7 @@ class Controller:
             self.asked = max(self.asked, abs(torque) / TORQUE[i])
             torque = min(max(torque, -TORQUE[i]), TORQUE[i])
             self.limited.append(torque)
-            torques[i] = torque * (1.0 - min(max(faults.of(f"joint{i + 1}", "torque_loss", t), 0.0), 1.0))
+            torques[i] = torque * faults.left(f"joint{i + 1}", "torque_loss", t)
         self.saturated = self.asked >= 1.0
         self.u = u + self.rate / CONTROL
         return torques

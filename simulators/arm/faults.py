@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from mischance.api.protocols import FaultKind
@@ -63,6 +64,15 @@ class Faults:
         """Return the summed severity of a kind of fault of a target, for a step that starts at t."""
         found = self._by.get((target, kind))
         return sum(fault.severity * fault.share_at(t) for fault in found) if found else 0.0
+
+    def left(self, target: str, kind: str, t: float) -> float:
+        """Return the remaining share of a parameter in a step that starts at t: the product of 1 - severity, 0-1."""
+        found = self._by.get((target, kind))
+        return prod(1.0 - min(max(f.severity * f.share_at(t), 0.0), 1.0) for f in found) if found else 1.0
+
+    def on(self, target: str, kind: str, t: float) -> bool:
+        """Return whether the severity of one such fault is 0.5 or more in a step that starts at t."""
+        return any(fault.severity * fault.share_at(t) >= 0.5 for fault in self._by.get((target, kind), ()))
 
     def acting(self, t: float) -> list[Fault]:
         """Return the faults that began before t and are still active."""

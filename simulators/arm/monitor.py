@@ -59,7 +59,7 @@ class Monitor:
 
     def off(self, t: float) -> bool:
         """Return whether the monitor gives no answer at t."""
-        return self.faults.of("monitor", "off", t) >= 0.5
+        return self.faults.on("monitor", "off", t)
 
     def reaction(self, t: float) -> float:
         """Return the time from a measurement at t to the demand [s]."""

@@ -139,12 +139,12 @@ class Run:
         t, now = n / (2 * RATE), (n + 1) / (2 * RATE)
         cell, control, faults = self._cell, self._control, self._faults
         grip = self.settings.gripper
-        pads = grip.friction * (1.0 - min(max(faults.of("gripper", "slip", t), 0.0), 1.0))
+        pads = grip.friction * faults.left("gripper", "slip", t)
         if pads != self._pads:
             cell.pads(pads)
             self._pads = pads
         braked = self._monitor.brakes(t)
-        cell.lock(tuple(braked or faults.of(target, "stuck", t) >= 0.5 for target in _JOINTS))
+        cell.lock(tuple(braked or faults.on(target, "stuck", t) for target in _JOINTS))
         torques = control.torques(cell, t, stop=self._monitor.stops(t))
         cell.fingers(grip.force if control.leg.closed else None)
         cell.steer(t)

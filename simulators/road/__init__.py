@@ -58,12 +58,12 @@ class Road:
         "keep_path": Column("bool", null=True, about="it steers along its own path instead; so where no steer is said"),
     }
     faults: ClassVar[Mapping[str, FaultKind]] = {
-        "fade": FaultKind("brakes lose force: it is multiplied by 1 - severity", severity="ratio", default=0.5),
-        "friction": FaultKind("another friction of tyre and road: the severity (black ice 0.1)", "ratio", default=0.1),
-        "stuck": FaultKind("the front wheels stay as they are", "ratio", default=1.0),
-        "offset": FaultKind("the front wheels stand off by the severity, left is positive", "rad", default=0.02),
-        "blow_out": FaultKind("the left front tyre loses its air: drag, a pull to the left, less grip", "ratio", 1.0),
-        "delay": FaultKind("pedals and steering act later by the severity", "s", default=0.3),
+        "fade": FaultKind("brakes lose force: it is multiplied by 1 - severity", "ratio", 0.5, effect="scales"),
+        "friction": FaultKind("another friction of tyre and road: the severity (ice 0.1)", "ratio", 0.1, effect="sets"),
+        "stuck": FaultKind("the front wheels stay as they are, from 0.5 on", "ratio", 1.0, effect="switches"),
+        "offset": FaultKind("the front wheels stand off by it, left is positive", "rad", 0.02, effect="adds"),
+        "blow_out": FaultKind("the left front tyre: drag, a pull to the left, less grip", "ratio", effect="raises"),
+        "delay": FaultKind("pedals and steering act later by the severity", "s", 0.3, effect="adds"),
     }
 
     @staticmethod
@@ -192,6 +192,13 @@ class Road:
         ends = self._batch.runs["k"] / self._rate
         return outcome(self._batch, self._logs, ends), labels(self._logs, self._batch.names)
 
+    def in_force(self, run: int, target: str, kind: str) -> float:
+        """Return what the kernels used in the last step; of the road, what the first actor has under its tyres."""
+        from .parameters import FIELDS
+
+        name = target.rpartition(".")[0]
+        return float(self._batch.cars[FIELDS[kind]][run, self._batch.names.index(name) if name else 0])
+
     def close(self) -> None:
         """Close the windows of PyBullet; kernels and clients are kept for the next run of this process."""
         self._drop_windows()
@@ -308,17 +315,8 @@ class Road:
             run["max_tilt"] = max(float(run["max_tilt"]), tilt)
             if tilt > TOPPLED and not cars[i]["rolled"]:
                 cars[i]["rolled"] = 1
-                self._events[r, run["events"]] = (
-                    t + 1.0 / self._rate - gone,
-                    tilt,
-                    *[0.0] * 7,
-                    ROLLOVER,
-                    i,
-                    -1,
-                    -1,
-                    0,
-                    0,
-                )
+                end = t + 1.0 / self._rate - gone
+                self._events[r, run["events"]] = (end, tilt, *[0.0] * 7, ROLLOVER, i, -1, -1, 0, 0)
                 run["events"] += 1
         run["state"] = STEPPED
 

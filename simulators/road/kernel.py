@@ -266,4 +266,5 @@ def order_runs(
     for n in range(len(which)):
         r = which[n]
         if runs[r].over == 0:
-            command(runs[r], cars[r], queue[r], faults[r], t, who[n], acceleration[n], steer[n], keep[n])
+            set_faults(runs[r], cars[r], faults[r], t)
+            command(cars[r], queue[r], t, who[n], acceleration[n], steer[n], keep[n])

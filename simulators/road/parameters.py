@@ -13,6 +13,10 @@ from .state import BLOW_OUT, DELAY, FADE, FRICTION, OFFSET, QUEUE, STUCK
 
 _share = kernel(active_share)
 
+# The field of an actor's record that holds the parameter of a kind of fault, as the kernels use it.
+FIELDS = {
+    "fade": "brake_left", "friction": "mu", "stuck": "stuck", "offset": "offset", "blow_out": "blown", "delay": "late",
+}  # fmt: skip
 BORDER = 1e-6  # way before a patch's border from which on an actor has reached it [m]
 
 
@@ -37,7 +41,8 @@ def set_faults(w: Any, cars: Any, faults: Any, t: float) -> None:
         if f.kind == FADE:
             c.brake_left *= 1.0 - min(max(f.severity, 0.0), 1.0) * part
         elif f.kind == STUCK:
-            c.stuck = 1.0 if f.severity > 0.0 else 0.0
+            if f.severity * part >= 0.5:
+                c.stuck = 1.0
         elif f.kind == OFFSET:
             c.offset += f.severity * part
         elif f.kind == BLOW_OUT:
@@ -76,18 +81,13 @@ def set_friction(w: Any, cars: Any, road: Any, pieces: int, patches: Any, faults
 
 @kernel
 def command(
-    w: Any, cars: Any, queue: Any, faults: Any, t: float, i: int, a: float, steer: float, keep: bool
+    cars: Any, queue: Any, t: float, i: int, a: float, steer: float, keep: bool
 ) -> None:  # fmt: skip
-    """Take an agent's command at t: it reaches the actuators after their dead time."""
+    """Take an agent's command at t, for which faults are set: it reaches the actuators after their dead time."""
     c = cars[i]
     if c.hit == 1:
         return
-    late = c.delay
-    for n in range(len(faults)):
-        f = faults[n]
-        if f.kind == DELAY and f.actor == i:
-            late += max(f.severity, 0.0) * _grown(f, t)
-    when = t + late
+    when = t + c.late
     while c.queued > 0 and queue[i, c.queued - 1, 0] >= when:
         c.queued -= 1  # replaced by a later one
     if c.queued == QUEUE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 from mischance.api.protocols import FaultKind
@@ -33,7 +34,7 @@ KINDS: Mapping[str, FaultKind] = {
     ),
     "message_loss": FaultKind(
         "a trip's reservation is lost: the AGV sets off and its crossings are free for others; severity is the"
-        " chance of each", "ratio", 1.0, effect="adds",
+        " chance of each", "ratio", 1.0, effect="chance",
     ),
 }  # fmt: skip
 OF: Mapping[str, tuple[str, ...]] = {
@@ -86,8 +87,14 @@ class Faults:
         return max(sum(_severity(fault, t) for fault in found), 0.0)
 
     def left(self, target: str, kind: str, t: float) -> float:
-        """Return 1 - severity, at least 0: the remaining share of a parameter."""
-        return max(1.0 - self.of(target, kind, t), 0.0)
+        """Return the remaining share of a parameter: the product of 1 - severity, each at least 0."""
+        found = (fault for fault in self.all if fault.target == target and fault.kind == kind)
+        return prod(max(1.0 - max(_severity(fault, t), 0.0), 0.0) for fault in found)
+
+    def on(self, target: str, kind: str, t: float) -> bool:
+        """Return whether the severity of one such fault is 0.5 or more at t."""
+        found = (fault for fault in self.all if fault.target == target and fault.kind == kind)
+        return any(_severity(fault, t) >= 0.5 for fault in found)
 
     def acting(self, t: float, wanted: Sequence[str]) -> list[Fault]:
         """Return the faults of these targets that are active at t."""

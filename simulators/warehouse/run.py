@@ -61,10 +61,12 @@ class Run:
                 self._state.at(t, self._pedestrians.driving.check_fields)
 
     def _drop(self, fault: Fault) -> None:
-        """Have a load fall off at the onset of a fault that says so."""
+        """Have a load fall off when the severity of a fault that says so reaches 0.5."""
         if fault.kind == "drop" and fault.severity >= 0.5:
             agv = next(one for one in self._state.agvs if fault.target == f"{one.name}.load")
-            self._state.at(fault.onset, self._pedestrians.drop, agv, fault)
+            grown = max(fault.ramp, 0.0) * (0.5 / fault.severity)
+            if fault.onset + grown < fault.end:
+                self._state.at(fault.onset + grown, self._pedestrians.drop, agv, fault)
 
     @property
     def end(self) -> float:

@@ -140,7 +140,7 @@ class State:
 
     def loss(self, t: float) -> float:
         """Return the chance that a reservation at t is lost."""
-        return self.faults.of("dispatch", "message_loss", t)
+        return 1.0 - self.faults.left("dispatch", "message_loss", t)
 
     def in_force(self, target: str, kind: str) -> float:
         """Return the present value of the parameter that faults of a kind change on a target."""
@@ -155,6 +155,6 @@ class State:
             "clock_skew": lambda: self.early(t),
             "message_loss": lambda: self.loss(t),
             "jam": lambda: float(self.faults.jammed(t) > t),
-            "drop": lambda: float(self.faults.of(target, "drop", t) >= 0.5),
+            "drop": lambda: float(self.faults.on(target, "drop", t)),
         }
         return read[kind]()
