@@ -57,7 +57,10 @@ def of_worlds(settings: BaseModel, rng: np.random.Generator) -> BaseModel:
 
 def sample(scenario: Scenario, runs: int, seed: int) -> list[Draw]:
     rng = np.random.default_rng(seed)
-    return [replace(one, settings=of_worlds(one.settings or scenario.simulator.settings, rng)) for one in draw(scenario, np.arange(runs))]
+    return [
+        replace(one, settings=of_worlds(one.settings or scenario.simulator.settings, rng))
+        for one in draw(scenario, np.arange(runs))
+    ]
 
 
 def check(name: str, runs: int, seed: int) -> None:
