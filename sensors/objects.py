@@ -260,7 +260,7 @@ class Objects:
         }
 
     def _freeze(self, rows: Rows, ticks: IntArray, live: BoolArray) -> Rows:
-        """Return the rows with every list during a freeze replaced by the last one before it, or by the first of all."""
+        """Return the rows with every list during a freeze replaced by the last one before it, or by the first."""
         t, place = ticks / self.settings.rate, np.arange(len(ticks))
         for run, faults in enumerate(self._faults):
             freezes = [fault for fault in faults if fault.kind == "freeze"]

@@ -52,7 +52,8 @@ def declared(model: type[BaseModel]) -> list[str]:
                 for info in annotation.model_fields.values():
                     inside(info.annotation)
             return True
-        return any([inside(one) for one in get_args(annotation)])
+        below = [inside(one) for one in get_args(annotation)]  # all of them, not up to the first
+        return any(below)
 
     inside(model)
     return [

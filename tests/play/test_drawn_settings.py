@@ -1,8 +1,8 @@
 """Settings that a scenario draws: runs that differ in any of them are the same side by side as each alone.
 
-The settings of each world are generated: a few of them, numbers and words, moved within what they may be. What cannot be
-played alone is no sample; what can be played alone must play in any batch (in batches of its own, where the world's key
-says so), to the same bytes.
+The settings of each world are generated: a few of them, numbers and words, moved within what they may be. What cannot
+be played alone is no sample; what can be played alone must play in any batch (in batches of its own, where the world's
+key says so), to the same bytes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pydantic import BaseModel, ValidationError
 from mischance.api.runs import Draw
 from mischance.errors import MischanceError
 from mischance.language.scenario import Scenario, WorldsSettings
+from mischance.play.plugins import batch_size
 from mischance.play.sampling import draw
 from tests.plugin_settings import Value, bounds, changed, spots, words
 from tests.support import digests
-from mischance.play.plugins import batch_size
 from tests.test_contracts import names, scenario_named, worlds_available
 
 TRIES = 12  # settings that one run moves; those that the model refuses are left

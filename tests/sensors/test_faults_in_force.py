@@ -1,8 +1,8 @@
 """What each fault of each sensor does to its readings, computed from the readings of the same run without it.
 
-Every kind of fault that a sensor of the catalog knows has its law in `LAWS`; one without fails by name. A law gives the
-whole reading, so what a fault leaves behind after its end is an error too. Three plans: all of the severity at once, one
-that grows, and two faults that overlap.
+Every kind of fault that a sensor of the catalog knows has its law in `READING` or `CHANCE`; one without fails by name. A
+law gives the whole reading, so what a fault leaves behind after its end is an error too. Three plans: all of the
+severity at once, one that grows, and two faults that overlap.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from math import sqrt
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +23,11 @@ from tests.test_contracts import SENSORS, readings, side_by_side, truth_for
 
 Rows = dict[str, np.ndarray]
 PROBE = f"{PLUGINS}/probe.py:Probe"
-# of the faults of one kind: onset and end as parts of the run, part of the declared severity, growth as a part of the run
+# of the faults of one kind: onset, end and growth in parts of the run, and the part of the declared severity
 PLANS: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
-    "at once": ((0.3, 0.6, 1.0, 0.0),),
-    "growing": ((0.2, 0.7, 1.0, 0.3),),
-    "overlapping": ((0.1, 0.7, 0.5, 0.0), (0.3, 0.8, 0.6, 0.0)),
+    "at once": ((0.3, 0.6, 0.0, 1.0),),
+    "growing": ((0.2, 0.7, 0.3, 1.0),),
+    "overlapping": ((0.1, 0.7, 0.0, 0.5), (0.3, 0.8, 0.0, 0.6)),
 }
 
 
@@ -47,7 +46,7 @@ def chance(faults: Sequence[Fault], t: np.ndarray) -> np.ndarray:
     return 1.0 - np.prod([1.0 - severity(fault, t) for fault in faults], axis=0)
 
 
-# -- laws that give the reading itself: from the rows without faults -----------------------------------------------------
+# -- laws that give the reading itself, from the rows without faults --------------------------------------------------
 
 
 def adds(column: str, at: str = "t") -> Callable[[Rows, Sequence[Fault]], Rows]:
@@ -95,7 +94,7 @@ def in_order(rows: Rows) -> Rows:
     return {name: values[order] for name, values in rows.items()}
 
 
-# -- laws of chance: what is missing or added, over all runs -------------------------------------------------------------
+# -- laws of chance: what is missing or added, over all runs -----------------------------------------------------------
 
 
 def counts(found: float, expected: float, spread: float) -> None:
@@ -214,7 +213,7 @@ def test_a_fault_does_what_its_law_says_and_nothing_else(sensor: str, kind: str,
             f"fault:{k}", "", kind, onset * scenario.duration, end * scenario.duration, part * about.default,
             ramp * scenario.duration,
         )
-        for k, (onset, end, part, ramp) in enumerate(PLANS[plan])
+        for k, (onset, end, ramp, part) in enumerate(PLANS[plan])
     ]  # fmt: skip
     found = told(sensor, faults)
     if (sensor, kind) in CHANCE:
