@@ -1,7 +1,7 @@
 """What each fault of each sensor does to its readings, computed from the readings of the same run without it.
 
-Every kind of fault that a sensor of the catalog knows has its law in `READING` or `CHANCE`; one without fails by name. A
-law gives the whole reading, so what a fault leaves behind after its end is an error too. Three plans: all of the
+Every kind of fault that a sensor of the catalog knows has its law in `READING` or `CHANCE`; one without fails by name.
+A law gives the whole reading, so what a fault leaves behind after its end is an error too. Three plans: all of the
 severity at once, one that grows, and two faults that overlap.
 """
 
