@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,12 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mischance.api.randomness import Streams
-from mischance.api.runs import Chunk, Draw, Fault
+from mischance.api.runs import Chunk, Draw, Fault, Reading, Record
+from mischance.api.scene import Frames
+from mischance.api.tables import Column, Signals, Table
 from mischance.play.player import play
 from mischance.play.sampling import draw, twin
-from mischance.play.twins import MOST_TWINS, fault_groups, play_with_twins
+from mischance.play.twins import MOST_TWINS, _Difference, fault_groups, play_with_twins
+from tests.plugins.probe import Probe
 from tests.support import rows_of, wander
 
 RUNS = np.arange(12)
@@ -33,26 +39,29 @@ def test_the_effect_begins_where_the_twin_without_that_fault_alone_first_differs
     scenario = wander(faults__0__chance="1", faults__1__chance="1")
     draws = draw(scenario, RUNS)
     labels = labels_of(scenario, draws)
+    seen = set()
     for d in draws:
         mine = list(play(scenario, [d]))
         for row, target in enumerate(labels[d.run]["target"]):
             fault = next(f for f in d.faults if f.target == target)
             its = list(play(scenario, [twin(d, fault.fault_id)]))
             paths = ["sensors/slow"] if target == "sensors.slow" else ["truth/signal", "sensors/meter", "sensors/slow"]
-            firsts = []
-            for path in paths:
-                a, b = rows_of(mine, path), rows_of(its, path)
-                n = min(len(a["t"]), len(b["t"]))
-                differ = np.any([a[name][:n] != b[name][:n] for name in a], axis=0)
-                if differ.any():
-                    firsts.append(a["t"][int(np.argmax(differ))])
-                elif len(a["t"]) != len(b["t"]):
-                    firsts.append(max(a, b, key=lambda rows: len(rows["t"]))["t"][n])
+            firsts = [first_apart(rows_of(mine, path), rows_of(its, path)) for path in paths]
+            firsts = [t for t in firsts if t is not None]
             effect = labels[d.run]["t_effect"][row]
             assert effect == min(firsts) if firsts else np.isnan(effect)
+            seen.update([bool(firsts)])
             assert not effect < labels[d.run]["t_cause"][row]
             assert not labels[d.run]["t_observable"][row] < effect
             assert labels[d.run]["twin"][row] == f"run:{d.run}-{fault.fault_id}"
+    assert True in seen, "no fault had an effect: nothing was compared"
+
+
+def first_apart(a, b):
+    """Return the time of the earliest row that only one of two tables has; None where they are the same."""
+    rows = [set(zip(*(side[name].tolist() for name in side), strict=True)) for side in (a, b)]
+    place = list(a).index("t")
+    return min((row[place] for row in rows[0] ^ rows[1]), default=None)
 
 
 def test_a_huge_fault_is_observable_at_once_and_a_tiny_one_never():
@@ -137,6 +146,7 @@ def test_fifty_faults_have_eight_twins_and_their_labels_say_which_they_share():
     for twin_id, causes in zip(labels["twin"], labels["causes"], strict=True):
         shared.setdefault(twin_id, []).extend(json.loads(causes))
     a = rows_of(list(play(scenario, [run])), "truth/signal")
+    compared = 0
     for group in fault_groups(faults):
         name = f"run:0-{group[0].fault_id}+{len(group) - 1}"
         assert shared.get(name, []) == [f.fault_id for f in group if f in begun]
@@ -144,9 +154,111 @@ def test_fifty_faults_have_eight_twins_and_their_labels_say_which_they_share():
             list(play(scenario, [replace(run, faults=tuple(f for f in faults if f not in group))]))
         ]  # the twin, played by itself
         b = rows_of(other, "truth/signal")
-        n = min(len(a["t"]), len(b["t"]))
-        differ = np.flatnonzero(a["x"][:n] != b["x"][:n])
+        first = first_apart(a, b)
         mine = [i for i, t in enumerate(labels["twin"]) if t == name]
-        if mine and len(differ):
-            assert labels["t_effect"][mine[0]] == a["t"][differ[0]]
+        if mine and first is not None:
+            compared += 1
+            assert labels["t_effect"][mine[0]] == first
             assert all(np.isnan(labels["t_effect"][i]) for i in mine[1:]), "the effect of the first in the group"
+    assert compared > 1
+
+
+# -- where the two streams part ---------------------------------------------------------------------------------------
+
+ROW = st.tuples(st.integers(0, 12), st.integers(0, 1))
+STORY = st.lists(ROW, unique_by=lambda row: row[0], max_size=8).map(sorted)
+CUTS = st.lists(st.integers(0, 12), max_size=4).map(sorted)
+
+
+def told(rows, cuts, schema, path="truth/x"):
+    """Return a story as records, cut at those times."""
+    edges = [-1, *cuts, 99]
+    for low, high in itertools.pairwise(edges):
+        piece = [row for row in rows if low < row[0] <= high]
+        columns = {"t": [row[0] for row in piece], "v": [row[1] for row in piece]} if piece else {}
+        yield Record(np.array([0]), low, high, {path: Table.of(schema, [columns])})
+
+
+@given(STORY, STORY, CUTS, CUTS, st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_streams_part_at_the_earliest_row_that_only_one_of_them_has(mine, its, my_cuts, its_cuts, twin_first):
+    """Whichever side that row stands on, however the two were cut, and whoever is fed first."""
+    schema = {"t": Column("int64", unit="ms"), "v": Column()}
+    fed = (
+        [(0, record) for record in told(mine, my_cuts, schema)],
+        [(1, record) for record in told(its, its_cuts, schema)],
+    )
+    order = (
+        [*fed[1], *fed[0]] if twin_first else [pair for both in itertools.zip_longest(*fed) for pair in both if pair]
+    )
+    difference = _Difference()
+    for side, record in order:
+        difference.feed(record, 0, side)
+    only = set(mine) ^ set(its)
+    found = difference.finish()
+    assert found == ({"truth/x": pytest.approx(min(only)[0] * 1e-3)} if only else {})
+
+
+@pytest.mark.parametrize(
+    ("apart", "floor", "counts"), [(0.5, 0.5, False), (0.5, 0.25, True), (0.0, 0.0, False), (1e-9, 0.0, True)]
+)
+def test_a_difference_counts_above_its_floor_and_no_value_is_like_no_value(apart, floor, counts):
+    schema = {"t": Column(unit="s"), "v": Column(floor=floor)}
+    difference = _Difference()
+    for side, value in ((0, 1.0), (1, 1.0 + apart)):
+        columns = {"t": [1.0, 2.0, 3.0], "v": [np.nan, np.inf, value]}
+        difference.feed(Record(np.array([0]), 0.0, 9.0, {"sensors/x": Table.of(schema, [columns])}), 0, side)
+    assert difference.finish() == ({"sensors/x": 3.0} if counts else {})
+    one = _Difference()
+    for side, value in ((0, np.nan), (1, 1.0)):
+        columns = {"t": [1.0], "v": [value]}
+        one.feed(Record(np.array([0]), 0.0, 9.0, {"sensors/x": Table.of(schema, [columns])}), 0, side)
+    assert one.finish() == {"sensors/x": 1.0}
+
+
+def test_images_samples_and_truth_part_each_on_its_own_and_labels_and_events_do_not_count():
+    def record(apart):
+        frames = Frames(
+            np.array([0.5, 1.0]), {"rgb": np.stack([np.zeros((2, 2)), np.full((2, 2), apart)])}, np.arange(2)
+        )
+        signals = Signals.of(4.0, 1, np.array([[[0.0], [0.0], [apart]]]), {"u": Column()})
+        x = Table.of({"t": Column(), "v": Column()}, [{"t": [2.0], "v": [apart]}])
+        tables = dict.fromkeys(("truth/x", "sensors/y", "labels/x", "events", "runs", "twins/x"), x)
+        return Record(
+            np.array([0]), 0.0, 9.0, tables, {"sensors/front/rgb": (frames,)}, (), False, {"truth/s": signals}
+        )
+
+    difference = _Difference()
+    difference.feed(record(0.0), 0, 0)
+    difference.feed(record(1.0), 0, 1)
+    assert difference.finish() == {"truth/x": 2.0, "sensors/y": 2.0, "sensors/front/rgb": 1.0, "truth/s": 0.75}
+
+
+class Silent(Probe):
+    """A voltmeter that says nothing while its fault is active."""
+
+    def read(self, chunk, renderer):
+        table = super().read(chunk, renderer).tables[""]
+        rows = []
+        for i, drawn in enumerate(self._draws):
+            own = table.run(i)
+            active = np.zeros(len(own["t"]), bool)
+            for fault in drawn.faults_of(f"sensors.{self._name}"):
+                active |= fault.severity_at(own["t"]) > 0
+            rows.append({name: values[~active] for name, values in own.items()})
+        return Reading({"": Table.of(table.schema, rows)})
+
+
+def test_a_sensor_that_goes_silent_has_its_effect_at_the_first_row_that_only_its_twin_has():
+    """Its rows become fewer, never other: the earliest one that is missing stands in the twin alone."""
+    scenario = wander(
+        faults="[{target: sensors.meter, kind: offset, at: 0.35 s, lasts: 0.4 s, severity: 1 V}]", agent="null"
+    )
+    scenario = replace(scenario, sensors={"meter": replace(scenario.sensors["meter"], cls=Silent)})
+    (d,) = draw(scenario, [0])
+    mine, its = (rows_of(list(play(scenario, [run])), "sensors/meter") for run in (d, twin(d)))
+    missing = sorted(set(its["t"].tolist()) - set(mine["t"].tolist()))
+    assert 10 < len(missing) < 15  # 0.4 s at 33.3 Hz
+    assert set(mine["t"].tolist()) < set(its["t"].tolist())
+    (effect,) = labels_of(scenario, [d])[0]["t_effect"]
+    assert effect == missing[0]
