@@ -36,7 +36,9 @@ _TICK: Schema = {
 }
 IMAGES: Schema = {
     **_TICK,
-    "t_shown": Column(unit="s", about="the moment that the image shows; earlier than t while the camera is frozen"),
+    "t_shown": Column(
+        unit="s", about="the moment that the image shows; earlier than t while the camera is frozen", role="label"
+    ),
     "width": Column("int64", unit="px"),
     "height": Column("int64", unit="px"),
     "fov": Column(unit="rad", about="horizontal field of view"),
@@ -49,15 +51,25 @@ IMAGES: Schema = {
 OBJECTS: Schema = {
     **_TICK,
     "actor": Column("text", role="entity"),
-    "category": Column("text"),
-    "instance": Column("int64", about="value of the object's pixels in the instance image"),
-    "visible": Column("int64", unit="px"),
-    "amodal": Column("int64", unit="px", about="pixels it would have in this image if nothing stood before it"),
-    **{name: Column("int64", unit="px", about="tight box of the visible pixels") for name in ("x", "y", "w", "h")},
-    "truncated": Column("bool", about="it reaches the border of the image"),
-    "distance": Column(unit="m", about="from the camera to the object's centre"),
-    **{name: Column(unit="px", null=True, about="where its centre projects; null = behind") for name in ("u", "v")},
-    "counts": Column("text", about="COCO compressed run-length code of the visible pixels, column by column"),
+    "category": Column("text", role="label"),
+    "instance": Column("int64", about="value of the object's pixels in the instance image", role="label"),
+    "visible": Column("int64", unit="px", role="label"),
+    "amodal": Column(
+        "int64", unit="px", about="pixels it would have in this image if nothing stood before it", role="label"
+    ),
+    **{
+        name: Column("int64", unit="px", about="tight box of the visible pixels", role="label")
+        for name in ("x", "y", "w", "h")
+    },
+    "truncated": Column("bool", about="it reaches the border of the image", role="label"),
+    "distance": Column(unit="m", about="from the camera to the object's centre", role="label"),
+    **{
+        name: Column(unit="px", null=True, about="where its centre projects; null = behind", role="label")
+        for name in ("u", "v")
+    },
+    "counts": Column(
+        "text", about="COCO compressed run-length code of the visible pixels, column by column", role="label"
+    ),
 }
 
 

@@ -82,7 +82,9 @@ CONTACT_ROWS: Schema = {
     **{f"delta_v_{one}": Column(unit="m/s", about="change of its velocity") for one in "ab"},
     **{f"delta_v_{one}_{axis}": Column(unit="m/s") for one in "ab" for axis in "xy"},
     **{f"delta_yaw_rate_{one}": Column(unit="rad/s") for one in "ab"},
-    "event_id": Column("text", about="the event that it belongs to; several rows may be one contact that goes on"),
+    "event_id": Column(
+        "text", about="the event that it belongs to; several rows may be one contact that goes on", role="cause"
+    ),
 }
 
 
@@ -98,7 +100,7 @@ def bodies_schema(kinds: tuple[str, ...], names: tuple[str, ...] = ()) -> Schema
         "t": Column(unit="s", role="time", about="since when it is there"),
         "body": Column(name.dtype, names=names, role="entity"),
         "kind": Column("category", names=kinds, about="what it is"),
-        "role": Column("category", names=BODY_ROLES, about="subject = what the run is about"),
+        "role": Column("category", names=BODY_ROLES, about="subject = what the run is about", role="label"),
         "shape": Column("category", names=SHAPES),
         "length": Column("float32", unit="m", about="along its own x axis; diameter of what is round"),
         "width": Column("float32", unit="m"),

@@ -29,9 +29,16 @@ BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
 
 
-ROLES = ("time", "key", "entity", "label", "value", "position", "away")
-"""Roles of columns: time of a row, identity of a row, whom it is about, truth about it, its main number, a place, and
-whether the one that it is about is out of everybody's reach. Reports show what has the role value first."""
+ROLES = (
+    "time", "key", "entity", "value", "position", "away", "drawn", "weight", "label", "cause", "reported",
+)  # fmt: skip
+"""Roles of columns: time of a row, identity of a row, whom it is about, its main number, a place, and whether the one
+that it is about is out of everybody's reach; of a run, what was drawn for it and its importance weight; and what no
+model may be given: truth about the row, what led to it (ids of events, faults and labels, or words), and when it was
+reported. Reports show what has the role value first."""
+
+HIDDEN_ROLES = ("label", "cause", "reported")
+"""Roles of columns that are never features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +380,7 @@ def join_signals(parts: Sequence[Signals]) -> Signals:
 EVENTS: Schema = {
     "t": Column(unit="s", role="time"),
     "event_id": Column("text", role="key"),
-    "parent_id": Column("text"),
+    "parent_id": Column("text", role="cause"),
     "kind": Column("text"),
     "subject": Column("text", role="entity"),
     "details": Column("text", about="JSON object"),
@@ -383,13 +390,13 @@ LABELS: Schema = {
     "label_id": Column("text", role="key"),
     "class": Column("text", role="label"),
     "target": Column("text", role="entity"),
-    "t_cause": Column(unit="s", about="the parameter moved"),
-    "t_effect": Column(unit="s", null=True, about="the stream leaves its twin"),
-    "t_observable": Column(unit="s", null=True, about="it leaves the band of healthy runs; null = never"),
-    "t_end": Column(unit="s", null=True),
-    "t_reported": Column(unit="s", null=True, about="when an analyst would know; null = never"),
+    "t_cause": Column(unit="s", about="the parameter moved", role="label"),
+    "t_effect": Column(unit="s", null=True, about="the stream leaves its twin", role="label"),
+    "t_observable": Column(unit="s", null=True, about="it leaves the band of healthy runs; null = never", role="label"),
+    "t_end": Column(unit="s", null=True, role="label"),
+    "t_reported": Column(unit="s", null=True, about="when an analyst would know; null = never", role="reported"),
     "severity": Column(role="value"),
-    "causes": Column("text", about="JSON list of ids of faults, events and labels"),
-    "role": Column("text"),
-    "twin": Column("text", about="id of the twin run's cause that was left out; empty = no twin"),
+    "causes": Column("text", about="JSON list of ids of faults, events and labels", role="cause"),
+    "role": Column("text", role="label"),
+    "twin": Column("text", about="id of the twin run's cause that was left out; empty = no twin", role="cause"),
 }

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 T = "t"
 CALENDAR = "time"  # the column that `calendar=True` adds
-REPORTED = "t_reported"
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SAMPLED = Column(unit="s", role="time", about="time of the sample")
 
@@ -105,34 +104,6 @@ def _stamps(t: AnyArray, unit: str, begins: datetime) -> pd.DatetimeIndex:
     base = begins - epoch
     nanoseconds = ((base.days * 86_400 + base.seconds) * 10**6 + base.microseconds) * 1000
     return pd.DatetimeIndex(pd.to_datetime(since + nanoseconds, unit="ns", utc=True)).tz_convert(begins.tzinfo)
-
-
-def join_labels(
-    frame: pd.DataFrame, labels: pd.DataFrame, keys: list[str], as_of: float | None, path: str
-) -> pd.DataFrame:
-    """Join row labels to rows: one row a label, and one for each row without any.
-
-    Args:
-        frame: rows of the table `path`.
-        labels: rows of its label table.
-        keys: columns that name a row, in both.
-        as_of: only labels that were reported by then [s].
-        path: the table, for messages.
-
-    Raises:
-        DatasetError: the labels do not say when they were reported.
-    """
-    if as_of is not None:
-        if REPORTED not in labels:
-            raise DatasetError(f"the labels of {path!r} do not say when they were reported")
-        labels = labels[labels[REPORTED] <= as_of]
-    flags = [name for name in labels.columns if labels[name].dtype == bool]
-    both = [name for name in labels.columns if name in frame.columns and name not in keys]
-    joined = frame.merge(labels.drop(columns=both), on=keys, how="left", validate="1:m")
-    for name in flags:
-        if name in joined:
-            joined[name] = joined[name].eq(True)
-    return joined
 
 
 def label_keys(table: Mapping[str, Column], labels: Mapping[str, Column], path: str) -> list[str]:

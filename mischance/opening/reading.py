@@ -1,35 +1,47 @@
-"""A finished dataset, opened: `mischance.open(path).table("transactions", labels=True, as_of=T)`.
+"""A finished dataset, opened: `mischance.open(path).features("transactions")`, and its labels apart.
 
 pandas and pyarrow are imported when a table is asked for. What does not fit in memory is read with `batches`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from mischance.api.arrow import readable
 from mischance.api.names import padded
-from mischance.api.tables import Column, IntArray
+from mischance.api.tables import Column
 from mischance.dataset.draft import SCENARIO
 from mischance.dataset.manifest import PARTS, read_manifest
 from mischance.dataset.shards import MERGE
 from mischance.errors import DatasetError
+from mischance.opening.files import batch_of, file_batches, overlaps, schema_of
 from mischance.opening.frames import (
-    SampleTimes,
-    T,
     as_columns,
     in_seconds,
-    is_sampled,
-    join_labels,
     label_keys,
     read_columns,
     to_frame,
 )
+from mischance.opening.roles import (
+    EVENTS,
+    LABELS,
+    RUNS,
+    about_table,
+    feature_columns,
+    key_columns,
+    known_labels,
+    label_columns,
+    labels_of_rows,
+    labels_over_time,
+    nullable,
+    past,
+    time_column,
+)
+from mischance.opening.splits import SplitOf, rows_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,13 +103,15 @@ class Dataset:
     ) -> pd.DataFrame:
         """Return a table as a pandas DataFrame, times in seconds; `attrs["units"]` maps columns to units.
 
+        This is for looking: what a model may be given comes from `features`, what it is to find from `labels`.
+
         Args:
             name: path in the dataset, or its last word ('transactions' for 'truth/transactions').
-            labels: join the labels of its rows (`labels/transactions` for `truth/transactions`) by the key columns
-                of both. A row that is in two campaigns comes twice. A row without a label has null there, and False
-                where the label is yes or no.
-            as_of: join only labels with t_reported <= as_of [s]: what an analyst knew by then. A row whose
-                label is reported later, or never, looks like a row without a label.
+            labels: add what the labels of its rows say (`labels/transactions` for `truth/transactions`), their causes
+                left aside; one row stays one row. Without a label it has null there, and False where a label is yes
+                or no.
+            as_of: only rows with t <= as_of [s], and labels that were reported by then: what an analyst knew. What
+                is not known yet is null, also where a label is yes or no.
             runs: run, or runs, to read; all where not given.
             columns: columns to read; all where not given.
             calendar: add the calendar time of each row as the column `time`, with its offset from UTC.
@@ -107,18 +121,120 @@ class Dataset:
         """
         path = self._find(name)
         begins = self._calendar(calendar)
-        if not labels and as_of is not None:
-            raise DatasetError("as_of says which labels are known by then", "ask for labels=True with it")
         declared = self._columns(path)
-        frame = to_frame(self._read(path, columns, runs), declared, begins)
+        if as_of is None and not labels:
+            return to_frame(self._read(path, columns, runs), declared, begins)
+        frame = past(to_frame(self._read(path, None, runs), declared, begins), declared, as_of, path)
+        names = as_columns(columns) or [str(each) for each in frame]
+        shown = dict(declared)
         if labels:
             side = self._labels_of(path)
             about = self._columns(side)
+            said = [name for name in label_columns(side, about) if about[name].role != "cause" and name not in frame]
             keys = label_keys(declared, about, path)
-            frame = join_labels(frame, to_frame(self._read(side, None, runs), about), keys, as_of, path)
-            shown = in_seconds({**about, **declared})
-            frame.attrs["units"] = {key: column.unit for key, column in shown.items() if column.unit and key in frame}
+            found = known_labels(to_frame(self._read(side, None, runs), about), about, as_of, path)
+            added = labels_of_rows(frame, found, keys, said, complete=as_of is None)[said]
+            if as_of is None:
+                added = added.astype({name: bool for name in said if added[name].dtype == "boolean"})
+            frame[said] = added
+            names, shown = [*names, *said], {**about, **declared}
+        frame = frame[names]
+        units = in_seconds(shown)
+        frame.attrs["units"] = {key: column.unit for key, column in units.items() if column.unit and key in frame}
         return frame
+
+    def features(
+        self,
+        name: str,
+        as_of: float | None = None,
+        runs: int | Sequence[int] | None = None,
+        *,
+        columns: str | Sequence[str] | None = None,
+        split: str | None = None,
+    ) -> pd.DataFrame:
+        """Return what a model may be given of a table: no label, no cause, nothing of the future.
+
+        The index holds the key columns, `run` first; `features.join(labels)` joins by it, and `labels` with the same
+        arguments has the same rows in the same order. Of `runs` the features are the drawn values.
+
+        Args:
+            name: path in the dataset, or its last word; a table under `truth/` or `sensors/`, or `runs`.
+            as_of: only rows with t <= as_of [s].
+            runs: run, or runs, to read; all where not given.
+            columns: features wanted; all where not given.
+            split: only rows of `train`, `val` or `test`.
+
+        Raises:
+            DatasetError: there is no such table or column, the column is no feature, or the table is truth itself.
+        """
+        path = self._find(name)
+        declared = self._columns(path)
+        known = feature_columns(path, declared)
+        names = as_columns(columns) or known
+        odd = [one for one in names if one not in known]
+        if odd:
+            why = "is no feature" if odd[0] in declared else "does not exist"
+            raise DatasetError(f"column {odd[0]!r} of table {path!r} {why}", f"features: {', '.join(known)}")
+        frame = self._rows(path, declared, [*known] if split else names, as_of, runs, split)
+        found = frame.set_index(key_columns(declared))[names]
+        seen = in_seconds(declared)
+        found.attrs["units"] = {one: seen[one].unit for one in names if seen[one].unit}
+        return found
+
+    def labels(
+        self,
+        name: str = LABELS,
+        as_of: float | None = None,
+        runs: int | Sequence[int] | None = None,
+        *,
+        split: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the truth about the rows of a table, in types that can hold a null: null is unknown, or none.
+
+        Where the rows have labels of their own (`labels/transactions`): these, joined by key. Else, of rows with a
+        time: `class`, `label_id`, `target`, `severity` and `t_reported` of the label of the table `labels` that is in
+        force then (from t_cause up to t_end; the last one to begin), labels of other sensors left aside. Of `runs`:
+        measures, event and verdict. Of `labels`: its rows, one each.
+
+        Args:
+            name: path of the table in the dataset, or its last word.
+            as_of: only rows with t <= as_of [s], and only labels that were reported by then: all others are null, and
+                yes-or-no columns are null too where nothing was reported. Without it, the whole truth: a row without
+                a label has False in yes-or-no columns.
+            runs: run, or runs, to read; all where not given.
+            split: only rows of `train`, `val` or `test`.
+
+        Raises:
+            DatasetError: there is no such table, or its labels do not say when they were reported.
+        """
+        path = self._find(name)
+        declared = self._columns(path)
+        keys = key_columns(declared)
+        if path == RUNS or path.startswith((f"{LABELS}/", EVENTS)):
+            frame = self._rows(path, declared, label_columns(path, declared), as_of, runs, split)
+            return nullable(frame.set_index(keys)[label_columns(path, declared)])
+        if path == LABELS:
+            whole = known_labels(to_frame(self._read(path, None, runs), declared), declared, as_of, path)
+            if split:
+                whole = whole[rows_in(self._splits, split, whole, "t_cause")]
+            return nullable(whole.set_index(keys))
+        rows = self._rows(path, declared, feature_columns(path, declared) if split else [], as_of, runs, split)
+        own = f"labels/{path.removeprefix('truth/')}"
+        if path.startswith("truth/") and self._shards(own):
+            about = self._columns(own)
+            said = label_columns(own, about)
+            found = known_labels(to_frame(self._read(own, None, runs), about), about, as_of, path)
+            by = label_keys(declared, about, path)
+            own_labels = labels_of_rows(rows, found, by, said, complete=as_of is None)[said]
+            return own_labels.set_axis(rows.set_index(keys).index)
+        time = time_column(declared)
+        if not time:
+            raise DatasetError(f"table {path!r} has neither labels of its own nor times", "see labels('labels')")
+        about = self._columns(LABELS)
+        found = known_labels(to_frame(self._read(LABELS, None, runs), about), about, as_of, path)
+        said = ["class", "label_id", "target", "severity", "t_reported"]
+        over = labels_over_time(rows, found, said, time, about_table(found, path))
+        return over[said].set_axis(rows.set_index(keys).index)
 
     def arrow(
         self, name: str, runs: int | Sequence[int] | None = None, *, columns: str | Sequence[str] | None = None
@@ -191,6 +307,24 @@ class Dataset:
             raise DatasetError(f"{self.path} has no images {name!r} of run {run}")
         return sorted(folder.iterdir())
 
+    def _rows(
+        self,
+        path: str,
+        declared: Mapping[str, Column],
+        names: list[str],
+        as_of: float | None,
+        runs: int | Sequence[int] | None,
+        split: str | None,
+    ) -> pd.DataFrame:
+        """Return the rows of a table in those columns, its keys and its time."""
+        time = time_column(declared)
+        wanted = list(dict.fromkeys([*key_columns(declared), *([time] if time else []), *names]))
+        frame = past(to_frame(self._read(path, wanted, runs), declared), declared, as_of, path)
+        return frame if split is None else frame[rows_in(self._splits, split, frame, time)].reset_index(drop=True)
+
+    def _splits(self) -> SplitOf:
+        return SplitOf(self.table("splits") if self._shards("splits") else None)
+
     def _calendar(self, wanted: bool) -> datetime | None:
         begins = self.begins if wanted else None
         if wanted and begins is None:
@@ -219,7 +353,7 @@ class Dataset:
         return sorted((self.path / path).glob("*.parquet"))
 
     def _columns(self, path: str) -> dict[str, Column]:
-        return read_columns(_schema(self._shards(path)[0]))
+        return read_columns(schema_of(self._shards(path)[0]))
 
     def _labels_of(self, path: str) -> str:
         place = f"labels/{path.removeprefix('truth/')}"
@@ -237,7 +371,7 @@ class Dataset:
         found = list(self._stream(path, columns, runs, _WHOLE))
         if found:
             return pa.Table.from_batches(found)
-        return pa.Table.from_batches([_batch_of(self._shards(path)[0], columns)])
+        return pa.Table.from_batches([batch_of(self._shards(path)[0], columns)])
 
     def _stream(
         self, path: str, columns: str | Sequence[str] | None, runs: int | Sequence[int] | None, rows: int
@@ -249,84 +383,8 @@ class Dataset:
         if odd:
             raise DatasetError(f"table {path!r} has no column {odd[0]!r}", f"it has: {', '.join(known)}")
         wanted = None if runs is None else np.unique(np.atleast_1d(np.asarray(runs, np.int64)))
-        files = [file for file in self._shards(path) if wanted is None or _overlaps(file, wanted)]
-        return (batch for file in files for batch in _file_batches(file, names, wanted, rows))
-
-
-def _file_batches(file: Path, names: list[str] | None, runs: IntArray | None, rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of one file that belong to the runs."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with readable(file), pq.ParquetFile(file) as source:
-        wants_times = is_sampled(source.schema_arrow) and (names is None or T in names)
-        timed = SampleTimes(source.schema_arrow) if wants_times else None
-        needed = None
-        if names is not None:
-            needed = [name for name in names if name in source.schema_arrow.names]
-            needed += ["run"] if "run" not in needed and (timed or runs is not None) else []
-        groups = _groups(source.metadata, runs)
-        if not groups:
-            return
-        for batch in source.iter_batches(batch_size=rows, row_groups=groups, columns=needed):
-            if runs is not None:
-                mine = np.isin(batch.column("run").to_numpy(zero_copy_only=False), runs)
-                batch = batch if mine.all() else batch.filter(pa.array(mine))  # noqa: PLW2901
-            if not batch.num_rows:
-                continue
-            if timed is not None:
-                batch = _with_times(batch, timed)  # noqa: PLW2901
-            yield batch if names is None else batch.select(names)
-
-
-def _with_times(batch: pa.RecordBatch, timed: SampleTimes) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    run = batch.column("run").to_numpy(zero_copy_only=False)
-    field = pa.field(T, pa.float64(), metadata={"unit": "s", "role": "time", "about": "time of the sample"})
-    return batch.add_column(batch.schema.get_field_index("run") + 1, field, pa.array(timed.of(run)))
-
-
-def _batch_of(file: Path, columns: str | Sequence[str] | None) -> pa.RecordBatch:
-    """Return a batch without rows, in the columns that are wanted."""
-    import pyarrow as pa
-
-    schema = _schema(file)
-    empty = pa.RecordBatch.from_pylist([], schema=schema)
-    if is_sampled(schema):
-        empty = _with_times(empty, SampleTimes(schema))
-    names = as_columns(columns)
-    return empty if names is None else empty.select(names)
-
-
-def _schema(file: Path) -> pa.Schema:
-    import pyarrow.parquet as pq
-
-    with readable(file):
-        return pq.read_schema(file)
-
-
-def _groups(metadata: Any, runs: IntArray | None) -> list[int]:
-    """Return the row groups that may hold rows of these runs, by the statistics of the column `run`."""
-    every = list(range(metadata.num_row_groups))
-    if runs is None or not every:
-        return every
-    names = [metadata.schema.column(i).name for i in range(metadata.num_columns)]
-    place = names.index("run") if "run" in names else -1
-    found = []
-    for group in every:
-        statistics = metadata.row_group(group).column(place).statistics if place >= 0 else None
-        if statistics is not None and statistics.has_min_max:
-            near = (runs >= statistics.min) & (runs <= statistics.max)
-            if not near.any():
-                continue
-        found.append(group)
-    return found
-
-
-def _overlaps(file: Path, runs: IntArray) -> bool:
-    first, last = (int(part) for part in file.stem.split("-"))
-    return bool(((runs >= first) & (runs <= last)).any())
+        files = [file for file in self._shards(path) if wanted is None or overlaps(file, wanted)]
+        return (batch for file in files for batch in file_batches(file, names, wanted, rows))
 
 
 def open(path: Path | str) -> Dataset:  # noqa: A001

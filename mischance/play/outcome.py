@@ -63,7 +63,7 @@ def _drawn(scenario: Scenario, draws: Sequence[Draw]) -> dict[str, tuple[Column,
     for name, spec in scenario.vary.items():
         values = [draw.values[name] for draw in draws]
         text = isinstance(values[0], str)
-        column = Column("text") if text else Column(unit=SI.get(spec.dimension, ""))
+        column = Column("text", role="drawn") if text else Column(unit=SI.get(spec.dimension, ""), role="drawn")
         found[name] = column, np.array(values, object if text else np.float64)
     return found
 
@@ -80,7 +80,7 @@ def _runs(
 ) -> Table:
     """Return weight, drawn values, measures, robustness of requirements, undecided, event, margin, verdict, reason."""
     n = len(draws)
-    schema: dict[str, Column] = {"weight": Column(about="importance weight of the draw")}
+    schema: dict[str, Column] = {"weight": Column(about="importance weight of the draw", role="weight")}
     columns: dict[str, Any] = {"weight": np.exp([draw.log_weight for draw in draws])}
     for name, (column, values) in drawn.items():
         schema[name], columns[name] = column, values
@@ -90,7 +90,7 @@ def _runs(
     for name, values in judged.columns().items():
         kept = values.dtype == np.bool_
         about = "whether the requirement was kept" if kept else "robustness of the requirement: above zero it was kept"
-        schema[name] = Column("bool" if kept else "float64", about=about)
+        schema[name] = Column("bool" if kept else "float64", about=about, role="label")
         columns[name] = values
     event, margin = measures.columns["event"], measures.columns["margin"]
     if scenario.event is not None:
@@ -112,11 +112,13 @@ def _runs(
             reason[i] = f"{what.reason} at t = {what.t:g} s; until then and without it: {reason[i]}"
     undecided &= ~event  # what has happened is known, whatever ended the run
     schema.update(
-        undecided=Column("bool", about="cut short before its fate was known: no event so far, and no sign of none"),
+        undecided=Column(
+            "bool", about="cut short before its fate was known: no event so far, and no sign of none", role="label"
+        ),
         event=Column("bool", role="label"),
         margin=Column(role="value"),
-        verdict=Column("text"),
-        reason=Column("text"),
+        verdict=Column("text", role="label"),
+        reason=Column("text", role="cause"),
     )
     columns.update(undecided=undecided, event=event, margin=margin, verdict=verdict, reason=reason)
     return Table(schema, columns, np.arange(n + 1, dtype=np.int64))

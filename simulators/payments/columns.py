@@ -59,18 +59,22 @@ TRANSACTIONS: Schema = {
 TRANSACTION_LABELS: Schema = {
     "t": Column("int64", "us", encoding="delta", role="time"),
     "event_id": Column("int64", encoding="plain", about="the payment in `transactions`", role="key"),
-    "campaign": Column("text", about="label_id of the campaign in `labels`"),
+    "campaign": Column("text", about="label_id of the campaign in `labels`", role="cause"),
     "typology": Column(
         "category", names=TYPOLOGIES, about="the crime, or the crime that an innocent burst looks like", role="label"
     ),
-    "role": Column("category", names=ROLES, about="of the cardholder"),
-    "stage": Column("category", names=STAGES),
-    "parent_event_id": Column("int64", encoding="plain", about="the payment that led to this one; -1 = none"),
+    "role": Column("category", names=ROLES, about="of the cardholder", role="label"),
+    "stage": Column("category", names=STAGES, role="label"),
+    "parent_event_id": Column(
+        "int64", encoding="plain", about="the payment that led to this one; -1 = none", role="cause"
+    ),
     "is_fraud": Column("bool", role="label"),
     "hard_negative": Column("bool", role="label"),
-    "t_truth": Column("float64", "s"),
-    "t_reported": Column("float64", "s", null=True, about="when the cardholder reports it; null = never"),
-    "why": Column("text", about="JSON object: what was decided, and upon what"),
+    "t_truth": Column("float64", "s", role="label"),
+    "t_reported": Column(
+        "float64", "s", null=True, about="when the cardholder reports it; null = never", role="reported"
+    ),
+    "why": Column("text", about="JSON object: what was decided, and upon what", role="cause"),
 }
 
 CREDITS: Schema = {

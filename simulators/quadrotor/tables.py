@@ -41,7 +41,7 @@ def schemas(drones: tuple[str, ...], obstacles: tuple[str, ...]) -> dict[str, Sc
             **{axis: Column(unit="m", about="point of contact", role="position") for axis in "xyz"},
             **{f"normal_{axis}": Column(about="from the obstacle to a; between drones from a to b") for axis in "xyz"},
             "impulse": Column(unit="N s", about="along the normal", role="value"),
-            "event_id": Column("text"),
+            "event_id": Column("text", role="cause"),
         },
     }
 

@@ -59,7 +59,7 @@ def actors_schema(names: tuple[str, ...], bodies: tuple[str, ...]) -> Schema:
         "length": Column(unit="m"),
         "width": Column(unit="m"),
         "braking_emergency": Column("bool", about="brakes with 6 m/s2 or more, where cars flash their brake lights"),
-        "hit": Column("bool", about="was in a contact: nobody drives it any more"),
+        "hit": Column("bool", about="was in a contact: nobody drives it any more", role="label"),
     }
 
 
@@ -89,7 +89,9 @@ def contacts_schema(names: tuple[str, ...]) -> Schema:
         **{f"speed_{one}": Column(unit="m/s", about="before") for one in bodies},
         **{f"energy_lost_{one}": Column(unit="J", about="kinetic energy it lost; negative = gained") for one in bodies},
         "energy_lost": Column(unit="J", about="of both together"),
-        "event_id": Column("text", about="the contact it belongs to; leaning on each other goes on with it"),
+        "event_id": Column(
+            "text", about="the contact it belongs to; leaning on each other goes on with it", role="cause"
+        ),
     }
 
 
