@@ -38,6 +38,8 @@ from mischance.opening.tables import Tables
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mischance.opening.windows import Windows
+
 
 class Dataset(Tables):
     """The tables of a dataset folder, read when asked for. One that is still being made shows its sealed shards."""
@@ -186,6 +188,53 @@ class Dataset(Tables):
         said = ["class", "label_id", "target", "severity", "t_reported"]
         over = labels_over_time(rows, found, said, time, about_table(found, path))
         return over[said].set_axis(rows.set_index(keys).index)
+
+    def windows(
+        self,
+        name: str,
+        length: str | float,
+        label: str = "class",
+        *,
+        step: str | float | None = None,
+        share: float = 0.5,
+        begin: str = "t_cause",
+        columns: str | Sequence[str] | None = None,
+        by: str | None = None,
+        classes: Sequence[str] | None = None,
+        split: str | None = None,
+        runs: int | Sequence[int] | None = None,
+        as_of: float | None = None,
+    ) -> Windows:
+        """Return windows over a table of numbers, with a class each; nothing is read before it is asked for.
+
+        Args:
+            name: path of the table in the dataset, or its last word: sampled signals or any table with times.
+            length: time of a window, as "0.5 s" or in seconds; a whole number (int) is rows, for tables whose rows
+                are not evenly spaced in time.
+            label: column of the table `labels` (class, target, role) that gives the classes, or a column of the row
+                labels of the table (`is_fraud`).
+            step: from the beginning of one window to that of the next, in the form of `length`; as long as it where
+                not given.
+            share: least part of a window in which a label is in force (or of its rows that have it) to give it its
+                class; the largest part counts, of equal ones the label that began first. 0: a touch is enough.
+            begin: column of `labels` from which on a label counts: t_cause, t_effect or t_observable.
+            columns: channels; where not given the features of the role `value`, or all numbers if there are none.
+            by: column that says whom a row is about: a window holds rows of one. Where not given the first column of
+                the role `entity`; "" = none.
+            classes: names of the classes that count, in order; where not given, those that the dataset has.
+            split: only windows that lie in `train`, `val` or `test`.
+            runs: run, or runs, to read; all where not given.
+            as_of: only windows that end by then [s], and labels that were reported by then; a window without any is
+                of the class -1, unknown.
+
+        Raises:
+            DatasetError: there is no such table, column, label or class; its rows are not evenly spaced; a channel
+                holds no numbers.
+        """
+        from mischance.opening.windowing import Wanted, windows_of
+
+        wanted = Wanted(length, step, label, share, begin, as_columns(columns), by, classes, split, runs, as_of)
+        return windows_of(self, self._find(name), wanted)
 
     def _rows(
         self,

@@ -58,6 +58,14 @@ class Tables:
         folders = {file.parent.relative_to(self.path) for file in self.path.rglob("*.parquet")}
         return sorted(str(folder) for folder in folders if folder.parts and folder.parts[0] not in (PARTS, MERGE))
 
+    def has(self, path: str) -> bool:
+        """Say whether there is a table at that path of the dataset."""
+        return bool(self._shards(path))
+
+    def files(self, path: str) -> list[Path]:
+        """Return the Parquet files of the table at that path, in order of runs."""
+        return self._shards(path)
+
     def columns(self, name: str) -> dict[str, Column]:
         """Return what the columns of a table are, as `table` gives them: type, unit, meaning and role.
 
