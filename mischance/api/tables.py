@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mischance.api.read_only import read_only
+from mischance.api.roles import ROLES
 from mischance.api.strings import chosen_strings, is_strings, joined_strings, strings
 from mischance.errors import TruthError
 
@@ -27,18 +28,6 @@ UIntArray = NDArray[np.uint64]
 BoolArray = NDArray[np.bool_]
 
 AnyArray = NDArray[Any]
-
-
-ROLES = (
-    "time", "key", "entity", "value", "position", "away", "drawn", "weight", "label", "cause", "reported",
-)  # fmt: skip
-"""Roles of columns: time of a row, identity of a row, whom it is about, its main number, a place, and whether the one
-that it is about is out of everybody's reach; of a run, what was drawn for it and its importance weight; and what no
-model may be given: truth about the row, what led to it (ids of events, faults and labels, or words), and when it was
-reported. Reports show what has the role value first."""
-
-HIDDEN_ROLES = ("label", "cause", "reported")
-"""Roles of columns that are never features."""
 
 
 @dataclass(frozen=True, slots=True)

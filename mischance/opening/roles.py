@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mischance.api.tables import HIDDEN_ROLES, Column
+from mischance.api.roles import HIDDEN_ROLES
+from mischance.api.tables import Column
 from mischance.errors import DatasetError
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ import yaml
 import mischance
 from mischance.api.arrow import arrow_schema
 from mischance.api.names import padded
-from mischance.api.tables import HIDDEN_ROLES, Column
+from mischance.api.roles import HIDDEN_ROLES
+from mischance.api.tables import Column
 from mischance.errors import DatasetError
 from mischance.language import catalog
 from mischance.opening.reading import Dataset
