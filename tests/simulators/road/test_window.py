@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -227,7 +228,7 @@ def test_pushes_too_small_to_move_anybody_are_no_contacts():
     told = dict(zip(chunk.events.columns["event_id"], chunk.events.columns["kind"], strict=True))
     for pair in {(int(a), int(b)) for a, b in zip(hits["a"], hits["b"], strict=True)}:
         mine = [i for i in range(len(hits["t"])) if (hits["a"][i], hits["b"][i]) == pair]
-        for i, k in zip(mine, mine[1:], strict=False):
+        for i, k in itertools.pairwise(mine):
             assert (hits["event_id"][i] == hits["event_id"][k]) == (hits["t"][k] - hits["t"][i] < 0.5)
     assert {told[event] for event in hits["event_id"]} == {"contact"}
     # nobody lies in the other: at rest they touch
