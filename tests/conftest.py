@@ -1,4 +1,4 @@
-"""The test run: one folder of compiled kernels for all its processes, and at its end CPU time by folder and by world.
+"""The test run: compiled once for all its processes (kernels, bytecode); at its end CPU time by folder and by world.
 
 A world's contract and library tests may take `BUDGET` seconds of CPU time without compiling. A run in which they take
 more says so; it fails only where `$MISCHANCE_TEST_BUDGET` is `enforced`: on a busy machine CPU time goes less far.
@@ -6,10 +6,14 @@ more says so; it fails only where `$MISCHANCE_TEST_BUDGET` is `enforced`: on a b
 
 from __future__ import annotations
 
+import compileall
+import fcntl
+import gc
 import os
 import re
 import resource
 import shutil
+import sys
 from collections.abc import Iterator
 from multiprocessing import forkserver
 from pathlib import Path
@@ -17,8 +21,10 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 # Before any test module imports numba. Workers and the commands that tests start inherit it.
-KERNELS = Path(os.environ.setdefault("MISCHANCE_KERNELS", str(Path(__file__).parents[1] / ".pytest_cache" / "kernels")))
+KERNELS = Path(os.environ.setdefault("MISCHANCE_KERNELS", str(ROOT / ".pytest_cache" / "kernels")))
+SOURCES = ("mischance", "renderers", "sensors", "simulators")  # what a hundred processes of a test run import
 SESSION = "MISCHANCE_TEST_SESSION"
 ENFORCED = "MISCHANCE_TEST_BUDGET"
 BUDGET = 20.0  # [s]
@@ -100,9 +106,14 @@ COSTS = pytest.StashKey[Costs]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to count; only the process that started the others makes and removes the folder of claims."""
+    """Begin to count; only the process that started the others makes and removes the folder of claims.
+
+    It compiles the sources to bytecode too: where $PYTHONDONTWRITEBYTECODE is set, each process would do that anew.
+    """
     KERNELS.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not hasattr(config, "workerinput"):
+        for folder in SOURCES:
+            compileall.compile_dir(ROOT / folder, quiet=2)
         os.environ[SESSION] = str(KERNELS.parent / f"claims-{os.getpid()}")
         Path(os.environ[SESSION]).mkdir(exist_ok=True)
     config.stash[COSTS] = Costs(Path(os.environ[SESSION]))
@@ -122,8 +133,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[Any]:
+    """Let one worker rewrite the assertions of a module and keep them; the others, which come behind, read that."""
+    if not isinstance(collector, pytest.Module):
+        return (yield)
+    forbidden, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    with collector.path.open("rb") as source:
+        fcntl.flock(source, fcntl.LOCK_EX)
+        try:
+            return (yield)
+        finally:
+            sys.dont_write_bytecode = forbidden
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Charge no test with the imports."""
+    """Charge no test with the imports, and no collection of garbage with going through what they made."""
+    gc.collect()
+    gc.freeze()
     session.config.stash[COSTS].lap()
 
 
