@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import gc
 import importlib
 import json
 import os
@@ -27,6 +26,7 @@ from typing import Any
 
 import mischance
 from mischance.api import phases
+from mischance.sweep.runners import FROZEN
 
 PACKAGES = ("cli", "language", "play", "dataset", "sweep", "estimate", "opening", "reports", "api")
 LIBRARIES = (
@@ -40,13 +40,13 @@ def warm_up() -> None:
     for package in PACKAGES:
         found = importlib.import_module(f"mischance.{package}")
         for module in pkgutil.walk_packages(found.__path__, f"{found.__name__}."):
-            with contextlib.suppress(ImportError):
-                importlib.import_module(module.name)
+            if module.name != FROZEN:
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(module.name)
     for library in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
-    gc.collect()
-    gc.freeze()  # else the first collection of each fork copies all pages
+    importlib.import_module(FROZEN)  # last
 
 
 def serve(connection: socket.socket) -> None:

@@ -15,7 +15,7 @@ from numba.core import config
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
-from numba.core.registry import CPUDispatcher
+from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import NativeLowering, NopythonRewrites
 
@@ -50,13 +50,20 @@ def kernel(function: Function | None = None, *, allocates: bool = False) -> Func
     return decorate if function is None else decorate(function)
 
 
+def prepare() -> None:
+    """Load what numba loads for the first kernel of a process, whether it is compiled or read: forks need not do it."""
+    cpu_target.target_context.refresh()
+    cpu_target.typing_context.refresh()
+
+
 class Kernel(CPUDispatcher):
     """A kernel as Python calls it; other kernels are handed an `_Inner` with their own way of keeping memory."""
 
     def __init__(self, py_func: Any, locals: Any, targetoptions: dict[str, Any]) -> None:  # noqa: A002  # numba's name
         options = {"nogil": True, "no_cfunc_wrapper": True, **targetoptions}
         super().__init__(py_func, locals, options, pipeline_class=_Compiler)
-        self._inner = {counted: _Inner(py_func, {**targetoptions, "_nrt": counted}) for counted in (False, True)}
+        self._given = targetoptions
+        self._inner: dict[bool, _Inner] = {}  # made when a kernel that is being compiled asks
         self._cache = KernelCache(py_func, options)
 
     def compile(self, sig: Any) -> Any:
@@ -77,7 +84,10 @@ class Kernel(CPUDispatcher):
 
     def _of_caller(self) -> _Inner:
         flags = ConfigStack.top_or_none()
-        return self._inner[bool(flags.nrt if flags else self.targetoptions["_nrt"])]
+        counted = bool(flags.nrt if flags else self.targetoptions["_nrt"])
+        if counted not in self._inner:
+            self._inner[counted] = _Inner(self.py_func, {**self._given, "_nrt": counted})
+        return self._inner[counted]
 
 
 class _Inner(CPUDispatcher):

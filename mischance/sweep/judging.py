@@ -9,7 +9,6 @@ simulator), or timeout.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
 import time
@@ -27,6 +26,7 @@ from mischance.language.scenario import Scenario
 from mischance.play.player import play
 from mischance.play.requirements import PREFIX
 from mischance.play.sampling import draw, twin
+from mischance.sweep.runners import forks
 from mischance.sweep.workers import begin, explain
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def play_again(setup: Setup, tasks: Sequence[tuple[int, str]], limit: float) -> 
             the world's settings.
         limit: time that one run may take [s].
     """
-    context = multiprocessing.get_context("forkserver")
+    context = forks()
     waiting, found = deque(tasks), list[Answer]()
     while waiting:
         ours, theirs = context.Pipe(duplex=False)

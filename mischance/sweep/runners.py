@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import replace
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +35,7 @@ PRELOADED = (
     "mischance.sweep.workers", "mischance.dataset.splits", "mischance.language.loading", "mischance.play.healthy",
     "mischance.play.player", "mischance.play.sampling", "mischance.play.twins", "pyarrow.parquet", "scipy.special",
 )  # fmt: skip
+FROZEN = "mischance.sweep.frozen"  # after all others
 _LIBRARIES = ("cv2", "numba", "pandas", "scipy.stats", "simpy")
 
 
@@ -115,10 +117,8 @@ class Serial:
 class Processes:
     """Does jobs in `width` processes, each ending when this one does.
 
-    They are forks of a server process (`multiprocessing`'s fork server) that holds no data, only the modules that
-    each worker would import: a worker starts in milliseconds instead of a second, also in place of one that was lost.
-    The server starts with the first sweep of a process and ends with that process. Its one thread beside the main
-    one is jemalloc's, which is made for forks.
+    They are forks of a server process (see `forks`): a worker starts in milliseconds instead of a second, also in
+    place of one that was lost.
 
     A worker's time limit is its own (see `workers`); the pool's, which is later, is for one that no longer
     runs even that.
@@ -145,10 +145,7 @@ class Processes:
     def _start(self) -> None:
         from pebble import ProcessPool
 
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*PRELOADED, *(name for name in _LIBRARIES if name in sys.modules)])
-        with _ctrl_c_held_back():
-            forkserver.ensure_running()
+        context = forks()
         # The server keeps the environment that this process had at its first sweep: each worker is told today's.
         self._pool = ProcessPool(self.width, initializer=begin, initargs=(dict(os.environ),), context=context)
 
@@ -260,6 +257,20 @@ class Processes:
             os.environ.pop(name, None)
         if self._own is not None:
             self._own.cleanup()
+
+
+def forks() -> ForkServerContext:
+    """Return the context of processes that are forks of a server, and start that server if it does not run.
+
+    The server (`multiprocessing`'s fork server) holds no data, only the modules that each worker would import. It has
+    SIGINT blocked, and ends with this process. Its one thread beside the main one is jemalloc's, which is made for
+    forks.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*PRELOADED, *(name for name in _LIBRARIES if name in sys.modules), FROZEN])
+    with _ctrl_c_held_back():
+        forkserver.ensure_running()
+    return context
 
 
 @contextlib.contextmanager
