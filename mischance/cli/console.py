@@ -246,6 +246,8 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
             )
         if facts.get("preview"):
             lines.append(f"preview: {facts['preview']}")
+        if facts.get("map"):
+            lines.append(f"map: {facts['map']['picture']} (a row a cell: {facts['map']['table']})")
         print("\n".join(lines), file=sys.stderr)  # noqa: T201
     print(facts["dataset"])  # noqa: T201
 

@@ -21,8 +21,9 @@ from mischance.cli.options import (
     show_warnings,
 )
 from mischance.cli.output import fail, plain_problems, print_json
-from mischance.errors import MischanceError, Problem
+from mischance.errors import MischanceError, Problem, suggest
 
+MOST_LEVELS = 200  # of a parameter of a map
 SWEEP_RUNS = 100  # where neither --runs nor a plan says how many
 
 
@@ -57,6 +58,12 @@ def run(ctx: click.Context, /, **options: Any) -> None:
 @click.argument("scenario")
 @click.option("--runs", type=click.IntRange(1), help="Number of runs [100, or the points of the scenario's plan].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Worker processes [all cores].")
+@click.option(
+    "--map",
+    "over",
+    metavar="A,B",
+    help="Draw where runs fail over two drawn parameters; without a plan, play a grid over them (A:12,B:8 = levels).",
+)
 @_run_options
 @click.pass_context
 def sweep(ctx: click.Context, /, **options: Any) -> None:
@@ -67,11 +74,22 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
 def _sweep(
     ctx: click.Context, scenario: str, runs: int | None, workers: int, out: Path | None, twin: bool, keep_twins: bool,
     limit: float, retry_failed: bool, dry_run: bool, preview: bool, overrides: tuple[str, ...], seed: int | None,
-    without: tuple[str, ...], strict: bool, inputs: tuple[Path, ...], as_json: bool,
+    without: tuple[str, ...], strict: bool, inputs: tuple[Path, ...], as_json: bool, over: str | None = None,
 ) -> None:  # fmt: skip
     from mischance.cli.console import show_summary, summary, sweep_with_progress
 
     loaded, warnings = load_with_warnings(scenario, overrides, seed, without, strict=strict)
+    axes = _axes(over) if over else {}
+    if axes and loaded.plan is None:
+        from mischance.play.map_grid import map_grid
+
+        grid = (f"plan={map_grid(loaded, axes)}",)
+        loaded, warnings = load_with_warnings(scenario, (*overrides, *grid), seed, without, strict=strict)
+    for name in axes:
+        if name not in loaded.vary:
+            raise MischanceError(
+                f"{loaded.name} draws no {name!r}: there is no map over it", suggest(name, loaded.vary)
+            )
     if not (as_json or ctx.obj["quiet"]):
         show_warnings(warnings)
     total = runs or (loaded.plan.size if loaded.plan else SWEEP_RUNS)
@@ -91,6 +109,12 @@ def _sweep(
         notes=not ctx.obj["quiet"],
     )  # fmt: skip
     facts = summary(loaded, result, preview=preview)
+    if axes and facts["done"]:
+        from mischance.reports.outcome_map import draw_map
+
+        across, up = axes
+        picture, table = draw_map(result.path, across, up)
+        facts["map"] = {"over": [across, up], "picture": str(picture), "table": str(table)}
     if as_json:
         print_json({**facts, "warnings": plain_problems(warnings)})
     else:
@@ -101,6 +125,25 @@ def _sweep(
             f"the same command with --retry-failed tries them again; {folder}/ledger.sqlite has the reasons",
             1,
         )
+
+
+def _axes(over: str) -> dict[str, int]:
+    """Return the two parameters of a map and how many levels each has: 'gap,speed' or 'gap:12,speed:8'.
+
+    Raises:
+        MischanceError: it is not of that form.
+    """
+    from mischance.play.map_grid import LEVELS
+
+    axes = {}
+    for part in over.split(","):
+        name, _, levels = part.strip().partition(":")
+        if levels and not (levels.isdecimal() and 2 <= int(levels) <= MOST_LEVELS):
+            raise MischanceError(f"--map {over}: {levels!r} is no number of levels", f"2 to {MOST_LEVELS}")
+        axes[name] = int(levels or LEVELS)
+    if len(axes) != 2 or "" in axes:
+        raise MischanceError(f"--map {over}: name two drawn parameters", "for example --map gap,ego_speed")
+    return axes
 
 
 def _names(given: tuple[str, ...]) -> list[str] | None:

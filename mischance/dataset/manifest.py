@@ -21,7 +21,7 @@ from mischance.errors import DatasetError
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 PARTS = "parts"
-MADE_OF_IT = ("report.html", "preview.png")
+MADE_OF_IT = ("report.html", "preview.png", "map.png", "map.csv")
 # What the manifest leaves out: itself, the ledger (it holds seconds), and what is made from the rest.
 _LEFT_OUT = {
     MANIFEST,

@@ -38,6 +38,7 @@ from mischance.opening.tables import Tables
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mischance.opening.outcome_map import OutcomeMap
     from mischance.opening.windows import Windows
 
 
@@ -235,6 +236,33 @@ class Dataset(Tables):
 
         wanted = Wanted(length, step, label, share, begin, as_columns(columns), by, classes, split, runs, as_of)
         return windows_of(self, self._find(name), wanted)
+
+    def map(self, across: str, up: str, cells: int = 10) -> pd.DataFrame:
+        """Return where the runs fail, over two parameters: a row a cell, cells without runs too.
+
+        The cells are the points of a grid, or equal parts of the range of what was drawn. Columns: the parameters,
+        runs, failed, undecided, share (of the runs that fail) with its Clopper-Pearson limits (95 %) low and high,
+        margin_median and margin_min of the event's margin.
+
+        Args:
+            across: a column of `runs`.
+            up: another one.
+            cells: parts into which a range is cut, where a parameter has more than 40 values.
+
+        Raises:
+            DatasetError: a parameter is no such column or differs in no run.
+        """
+        return self.outcome_map(across, up, cells).frame()
+
+    def outcome_map(self, across: str, up: str, cells: int = 10) -> OutcomeMap:
+        """Return what `map` returns as arrays (cells up, cells across), for drawing."""
+        from mischance.opening.outcome_map import outcome_map
+
+        columns = self.columns("runs")
+        wanted = [name for name in columns if name in (across, up, "event", "undecided", "margin")]
+        wanted += [name for name in columns if name.startswith("require.")]
+        frame = self.table("runs", columns=wanted)
+        return outcome_map({name: frame[name].to_numpy() for name in wanted}, columns, across, up, cells)
 
     def _rows(
         self,

@@ -198,6 +198,12 @@ def test_the_runs_that_are_shown_are_the_telling_ones(driven: Path):
     assert shown_runs(table(driven / "runs"), [0, 1, 2], 6) == [2, 1, 0]
 
 
+def test_of_many_runs_with_the_event_those_shown_are_equally_far_apart() -> None:
+    many = {"run": np.arange(100), "event": np.arange(100) < 80, "margin": np.arange(100.0)}
+    assert shown_runs(many, list(range(100)), 6) == [0, 16, 32, 48, 64, 80]  # the nearest of the others is the 80th
+    assert shown_runs({**many, "event": np.ones(100, np.bool_)}, list(range(100)), 4) == [0, 25, 50, 75]
+
+
 def test_the_same_files_give_the_same_picture(filmed: Path, paid: Path, driven: Path, tmp_path: Path):
     for dataset in (filmed, paid, driven):
         first = contact_sheet(dataset, tmp_path / "a.png").read_bytes()

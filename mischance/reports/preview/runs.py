@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mischance.api.tables import AnyArray, BoolArray
+from mischance.api.tables import AnyArray, BoolArray, Column
 from mischance.errors import DatasetError
+from mischance.opening.outcome_map import outcome_map
 from mischance.reports.canvas import ALARM, FAINT, GOOD, LINE, SCALE, Axes, Canvas, round_ticks
+from mischance.reports.outcome_cells import shares
 from mischance.reports.preview.sheet import GAP, MARGIN, WIDTH, Columns, facts, shown_runs, table, title
 from mischance.reports.replay.model import RunView
 from mischance.reports.replay.run_view import run_view
@@ -54,12 +56,7 @@ def runs_from_above(dataset: Path) -> Canvas | None:
     many = len(list((dataset / "runs").glob("*.parquet"))) > 1
     scenario = title(canvas, dataset, f"{'the first ' * many}{count} run{'s' * (count > 1)}, {len(views)} from above")
     if count > 1:
-        measures = [
-            (name, fact.unit)
-            for name, fact in facts(dataset / "runs").items()
-            if fact.role == "value" and name != "margin"
-        ]
-        _outcomes(canvas, runs, scenario, views[0], measures)
+        _outcomes(canvas, runs, scenario, views[0], facts(dataset / "runs"))
     wide = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
     for i, shown in enumerate(views):
         x = MARGIN + (i % columns) * (wide + GAP)
@@ -148,9 +145,10 @@ def _view(shown: RunView, now: float, wide: int, tall: int) -> View:
 
 
 def _outcomes(
-    canvas: Canvas, runs: Columns, scenario: Mapping[str, Any], first: RunView, measures: Sequence[tuple[str, str]]
+    canvas: Canvas, runs: Columns, scenario: Mapping[str, Any], first: RunView, declared: Mapping[str, Column]
 ) -> None:
-    """Draw how often the event happened and, over two of the drawn values, where."""
+    """Draw how often the event happened and where: over the values of a grid, or two of the drawn values."""
+    measures = [(name, fact.unit) for name, fact in declared.items() if fact.role == "value" and name != "margin"]
     happened = np.asarray(runs["event"], np.bool_) if "event" in runs else np.zeros(len(runs["run"]), np.bool_)
     n, hit = len(happened), int(happened.sum())
     y = _TOP + 22.0
@@ -160,6 +158,11 @@ def _outcomes(
     canvas.fill(MARGIN + full * hit / n, y + 12, full * (n - hit) / n, 14, GOOD)
     canvas.text(MARGIN, y + 46, "of the runs that were played, not a probability", size=12, ink=FAINT)
     _facts(canvas, runs, happened, first.event, measures, y + 76)
+    gridded = [name for name, values in ((scenario.get("plan") or {}).get("grid") or {}).items() if len(values) > 1]
+    if len(gridded) > 1 and n > 1:  # the first two that the sweep is about
+        room = (MARGIN + 560.0, _TOP + 34.0, WIDTH - 2 * MARGIN - 560.0, _SUMMARY - 100.0)
+        shares(canvas, outcome_map(runs, declared, *gridded[:2]), room, head="")
+        return
     picked = _telling(runs, list(scenario.get("vary") or {}), happened)
     if len(picked) < 2 or n < 2:
         return

@@ -77,6 +77,8 @@ def read_image(path: Path, *, raw: bool = False) -> AnyArray:
 def shown_runs(runs: Columns, candidates: list[int], most: int) -> list[int]:
     """Return up to `most` runs: those with the event first, then the nearest to it; a fourth of the room is for those.
 
+    Of many with the event they are equally far apart: over a grid, neighbours look alike.
+
     Args:
         runs: columns of the table `runs`, of one file.
         candidates: runs that can be shown.
@@ -87,5 +89,6 @@ def shown_runs(runs: Columns, candidates: list[int], most: int) -> list[int]:
     margin = dict(zip(facts.get("run", []), facts.get("margin", []), strict=False))
     rare = [run for run in candidates if happened.get(run)]
     usual = sorted((run for run in candidates if not happened.get(run)), key=lambda run: (margin.get(run, 0.0), run))
-    chosen = rare[: most - max(1, most // 4)] if usual else rare[:most]
+    room = min(most - max(1, most // 4) if usual else most, len(rare))
+    chosen = [rare[i * len(rare) // room] for i in range(room)]
     return chosen + usual[: most - len(chosen)]
