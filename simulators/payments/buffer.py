@@ -62,7 +62,6 @@ class Totals:
     fraud_declined: int = 0
     loss: int = 0
     innocent_count: int = 0
-    last: int = 0
     first_report: float = float("inf")
     first_cash_out: Attempt | None = None
 
