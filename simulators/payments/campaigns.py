@@ -55,7 +55,7 @@ class PaymentSystem(Protocol):
         ...
 
     def pay(self, attempt: Attempt, mark: int) -> simpy.Event:
-        """Decide a payment; return an event whose value is the decided attempt."""
+        """Decide a payment at the time to which `sync` has settled; return an event whose value is that attempt."""
         ...
 
     def block(self, card: int, cause: str, why: str) -> None:

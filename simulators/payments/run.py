@@ -93,8 +93,7 @@ class Run:
                     self.accounts.new_day()
 
     def pay(self, attempt: Attempt, mark: int) -> simpy.Event:
-        """Settle earlier payments, decide this one, and return an event with the answer."""
-        self.sync(attempt.t)
+        """Decide this payment, before which all earlier ones are settled; return an event with the answer."""
         cause = f"{attempt.campaign}:{attempt.why['stage']}"
         attempt.reason = self.accounts.decide(attempt.card, attempt.t, attempt.amount, mark, cause)
         self.buffer.attempt(attempt)

@@ -13,7 +13,6 @@ import pytest
 from mischance.api.randomness import Streams
 from mischance.api.runs import Draw, Record, join_chunks
 from mischance.api.tables import Table
-from mischance.errors import ScenarioError
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
 from mischance.play.composite import StreamsOf, world_class
@@ -227,73 +226,6 @@ require: {{low: always(a.x < 0.1), both: always(a.x - b.x < 0.2)}}
         assert runs["require.low.margin"][i] == pytest.approx(0.1 - a.max(), abs=1e-12)
         assert runs["require.both.margin"][i] == pytest.approx(0.2 - (a - b).max(), abs=1e-12)
     assert set(runs) >= {"a_peak", "b_peak"}
-
-
-# -- what is refused ---------------------------------------------------------------------------------------------------
-
-WRONG: dict[str, tuple[dict[str, Any], str, str, str]] = {
-    "world": ({"from": "dispach.lost"}, "links[0].from", "no world is called 'dispach'", "dispatch"),
-    "event": ({"from": "dispatch.lots"}, "links[0].from", "tells no event and has no signal 'lots'", "lost"),
-    "bare": ({"from": "lost"}, "links[0].from", "names an event of a world", "<world>.<name>"),
-    "target": ({"to": "hall.dispach"}, "links[0].to", "nothing in this world is called", "hall.dispatch"),
-    "kind": ({"kind": "mesage_loss"}, "links[0].kind", "has no fault 'mesage_loss'", "message_loss"),
-    "unit": ({"severity": "3 m"}, "links[0].severity", "got a length", ""),
-    "drawn": ({"severity": {"uniform": [0, 1]}}, "links[0].severity", "one severity for all runs", ""),
-    "time": ({"after": "-1 s"}, "links[0].after", "≥ 0", ""),
-    "key": ({"form": "dispatch.lost"}, "links[0].form", "unknown key", "from"),
-}
-
-
-@pytest.mark.parametrize("change", WRONG)
-def test_a_link_that_names_nothing_is_refused_with_its_place(change: str, tmp_path: Path):
-    own, path, message, hint = WRONG[change]
-    entry = ", ".join(f"{key}: {json.dumps(value)}" for key, value in {**LOST, **own}.items())
-    text = f"mischance: 1\nname: tests/links\nextends: {NAME}\nlinks:\n  - {{{entry}}}\n"
-    with pytest.raises(ScenarioError) as raised:
-        load(text_of(tmp_path, text))
-    (problem,) = raised.value.problems
-    assert (problem.line, problem.path) == (5, path)
-    assert problem.column > 1
-    assert message in problem.message
-    assert hint in problem.hint
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "message"),
-    [
-        ("simulator: {kind: warehouse}", "worlds", "either `simulator` or `worlds`"),
-        ("worlds: {sensors: {kind: fleet_dispatch}}", "worlds.sensors", "target of other faults"),
-    ],
-)
-def test_worlds_that_cannot_stand_together_are_refused(text: str, path: str, message: str, tmp_path: Path):
-    with pytest.raises(ScenarioError) as raised:
-        load(text_of(tmp_path, f"mischance: 1\nname: tests/worlds\nextends: {NAME}\n{text}\n"))
-    assert [p for p in raised.value.problems if p.path == path and message in p.message]
-
-
-def test_links_without_worlds_are_refused(tmp_path: Path):
-    text = "mischance: 1\nname: a/b\nduration: 1 s\nsimulator: {kind: fleet_dispatch}\n"
-    text += "links: [{from: a.b, to: c.d, kind: e}]\n"
-    with pytest.raises(ScenarioError) as raised:
-        load(text_of(tmp_path, text))
-    (problem,) = raised.value.problems
-    assert (problem.line, problem.column, problem.path) == (5, 1, "links")
-    assert "links go between `worlds`" in problem.message
-
-
-def test_a_world_that_takes_no_fault_while_it_runs_cannot_be_led_to(tmp_path: Path):
-    drift = f"{PLUGINS}/drift.py:Drift"
-    text = f"""mischance: 1
-name: tests/no_inject
-duration: 2 s
-worlds: {{dispatch: {{kind: fleet_dispatch}}, plant: {{kind: '{drift}'}}}}
-links: [{{from: dispatch.lost, to: plant.plant, kind: drift}}]
-"""
-    with pytest.raises(ScenarioError) as raised:
-        load(text_of(tmp_path, text))
-    (problem,) = raised.value.problems
-    assert problem.path == "links[0].to"
-    assert "takes no fault while it runs" in problem.message
 
 
 def test_bodies_of_several_worlds_move_as_they_do_alone(tmp_path: Path):

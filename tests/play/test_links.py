@@ -13,7 +13,6 @@ import pytest
 from mischance.api.randomness import Streams
 from mischance.api.runs import Commands, Fault, Record
 from mischance.api.tables import Column, Table
-from mischance.errors import ScenarioError
 from mischance.language.loading import load
 from mischance.language.scenario import Scenario
 from mischance.play.composite import Composite, StreamsOf, draw_of
@@ -360,64 +359,6 @@ def test_a_twin_without_the_fault_has_none_of_what_it_led_to(tmp_path: Path):
     with Player(scenario) as player:
         lost = player.outcomes([one, twin(one)]).columns["b_lost"]
     assert lost[0] > 0.0 == lost[1]
-
-
-# -- what is refused ---------------------------------------------------------------------------------------------------
-
-WRONG: dict[str, tuple[dict[str, Any], str, str, str]] = {
-    "signal": ({"from": "a.hun"}, "from", "tells no event and has no signal 'hun'", "hum"),
-    "unit of the threshold": ({"above": "3 s"}, "above", "expected a length", ""),
-    "unit of the severity": ({"severity": "3 m"}, "severity", "got a length", ""),
-    "unit in a map": ({"above": None, "map": [["1 m", 0], ["2 s", 1]]}, "map[1][0]", "expected a length", ""),
-    "order of a map": ({"above": None, "map": [["1 m", 0], ["1 m", 1]]}, "map[1][0]", "must be more than 1", ""),
-    "units without a map": ({"above": None}, "from", "the signal is a length and the severity a speed", "map"),
-    "both sides": ({"below": "1 m"}, "below", "either `above` or `below`", ""),
-    "hysteresis the wrong way": ({"clear": "2 m"}, "clear", "while it is still there", ""),
-    "a key of another link": ({"map": [["1 m", 0], ["2 m", 1]]}, "map", "has no `map`", "above, below"),
-    "subject of a signal": ({"subject": "tank"}, "subject", "has no `subject`", ""),
-    "command": ({"kind": None, "to": "b.inflo", "value": 1}, "to", "has no command 'inflo'", "inflow"),
-    "commanded actor": ({"kind": None, "to": "b.me.inflow", "value": 1}, "to", "name nobody", ""),
-    "command without a value": ({"kind": None, "to": "b.inflow"}, "to", "needs a `value` for 'inflow'", "kind"),
-    "unit of a command": ({"kind": None, "to": "b.inflow", "value": "3 s"}, "value", "expected a speed", ""),
-    "to itself at once": ({"to": "a.wall", "after": 0}, "after", "takes time", "more than 0 s"),
-}
-
-
-@pytest.mark.parametrize("change", WRONG)
-def test_a_link_that_cannot_be_is_refused_with_its_place(change: str, tmp_path: Path):
-    own, path, message, hint = WRONG[change]
-    entry = {"from": "a.x", "above": "1 m", **LEAK, **own}
-    with pytest.raises(ScenarioError) as raised:
-        tanks(tmp_path, [{key: value for key, value in entry.items() if value is not None}])
-    (problem,) = raised.value.problems
-    assert (problem.line, problem.path) == (5, f"links[0].{path}")
-    assert problem.column > 1
-    assert message in problem.message
-    assert hint in problem.hint
-
-
-def test_links_that_take_no_time_in_a_circle_are_refused(tmp_path: Path):
-    ring = [
-        {"from": f"{one}.full", "to": f"{other}.wall", "kind": "leak", "after": 0} for one, other in ("ab", "bc", "ca")
-    ]
-    with pytest.raises(ScenarioError) as raised:
-        tanks(tmp_path, ring, a={}, b={}, c={})
-    (problem,) = raised.value.problems
-    assert problem.path == "links[2].after"
-    assert "form a circle through a and b and c" in problem.message
-    tanks(tmp_path, [*ring[:2], {**ring[2], "after": "0.1 s"}], a={}, b={}, c={})
-
-
-def test_the_resolved_text_says_every_link_in_full(tmp_path: Path):
-    scenario = load(CASCADE)
-    path = tmp_path / "resolved.yaml"
-    path.write_text(scenario.text().replace("inputs/tank.py:Tank", TANK), encoding="utf-8")
-    again = load(path)
-    assert again.simulator.links == scenario.simulator.links
-    assert {(bool(link.event), link.driven, bool(link.kind)) for link in again.simulator.links} == {
-        (True, False, True), (True, False, False), (False, True, True), (False, True, False), (False, False, True),
-        (False, False, False),
-    }  # fmt: skip
 
 
 def test_a_fault_begins_like_another_whatever_their_ends():

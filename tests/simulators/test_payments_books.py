@@ -20,6 +20,14 @@ from mischance.simulators.payments.columns import CHANNELS, HOUR, MINOR
 from mischance.simulators.payments.run import _clock, _money
 from tests.simulators.test_payments import DAYS, SALE, THIEF, labels_of, one, play, rows
 
+STORY = (
+    211,
+    76,
+    24230,
+    603879,
+    993804336,
+    12930,
+)  # payments, of them larger ones, small and larger amounts, times (their end), merchants
 APPROVED, INSUFFICIENT, LIMIT, BLOCKED, ISSUER, CREDENTIALS = -1, 0, 1, 2, 3, 4
 
 
@@ -348,3 +356,13 @@ def test_the_world_is_declared_as_it_is():
     assert (chunk.ends.tolist(), chunk.over.tolist()) == ([43200.0], [False])
     assert set(rows(chunk)["currency"].tolist()) == {0}
     assert (len(CHANNELS), MINOR) == (3, 100)
+
+
+def test_the_story_of_a_campaign_stays_what_it_was():
+    """Datasets are replayed by later versions: whoever changes these numbers breaks that, and has to say so."""
+    _, _, chunk = play(Settings(cards=200), [Draw(3, 5, faults=(THIEF, SALE))], 2 * DAYS)
+    labels, payments = labels_of(chunk), rows(chunk)
+    larger = labels["stage"] % 2 == 1
+    amounts = payments["amount"][labels["event_id"]]
+    found = (len(labels["t"]), int(larger.sum()), int(amounts[~larger].sum()), int(amounts[larger].sum()))
+    assert (*found, int(labels["t"].sum() % 10**9), int(payments["merchant"][labels["event_id"]].sum())) == STORY
