@@ -12,10 +12,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A step that takes a while. `seconds`: what it took the last time [s]; None where nobody knows."""
+    """A step that takes a while.
+
+    `seconds`: what it took the last time [s]; None where nobody knows. `of_run`: it is a part of a run, such as
+    rendering, and so counts in a run's time; compiling does not.
+    """
 
     name: str
     seconds: float | None = None
+    of_run: bool = False
 
 
 Listener = Callable[[Phase | None], None]
@@ -25,14 +30,15 @@ _listeners: list[Listener] = []
 
 
 @contextmanager
-def phase(name: str, seconds: float | None = None) -> Iterator[None]:
+def phase(name: str, seconds: float | None = None, *, of_run: bool = False) -> Iterator[None]:
     """Tell the listener what is done inside the `with` block; afterwards, the step around it again, or None.
 
     Args:
         name: what is done, as a person should read it.
         seconds: how long it is expected to take [s].
+        of_run: it is a part of a run's own time.
     """
-    _under_way.append(Phase(name, seconds))
+    _under_way.append(Phase(name, seconds, of_run))
     _tell()
     try:
         yield

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from mischance.api.phases import Phase
     from mischance.language.scenario import Scenario
     from mischance.sweep.jobs import Progress, SweepResult
+    from mischance.sweep.suite import SuiteProgress
+    from mischance.sweep.testing import Ended
 
 EVERY = 10.0  # seconds between plain lines where there is no terminal
+_SHARE = 0.1  # a phase that took less of a scenario's time is not told
 NOTICED = 3.0  # seconds after which a phase of a worker is said
 PATIENCE = 20.0  # seconds without a finished run after which it is said what is waited for; then 40, 80 …
 
@@ -151,6 +154,55 @@ def _plain(name: str, waiting: Callable[[Progress], None]) -> Callable[[Progress
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     return show
+
+
+def suite_progress(limit: float, *, notes_only: bool = False) -> Callable[[SuiteProgress], None]:
+    """Return what shows on stderr how far a test of a suite is: a line a scenario that has ended, with what took long.
+
+    Now and then it says how many scenarios are left, how fast it goes, and what the slowest under way is busy with.
+
+    Args:
+        limit: time that one run may take [s]; 0 for any.
+        notes_only: say nothing but what is waited for where no run ends for a while.
+    """
+    last, number = time.monotonic(), 0
+    notes: dict[str, Callable[[Progress], None]] = {}
+
+    def show(now: SuiteProgress) -> None:
+        nonlocal last, number
+        for name, own in now.under_way:
+            notes.setdefault(name, waiting_notes(name, limit))(own)
+        if notes_only:
+            return
+        for ended in now.ended:
+            number += 1
+            print(f"[{number}/{now.total}] {_ended_text(ended)}", file=sys.stderr, flush=True)  # noqa: T201
+            last = time.monotonic()
+        if time.monotonic() - last >= EVERY and now.done < now.total:
+            last = time.monotonic()
+            left = f", {_time(now.left)} left" if now.left is not None else ""
+            line = f"{now.done} of {now.total} scenarios, {now.rate:.3g} runs/s{left}"
+            if now.under_way:
+                name, own = now.under_way[0]
+                doing = f": {own.busy.name}" if own.busy else ""
+                line += f"; {name}, {own.done} of {own.total} runs, for {_time(own.seconds)}{doing}"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    return show
+
+
+def _ended_text(ended: Ended) -> str:
+    if ended.error:
+        return f"{ended.name}: {ended.error}"
+    if not ended.fresh:
+        return f"{ended.name}: {ended.cases} runs were there already"
+    line = f"{ended.name}: {ended.cases} runs in {ended.seconds:.1f} s"
+    slow = [
+        f"{name} {seconds:.1f} s"
+        for name, seconds in ended.spent.items()
+        if seconds >= max(1.0, _SHARE * ended.seconds)
+    ]
+    return f"{line} ({', '.join(slow)})" if slow else line
 
 
 @contextlib.contextmanager

@@ -184,7 +184,7 @@ def test(
     inputs: tuple[Path, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Test an agent on a suite: a folder, a file, a tag or a scenario; a plan is played over all its points."""
-    from mischance.cli.console import waiting_notes
+    from mischance.cli.console import suite_progress
     from mischance.sweep import suite as testing
     from mischance.sweep import suite_report as reporting
 
@@ -197,15 +197,11 @@ def test(
         if not quiet:
             show_warnings(found)
 
-    def show(name: str, place: int, total: int) -> None:
-        if not quiet:
-            click.echo(f"[{place + 1}/{total}] {name}", err=True)
-
     report = testing.run_suite(
         names, out or Path("outputs") / "test", agent=agent, references=_names(references),
         runs=runs, workers=workers, limit=limit, seed=seed, overrides=changes_of(overrides), without=without,
-        strict=strict, explain=explain, fresh=fresh, inputs=inputs, warn=warn, progress=show,
-        watch=None if ctx.obj["quiet"] else lambda name: waiting_notes(name, limit),
+        strict=strict, explain=explain, fresh=fresh, inputs=inputs, warn=warn,
+        progress=None if ctx.obj["quiet"] else suite_progress(limit, notes_only=as_json),
     )  # fmt: skip
     report = replace(report, allow_undecided=allow_undecided)
     if baseline is not None:

@@ -7,14 +7,11 @@ them. When a job fails its runs are played one by one, the culprit is tried once
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from mischance.api.phases import Phase
@@ -26,6 +23,7 @@ from mischance.language.inputs import roots_of, unkept, with_inputs
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, SealJob
 from mischance.sweep.replaying import Replay, replay
 from mischance.sweep.runners import Processes, Runner, Serial
+from mischance.sweep.scheduling import drive
 from mischance.sweep.workers import SCENARIO_WORK
 
 if TYPE_CHECKING:
@@ -84,11 +82,11 @@ class SweepResult:
 class Interrupted(KeyboardInterrupt):
     """A sweep was stopped by the user; what is done is kept."""
 
-    def __init__(self, path: Path, done: int, total: int) -> None:
+    def __init__(self, path: Path, done: int, total: int, what: str = "runs") -> None:
         self.path = path
         self.done = done
         self.total = total
-        super().__init__(f"stopped after {done} of {total} runs in {path}; the same command resumes")
+        super().__init__(f"stopped after {done} of {total} {what} in {path}; the same command resumes")
 
 
 def sweep(
@@ -133,34 +131,49 @@ def sweep(
         Interrupted: Ctrl-C or SIGTERM; running jobs were finished (a second one stops at once).
     """
     begun = time.monotonic()
-    folder = Path(out)
     with contextlib.ExitStack() as given:
         if runner is not None:
             given.callback(runner.close)
-        if work == SCENARIO_WORK:
-            scenario = with_inputs(scenario, inputs)
-        recipe = recipe_of(scenario, runs, twin=twin, keep_twins=keep_twins, shard=shard)
+        todo = opened(
+            scenario, runs, Path(out), twin=twin, keep_twins=keep_twins, limit=limit, retry_failed=retry_failed,
+            shard=shard, inputs=inputs, work=work,
+        )  # fmt: skip
         # The runner is closed before the folder is given free.
-        with Draft(folder, recipe, scenario, any_shard=shard is None) as draft, given.pop_all() as open_runners:
-            if retry_failed:
-                draft.reopen()
-            fresh = 0
-            opened: tuple[Path, ...] = ()
-            if not draft.finished:
-                draft.parts.mkdir(exist_ok=True)
-                before = draft.ledger.totals().decided
-                dataset = DatasetRef(str(folder.absolute()), draft.recipe, work, roots_of(scenario.files))
+        with todo as under_way, given.pop_all() as open_runners:
+            if not under_way.ended:
                 if runner is None:
-                    runner = Processes(workers, draft.parts.absolute()) if workers > 0 else Serial()
+                    runner = Processes(workers, under_way.draft.parts.absolute()) if workers > 0 else Serial()
                     open_runners.callback(runner.close)
-                under_way = _Sweep(draft, dataset, runner, limit, progress, _batch(scenario, work))
-                under_way.finish()
-                opened = unkept(under_way.opened, scenario.files)
-                fresh = draft.ledger.totals().decided - before
-                draft.finish()
-            totals = draft.ledger.totals()
-            failures = {entry.run: (entry.error or entry.status).split("\n")[0] for entry in draft.ledger.failures()}
-    return SweepResult(folder, totals, fresh, time.monotonic() - begun, failures, draft.extends, opened)
+                _finish(under_way, runner, progress)
+            return replace(under_way.result(), seconds=time.monotonic() - begun)
+
+
+@contextlib.contextmanager
+def opened(
+    scenario: Scenario,
+    runs: int,
+    folder: Path,
+    *,
+    twin: bool = False,
+    keep_twins: bool = False,
+    limit: float = 600.0,
+    retry_failed: bool = False,
+    shard: int | None = None,
+    inputs: Sequence[Path] = (),
+    work: str = SCENARIO_WORK,
+) -> Iterator[Sweep]:
+    """Open a dataset and yield what is left to do of it; for the arguments, and what is raised, see `sweep`."""
+    if work == SCENARIO_WORK:
+        scenario = with_inputs(scenario, inputs)
+    recipe = recipe_of(scenario, runs, twin=twin, keep_twins=keep_twins, shard=shard)
+    with Draft(folder, recipe, scenario, any_shard=shard is None) as draft:
+        if retry_failed:
+            draft.reopen()
+        if not draft.finished:
+            draft.parts.mkdir(exist_ok=True)
+        dataset = DatasetRef(str(folder.absolute()), draft.recipe, work, roots_of(scenario.files))
+        merges = not draft.finished and _merges(scenario, work)
+        yield Sweep(draft, dataset, limit, _batch(scenario, work), merges=merges)
 
 
 def _batch(scenario: Scenario, work: str) -> int:
@@ -172,23 +185,33 @@ def _batch(scenario: Scenario, work: str) -> int:
     return batch_size(scenario)
 
 
-class _Sweep:
-    """The state of one sweep: runs to play, jobs under way, results so far."""
+def _merges(scenario: Scenario, work: str) -> bool:
+    """Say whether files are merged at the end, as far as that is known here."""
+    return work != SCENARIO_WORK or any(plugin.declared.merge is not None for plugin in scenario.writers)
 
-    def __init__(
-        self,
-        draft: Draft,
-        dataset: DatasetRef,
-        runner: Runner,
-        limit: float,
-        progress: Callable[[Progress], None] | None,
-        batch: int = 1,
-    ) -> None:
+
+def _finish(under_way: Sweep, runner: Runner, progress: Callable[[Progress], None] | None) -> None:
+    """Do everything that is left to do.
+
+    Raises:
+        Interrupted: the user has stopped it.
+    """
+    look = (lambda stopping: progress(under_way.progress(runner.phase(), stopping=stopping))) if progress else None
+    try:
+        whole = drive([lambda: under_way], runner, look or (lambda _: None))
+    except KeyboardInterrupt as error:
+        raise under_way.interrupted() from error
+    if not whole:
+        raise under_way.interrupted()
+
+
+class Sweep:
+    """The state of one sweep: runs to play, jobs under way, results so far. See `scheduling.Source`."""
+
+    def __init__(self, draft: Draft, dataset: DatasetRef, limit: float, batch: int = 1, *, merges: bool = True) -> None:
         self.draft = draft
         self.dataset = dataset
-        self.runner = runner
         self.limit = limit
-        self._progress = progress
         self._begun = time.monotonic()
         self._fresh = 0
         totals = draft.ledger.totals()
@@ -203,64 +226,52 @@ class _Sweep:
         self._cost: float | None = None  # seconds a run
         self._size = 0
         self._batch = batch
-        self._stopping = False
-        self._ended = False
+        self._share = 1  # workers that its jobs are dealt out to
+        self._merges = merges
         self.opened: set[str] = set()
-
-    def finish(self) -> None:
-        """Do everything that is left to do."""
+        self.spent: dict[str, float] = {}
         for shard in [shard for shard, left in self._left.items() if not left]:
             self._seal(shard)
-        with self._signals():
-            while not self._ended:
-                self._submit()
-                if not self._under_way:
-                    break
-                for job, result in self.runner.collect(timeout=0.25):
-                    self._under_way -= 1
-                    self._take(job, result)
-                self._report()
-        if not self._ended:
-            raise Interrupted(self.draft.out, self._done, self.draft.recipe.runs)
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let the first Ctrl-C end the sweep in good order, and the second at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
+    @property
+    def owner(self) -> str:
+        """The dataset's folder, as its jobs name it."""
+        return self.dataset.out
 
-        def stop(number: int, frame: FrameType | None) -> None:
-            del number, frame
-            if self._stopping:
-                raise Interrupted(self.draft.out, self._done, self.draft.recipe.runs)
-            self._stopping = True
+    @property
+    def ended(self) -> bool:
+        """Whether every run is decided, sealed and merged."""
+        return not self._left and not self._merges and not self._under_way
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def result(self) -> SweepResult:
+        """Finish the dataset, once all has ended, and return what came of it."""
+        draft = self.draft
+        if not draft.finished:
+            draft.finish()
+        failures = {entry.run: (entry.error or entry.status).split("\n")[0] for entry in draft.ledger.failures()}
+        kept = unkept(self.opened, draft.scenario.files)
+        seconds = time.monotonic() - self._begun
+        return SweepResult(draft.out, draft.ledger.totals(), self._fresh, seconds, failures, draft.extends, kept)
 
-    def _submit(self) -> None:
-        if self._stopping:
-            self._under_way -= len(self.runner.cancel())
-            return
-        while self._under_way < 2 * self.runner.width:
-            job = self._urgent.popleft() if self._urgent else self._next()
-            if job is None:
-                return
-            self.runner.submit(job)
+    def interrupted(self) -> Interrupted:
+        """Return the error that says how far it was when it was stopped."""
+        return Interrupted(self.draft.out, self._done, self.draft.recipe.runs)
+
+    def next(self, share: int) -> Job | None:
+        """Return the next job, if there is one that can be done now."""
+        self._share = share
+        job = self._urgent.popleft() if self._urgent else self._next()
+        if job is not None:
             self._under_way += 1
-            if isinstance(job, PlayJob):
-                self._playing[job.first, job.last] = None
+        if isinstance(job, PlayJob):
+            self._playing[job.first, job.last] = None
+        return job
 
     def _next(self) -> Job | None:
         for shard, runs in self._open.items():
             if runs:
                 return self._deal(shard, runs)
-        if not self._under_way and not any(self._left.values()) and not self._ended:
+        if self._merges and not self._under_way and not self._left:
             return MergeJob(self.dataset)
         return None
 
@@ -279,19 +290,26 @@ class _Sweep:
         """Return how many runs the next job should have: about TARGET seconds, and enough jobs for everybody.
 
         Runs that are played together cost hardly more than one alone, so a job is no smaller than it need be to give
-        every worker one.
+        every worker of its share one.
         """
         waiting = sum(map(len, self._open.values())) + 1
-        fair = -(-waiting // self.runner.width)
+        fair = -(-waiting // self._share)
         least = min(self._batch, FIRST, fair)
         if self._cost is None:
             return least
-        share = -(-waiting // (2 * self.runner.width))
+        share = -(-waiting // (2 * self._share))
         # few runs together cost more each, so what the last job took must not make the next one smaller and smaller
         size = max(least, min(int(TARGET / max(self._cost, 1e-7)), GROWTH * self._size, share))
         return size - size % self._batch if size > self._batch else size
 
-    def _take(self, job: Job, result: Done | Failed) -> None:
+    def take(self, job: Job, result: Done | Failed) -> None:
+        """Take what became of a job.
+
+        Raises:
+            DatasetError: nothing else can go on either.
+            StartError: none of the first runs can begin.
+        """
+        self._under_way -= 1
         if isinstance(job, PlayJob):
             self._playing.pop((job.first, job.last), None)
         if isinstance(result, Failed) and result.stop is not None:
@@ -314,10 +332,12 @@ class _Sweep:
             self.draft.sealed(job.shard, result.files)
             del self._left[job.shard]
         else:
-            self._ended = True
+            self._merges = False
 
     def _keep(self, job: PlayJob, done: Done) -> None:
         self.opened |= set(done.opened)
+        for name, seconds in done.spent.items():
+            self.spent[name] = self.spent.get(name, 0.0) + seconds
         self.draft.add_inputs(done.sources)
         name = f"{job.shard.folder}/{range_name(job.first, job.last)}"
         self.draft.ledger.add_part(job.first, job.last, name, done.rows, done.seconds)
@@ -376,21 +396,25 @@ class _Sweep:
             self.draft.sealed(shard)
             del self._left[shard]
 
-    def _report(self) -> None:
-        if self._progress is None:
-            return
+    def progress(self, busy: Phase | None = None, *, stopping: bool = False) -> Progress:
+        """Return where it stands.
+
+        Args:
+            busy: what a worker is busy with.
+            stopping: the user has asked for an end.
+        """
         seconds = time.monotonic() - self._begun
         rate = self._fresh / seconds if seconds > 0 else 0.0
         total = self.draft.recipe.runs
         waiting = total - self._done - self._failed
-        phase = "stopping" if self._stopping else ("playing" if waiting else "finishing")
+        phase = "stopping" if stopping else ("playing" if waiting else "finishing")
         left = waiting / rate if rate > 0 else None
         oldest = next(iter(self._playing), None)
-        busy = self.runner.phase()
         done, failed, events = self._done, self._failed, self._events
         draft = self.draft
-        now = Progress(done, failed, total, events, seconds, rate, left, phase, draft.extends, oldest, busy, draft.anew)
-        self._progress(now)
+        return Progress(
+            done, failed, total, events, seconds, rate, left, phase, draft.extends, oldest, busy, draft.anew
+        )
 
 
 __all__ = ["Interrupted", "Progress", "Replay", "SweepResult", "replay", "sweep"]

@@ -1,78 +1,39 @@
 """Plays failed runs of a suite again, otherwise than before: with a reference agent, or without a possible cause.
 
-All of it happens in a process of its own, in which each run has a time limit: a reference agent, or what is left of a
-world without one of its manoeuvres, may hang or crash like a system under test. What a run came to says whose doing it
-was: played, refused (the agent itself says that it cannot drive here), failed (an error of the library or of a
-simulator), or timeout.
+Workers do it, where each run has a time limit: a reference agent, or what is left of a world without one of its
+manoeuvres, may hang or crash like a system under test. What a run came to says whose doing it was: played, refused
+(the agent itself says that it cannot drive here), failed (an error of the library or of a simulator), or timeout.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mischance.dataset.draft import SCENARIO
-from mischance.errors import MischanceError, Problem, RefusalError, RunError
-from mischance.language import catalog
-from mischance.language.loading import load_with_warnings
+from mischance.errors import MischanceError, RefusalError, RunError
 from mischance.language.scenario import Scenario
-from mischance.play.player import play
+from mischance.play.player import Player
 from mischance.play.requirements import PREFIX
 from mischance.play.sampling import draw, twin
-from mischance.sweep.runners import forks
-from mischance.sweep.workers import begin, explain
+from mischance.sweep.messages import Done, Failed, Job, JudgeJob
+from mischance.sweep.runners import Processes
+from mischance.sweep.scheduling import drive
+from mischance.sweep.setups import Answer, Setup
+from mischance.sweep.workers import explain
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from mischance.api.runs import Draw
+    from mischance.api.tables import Table
 
 NOT_AVOIDED = "not avoided"
 Outcome = Literal["passed", "failed", "undecided"]
 MOST = 12  # causes that are tested of one run
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """A scenario as a suite plays it: its name, and what is changed in it; `agent` None = the scenario's own.
-
-    `channel`: whether faults of the agent's channel act.
-    """
-
-    name: str
-    agent: str | None = None
-    overrides: Mapping[str, str] | None = None
-    seed: int | None = None
-    without: Sequence[str] = ()
-    channel: bool = True
-
-    def load(self) -> tuple[Scenario, Sequence[Problem]]:
-        """Return the scenario, and what it names and nothing uses."""
-        changes = dict(self.overrides or {})
-        if self.agent is not None:
-            file = catalog.reference_file(self.agent)
-            name = self.agent.rpartition(":")[2]
-            kind = f"{file.resolve()}:{name}" if file is not None and file.is_file() else self.agent
-            changes["agent"] = self.agent if self.agent.lstrip().startswith("{") else json.dumps({"kind": kind})
-        return load_with_warnings(self.name, changes, seed=self.seed, without=self.without)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a run came to without something: `word` says how it passed, or why nobody knows."""
-
-    run: int
-    left_out: str
-    kind: Literal["played", "refused", "failed", "timeout"]
-    word: str
-    passed: bool = False
 
 
 def outcome_of(scenario: Scenario, broken: Sequence[str], row: Mapping[str, Any]) -> Outcome:
@@ -86,68 +47,142 @@ def outcome_of(scenario: Scenario, broken: Sequence[str], row: Mapping[str, Any]
     return "undecided" if row["undecided"] or str(row["verdict"]).startswith("agent ") else "passed"
 
 
-def play_again(setup: Setup, tasks: Sequence[tuple[int, str]], limit: float) -> list[Answer]:
-    """Play runs again, each without something; in a process of its own.
+class Judging:
+    """Has runs of a scenario played again, each without something; see `scheduling.Source`.
+
+    They are played together. Where that fails, each is played in a job of its own, so that a run which takes its
+    process along, or hangs, is the failure of that run alone.
 
     Args:
+        owner: what its jobs are told by.
         setup: the scenario.
         tasks: number of each run, and what is left out: '' nothing, the id of a fault, or the path of a manoeuvre in
             the world's settings.
         limit: time that one run may take [s].
     """
-    context = forks()
-    waiting, found = deque(tasks), list[Answer]()
-    while waiting:
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_play, args=(theirs, setup, tuple(waiting), dict(os.environ)), daemon=True)
-        process.start()
-        theirs.close()
+
+    def __init__(self, owner: str, setup: Setup, tasks: Sequence[tuple[int, str]], limit: float) -> None:
+        self.owner, self.setup = owner, setup
+        self._limit, self._tasks = limit, tuple(tasks)
+        self._waiting: deque[tuple[tuple[int, str], ...]] = deque()
+        self._fresh = bool(tasks)
+        self._found: dict[tuple[int, str], Answer] = {}
+        self.seconds = 0.0
+
+    @property
+    def ended(self) -> bool:
+        """Whether each task has its answer."""
+        return len(self._found) == len(set(self._tasks))
+
+    def next(self, share: int) -> Job | None:
+        """Return the next job, if there is one that can be done now."""
+        if self._fresh:
+            self._fresh = False
+            size = -(-len(self._tasks) // share)
+            self._waiting += [self._tasks[i : i + size] for i in range(0, len(self._tasks), size)]
+        return JudgeJob(self.owner, self.setup, self._waiting.popleft(), self._limit) if self._waiting else None
+
+    def take(self, job: Job, result: Done | Failed) -> None:
+        """Take the answers of a job."""
+        assert isinstance(job, JudgeJob)
+        if isinstance(result, Done):
+            self.seconds += result.seconds
+            self._found.update({(one.run, one.left_out): one for one in result.answers})
+        elif len(job.tasks) > 1:
+            self._waiting += [(task,) for task in job.tasks]
+        else:
+            late = result.status == "timeout"
+            why = f"took longer than {self._limit:g} s" if late else result.reason.split("\n")[0]
+            self._found[job.tasks[0]] = Answer(*job.tasks[0], "timeout" if late else "failed", why)
+
+    def answers(self) -> list[Answer]:
+        """Return what there is so far, in the order of the tasks."""
+        return [self._found[task] for task in dict.fromkeys(self._tasks) if task in self._found]
+
+
+def play_again(setup: Setup, tasks: Sequence[tuple[int, str]], limit: float) -> list[Answer]:
+    """Play runs again, each without something; in a process of its own. For the arguments see `Judging`."""
+    judging, runner = Judging("", setup, tasks, limit), Processes(1)
+    try:
+        drive([lambda: judging], runner, lambda _: None)
+    finally:
+        runner.close()
+    return judging.answers()
+
+
+def judge(
+    setup: Setup,
+    tasks: Sequence[tuple[int, str]],
+    clock: Callable[[float], AbstractContextManager[object]],
+    limit: float,
+) -> list[Answer]:
+    """Play the tasks and return an answer to each; this is what a worker does.
+
+    Args:
+        setup: the scenario.
+        tasks: number of each run, and what is left out.
+        clock: seconds -> what ends this process where the block inside takes longer.
+        limit: time that one run may take [s].
+    """
+    try:
+        scenario, _ = setup.load()
+        own = draw(scenario, [run for run, _ in tasks])
+        player = Player(scenario)
+    except Exception as error:
+        return [_unanswered(*task, error) for task in tasks]
+    ready: dict[tuple[int, str], Draw] = {}
+    found: dict[tuple[int, str], Answer] = {}
+    for task, given in zip(tasks, own, strict=True):
         try:
-            while waiting:
-                if ours.poll(limit):
-                    found.append(ours.recv())
-                    waiting.popleft()
-                else:
-                    found.append(Answer(*waiting.popleft(), "timeout", f"took longer than {limit:g} s"))
-                    break
-        except EOFError:
-            process.join()
-            found.append(Answer(*waiting.popleft(), "failed", f"its process ended with exit code {process.exitcode}"))
-        finally:
-            process.kill()
-            process.join()
-            ours.close()
+            one = given if setup.channel else given.without_channel()
+            ready[task] = _without(one, task[1]) if task[1] else one
+        except Exception as error:
+            found[task] = _unanswered(*task, error)
+    with player:
+        try:
+            if len(ready) > 1:
+                with clock(limit + min(len(ready) - 1, 2) * limit):
+                    found.update(_answers(scenario, player, ready))
+        except Exception:
+            found = {task: one for task, one in found.items() if task not in ready}  # whose doing it was shows below
+        for task in ready.keys() - found.keys():
+            try:
+                with clock(limit):
+                    found.update(_answers(scenario, player, {task: ready[task]}))
+            except Exception as error:
+                found[task] = _unanswered(*task, error)
+    return [found[task] for task in tasks]
+
+
+def _unanswered(run: int, left_out: str, error: Exception) -> Answer:
+    if isinstance(error, MischanceError):
+        return Answer(run, left_out, "refused" if isinstance(error, RefusalError) else "failed", error.message)
+    return Answer(run, left_out, "failed", explain(error).split("\n")[0])
+
+
+def _answers(
+    scenario: Scenario, player: Player, ready: Mapping[tuple[int, str], Draw]
+) -> dict[tuple[int, str], Answer]:
+    """Play draws and say what each came to; what only cameras would see is not played."""
+    found = {}
+    rows = rows_of(player.outcomes(list(ready.values())))
+    for task, row in zip(ready, rows, strict=True):
+        broken = [name for name in scenario.require if not row[f"{PREFIX}{name}"]]
+        if outcome_of(scenario, broken, row) != "passed":
+            found[task] = Answer(*task, "played", NOT_AVOIDED)
+        else:
+            way = str(row.get("avoided_by", "none"))
+            found[task] = Answer(*task, "played", "avoided" if way == "none" else way, passed=True)
     return found
 
 
-def _play(pipe: Connection, setup: Setup, tasks: Sequence[tuple[int, str]], environment: dict[str, str]) -> None:
-    """Play the tasks one after the other and send an answer for each."""
-    begin(environment)
-    for run, left_out in tasks:
-        try:
-            scenario, _ = setup.load()
-            own = draw(scenario, [run])[0]
-            own = own if setup.channel else own.without_channel()
-            pipe.send(_judged(scenario, run, left_out, _without(own, left_out) if left_out else own))
-        except RefusalError as error:
-            pipe.send(Answer(run, left_out, "refused", error.message))
-        except MischanceError as error:
-            pipe.send(Answer(run, left_out, "failed", error.message))
-        except Exception as error:
-            pipe.send(Answer(run, left_out, "failed", explain(error).split("\n")[0]))
-    pipe.close()
-
-
-def _judged(scenario: Scenario, run: int, left_out: str, own: Draw) -> Answer:
-    *_, record = play(scenario, [own])
-    table = record.tables["runs"]
-    row = table.run(0)
-    ways = table.schema["avoided_by"].names if "avoided_by" in table.schema else ()
-    broken = [name for name in scenario.require if not row[f"{PREFIX}{name}"][0]]
-    if outcome_of(scenario, broken, {name: values[0] for name, values in row.items()}) != "passed":
-        return Answer(run, left_out, "played", NOT_AVOIDED)
-    way = ways[int(row["avoided_by"][0])] if ways else "none"
-    return Answer(run, left_out, "played", "avoided" if way == "none" else way, passed=True)
+def rows_of(table: Table) -> list[dict[str, Any]]:
+    """Return the rows of a table of runs as plain values, categories by their names."""
+    columns = {
+        name: [column.names[int(code)] for code in values] if column.names else values.tolist()
+        for (name, column), values in zip(table.schema.items(), table.columns.values(), strict=True)
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _without(own: Draw, left_out: str) -> Draw:
@@ -218,32 +253,13 @@ def candidates(scenario: Scenario, run: int, begun: Sequence[tuple[float, str, s
     return [(words, left_out) for _, words, left_out in sorted(found)][:MOST]
 
 
-def tested(
-    setup: Setup, runs: Mapping[int, Sequence[tuple[str, str]]], limit: float
-) -> tuple[dict[int, list[Tested]], float]:
-    """Replay runs without each of their candidates; return run -> results, and the seconds that it took."""
-    begun = time.monotonic()
-    words = {(run, left_out): what for run, own in runs.items() for what, left_out in own}
-    found: dict[int, list[Tested]] = {run: [] for run in runs}
-    for answer in play_again(setup, list(words), limit):
-        known = answer.kind == "played"
-        said = ("passes without it" if answer.passed else "fails without it too") if known else answer.word
-        what = words[answer.run, answer.left_out]
-        found[answer.run].append(Tested(what, answer.left_out, answer.passed if known else None, said))
-    return found, time.monotonic() - begun
-
-
-def causes_of(
-    setup: Setup, scenario: Scenario, dataset: Path, runs: Sequence[int], limit: float
-) -> tuple[dict[int, list[Tested]], float]:
-    """Replay runs of a dataset without each of their possible causes; return run -> results, and the seconds.
+def tasks_of(scenario: Scenario, dataset: Path, runs: Sequence[int]) -> dict[tuple[int, str], str]:
+    """Return (run, what to leave out) -> its words, for each possible cause of what these runs came to.
 
     Args:
-        setup: how the scenario is loaded.
         scenario: the scenario.
         dataset: its folder.
         runs: which.
-        limit: time that one replay may take [s].
     """
     import pyarrow.parquet as pq
 
@@ -252,7 +268,21 @@ def causes_of(
         for row in pq.read_table(file, columns=["run", "t", "kind", "subject"]).to_pylist():
             if row["run"] in begun:
                 begun[row["run"]].append((row["t"], row["kind"], row["subject"]))
-    return tested(setup, {run: candidates(scenario, run, events) for run, events in begun.items()}, limit)
+    return {
+        (run, left_out): what for run, events in begun.items() for what, left_out in candidates(scenario, run, events)
+    }
+
+
+def tested(words: Mapping[tuple[int, str], str], answers: Sequence[Answer]) -> dict[int, list[Tested]]:
+    """Return run -> what came of leaving each of its possible causes out."""
+    found: dict[int, list[Tested]] = {}
+    for answer in answers:
+        known = answer.kind == "played"
+        said = ("passes without it" if answer.passed else "fails without it too") if known else answer.word
+        what = words[answer.run, answer.left_out]
+        one = Tested(what, answer.left_out, answer.passed if known else None, said)
+        found.setdefault(answer.run, []).append(one)
+    return found
 
 
 def causes_in(dataset: Path, run: int, limit: float) -> list[Tested]:
@@ -262,5 +292,5 @@ def causes_in(dataset: Path, run: int, limit: float) -> list[Tested]:
         MischanceError: its scenario cannot be loaded.
     """
     setup = Setup(str(dataset / SCENARIO))
-    found, _ = causes_of(setup, setup.load()[0], dataset, [run], limit)
-    return found[run]
+    words = tasks_of(setup.load()[0], dataset, [run])
+    return tested(words, play_again(setup, list(words), limit)).get(run, [])

@@ -18,6 +18,7 @@ from mischance.dataset.disk import FileFacts
 from mischance.dataset.manifest import Recipe
 from mischance.dataset.parts import RunRow
 from mischance.dataset.shards import Shard
+from mischance.sweep.setups import Answer, Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,21 @@ class DatasetRef:
 
 
 @dataclass(frozen=True, slots=True)
-class PlayJob:
-    """Play runs `first` to `last` (inside one shard), each batch within `limit` seconds."""
+class _OfDataset:
+    """A job for a dataset."""
 
     dataset: DatasetRef
+
+    @property
+    def owner(self) -> str:
+        """Whose job it is: the dataset's folder."""
+        return self.dataset.out
+
+
+@dataclass(frozen=True, slots=True)
+class PlayJob(_OfDataset):
+    """Play runs `first` to `last` (inside one shard), each batch within `limit` seconds."""
+
     shard: Shard
     first: int
     last: int
@@ -44,10 +56,9 @@ class PlayJob:
 
 
 @dataclass(frozen=True, slots=True)
-class SealJob:
+class SealJob(_OfDataset):
     """Make the final files of a shard from its parts, which are named by their paths below the folder of parts."""
 
-    dataset: DatasetRef
     shard: Shard
     parts: tuple[str, ...]
     trace: str = ""
@@ -55,19 +66,17 @@ class SealJob:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeJob:
+class MergeJob(_OfDataset):
     """Merge what writers left of each run into the files of their formats, once every run is in place."""
 
-    dataset: DatasetRef
     trace: str = ""
     attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayJob:
+class ReplayJob(_OfDataset):
     """Play one run alone into a folder of its own; the dataset is only read."""
 
-    dataset: DatasetRef
     run: int
     folder: str
     limit: float = 0.0
@@ -75,12 +84,30 @@ class ReplayJob:
     attempt: int = 1
 
 
-Job = PlayJob | SealJob | MergeJob | ReplayJob
+@dataclass(frozen=True, slots=True)
+class JudgeJob:
+    """Play runs of a scenario otherwise than they were, and say what each comes to; nothing is written.
+
+    `tasks`: number of each run, and what is left out of it; see `judging`. `limit`: seconds that one run may take.
+    """
+
+    owner: str  # the dataset's folder
+    setup: Setup
+    tasks: tuple[tuple[int, str], ...]
+    limit: float
+    trace: str = ""
+    attempt: int = 1
+
+
+Job = PlayJob | SealJob | MergeJob | ReplayJob | JudgeJob
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A job that went well: the runs that were played and in how many seconds, the files that sealing made, by path."""
+    """A job that went well: the runs that were played and in how many seconds, the files that sealing made, by path.
+
+    `spent`: what it was done with -> seconds, as far as a phase was told (see `mischance.api.phases`).
+    """
 
     rows: tuple[RunRow, ...] = ()
     seconds: float = 0.0
@@ -88,6 +115,8 @@ class Done:
     files: Mapping[str, FileFacts] = field(default_factory=dict)
     sources: Mapping[str, bytes] = field(default_factory=dict)  # modules of the user's that the dataset lacks
     opened: tuple[str, ...] = ()  # files that the user's code has read
+    answers: tuple[Answer, ...] = ()
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from typing import Protocol
 from mischance.api.names import unique_word
 from mischance.api.phases import Phase
 from mischance.errors import RunError
-from mischance.sweep.messages import Done, Failed, Job, PlayJob, ReplayJob
+from mischance.sweep.messages import Done, Failed, Job, JudgeJob, PlayJob, ReplayJob
 from mischance.sweep.workers import begin, perform, release
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -154,8 +154,12 @@ class Processes:
         self._count += 1
         job = replace(job, trace=str(self._traces / f".trace-{self._word}-{self._count}"))
         timeout = None
-        if isinstance(job, PlayJob | ReplayJob) and job.limit > 0:
-            batches = job.last - job.first + 1 if isinstance(job, PlayJob) else 1
+        if isinstance(job, PlayJob | ReplayJob | JudgeJob) and job.limit > 0:
+            batches = 1
+            if isinstance(job, PlayJob):
+                batches = job.last - job.first + 1
+            elif isinstance(job, JudgeJob):
+                batches = len(job.tasks) + 3  # together first, then one by one
             timeout = job.limit * batches + _PATIENCE
         future: Future[Done | Failed] = self._pool.schedule(perform, args=(job,), timeout=timeout)
         self._jobs[future] = job
@@ -321,4 +325,4 @@ def read_trace(trace: Path, job: Job, exit_code: int) -> Failed:
 
 
 def _limit_text(job: Job) -> str:
-    return f"{job.limit:g} s" if isinstance(job, PlayJob | ReplayJob) else "none"
+    return f"{job.limit:g} s" if isinstance(job, PlayJob | ReplayJob | JudgeJob) else "none"

@@ -8,31 +8,22 @@ truth about what a careful driver does, so each one's answer stands by itself, w
 
 from __future__ import annotations
 
-import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mischance.dataset.draft import is_dataset
-from mischance.errors import (
-    DatasetError,
-    MischanceError,
-    OtherDatasetError,
-    Problem,
-    ScenarioError,
-    StartError,
-    suggest,
-)
+from mischance.errors import DatasetError, MischanceError, Problem, ScenarioError, StartError, suggest
 from mischance.language import catalog
 from mischance.language.scenario import Scenario
 from mischance.play.plugins import check_agent, check_needs
-from mischance.play.requirements import PREFIX
-from mischance.sweep.jobs import Progress, sweep
-from mischance.sweep.judging import Setup, causes_of, outcome_of, play_again
-from mischance.sweep.suite_report import Case, SuiteReport
-
-RUNS = 10  # of a scenario without a plan
+from mischance.sweep.jobs import Interrupted, Progress
+from mischance.sweep.runners import Processes, Runner, Serial
+from mischance.sweep.scheduling import drive
+from mischance.sweep.setups import Setup
+from mischance.sweep.suite_report import SuiteReport
+from mischance.sweep.testing import Ended, How, NoAgentError, ScenarioTest
 
 
 def suite(name: str) -> list[str]:
@@ -77,10 +68,11 @@ def run_suite(
     fresh: bool = False,
     inputs: Sequence[Path] = (),
     warn: Callable[[Sequence[Problem]], None] | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-    watch: Callable[[str], Callable[[Progress], None]] | None = None,
+    progress: Callable[[SuiteProgress], None] | None = None,
 ) -> SuiteReport:
     """Play every scenario of a suite with one agent, each into a dataset of its own, and judge every run.
+
+    One pool of workers does the jobs of all scenarios.
 
     Args:
         scenarios: files or names, variants included.
@@ -88,7 +80,7 @@ def run_suite(
         agent: the system under test, as `kind` names it; each scenario's own where not given.
         references: the agents that failed runs are played again with; each world's own where not given.
         runs: runs a scenario; where not given the points of its plan, or 10 where it has none.
-        workers: worker processes.
+        workers: worker processes; 0 plays in this one, without time limits.
         limit: time that one run may take [s].
         seed: replaces the scenarios' seeds.
         overrides: changes as `--set` makes them.
@@ -98,80 +90,126 @@ def run_suite(
         inputs: further files that the agent reads; see `sweep`.
         explain: also replay each failed run without each possible cause, and say without which it passes.
         warn: called with what a scenario names and nothing uses.
-        progress: called with scenario, its place and their number.
-        watch: scenario -> what is called now and then with how far its runs are.
+        progress: called now and then.
 
     Raises:
         MischanceError: the agent given asks for a program that is not there: it could play no scenario.
+        Interrupted: Ctrl-C or SIGTERM; what is done is kept.
     """
-    cases: list[Case] = []
-    errors: dict[str, str] = {}
-    asked: dict[str, None] = dict.fromkeys(references or ())
-    cost, reused = (0, 0.0), 0
-    replaced: list[str] = []
-    for place, name in enumerate(scenarios):
-        if progress:
-            progress(name, place, len(scenarios))
+    how = How(runs, limit, references, explain, fresh, tuple(inputs), max(workers, 1))
+    tests: list[ScenarioTest] = []
+    names: set[str] = set()
+
+    def open_test(name: str) -> ScenarioTest:
+        setup = Setup(name, agent, overrides, seed, tuple(without))
+        test = ScenarioTest(name, setup, how)
+        tests.append(test)
         try:
-            setup = Setup(name, agent, overrides, seed, tuple(without))
             scenario, unused = setup.load()
             if strict and unused:
                 raise ScenarioError(unused)
             if warn:
                 warn(unused)
             _check(scenario, fatal=agent is not None)
-            folder = out / scenario.name.replace("/", "_").replace(":", "_")
-            number = runs or (scenario.plan.size if scenario.plan else RUNS)
-            if fresh and is_dataset(folder):
-                replaced.append(_set_aside(folder))
-            play = partial(
-                sweep, scenario, number, folder, workers=workers, limit=limit, inputs=inputs,
-                progress=watch(scenario.name) if watch else None,
-            )  # fmt: skip
-            try:
-                result = play()
-            except OtherDatasetError:  # what is there is of other code or settings, and says nothing of this agent
-                replaced.append(_set_aside(folder))
-                result = play()
-            reused += result.totals.decided - result.fresh
-            found = _cases(scenario, folder)
-            own = scenario.simulator.declared.reference_agents if references is None else references
-            asked |= dict.fromkeys(own)
-            for reference in own:
-                found = _judged_against(replace(setup, agent=reference, channel=False), found, reference, limit)
-            if explain:
-                found, replays, seconds = _explained(setup, scenario, found, folder, limit)
-                cost = cost[0] + replays, cost[1] + seconds
-            cases += found
-            for run, reason in result.failures.items():
-                replay = f"mischance replay {folder} {run}"
-                cases.append(Case(scenario.name, run, False, "not played", reason, float("nan"), replay=replay))
-        except (DatasetError, _NoAgentError):
+            if scenario.name in names:
+                raise MischanceError(
+                    f"another scenario of this suite is called {scenario.name} too", "give it another `name`"
+                )
+            names.add(scenario.name)
+            test.open(scenario, out / scenario.name.replace("/", "_").replace(":", "_"))
+        except (DatasetError, NoAgentError):
             raise
-        except StartError as error:
-            if len(scenarios) == 1:
-                raise
-            errors[name] = error.message
         except MischanceError as error:
-            errors[name] = error.message
-    explained = f"testing causes took {cost[0]} replays and {cost[1]:.1f} s" if explain else ""
-    who = agent or "(each scenario's own)"
+            if len(scenarios) == 1 and isinstance(error, StartError):
+                raise
+            test.give_up(error)
+        return test
+
+    looked = _Look(tests, len(scenarios), progress)
+    runner: Runner = Processes(workers) if workers > 0 else Serial()
+    try:
+        whole = drive([partial(open_test, name) for name in scenarios], runner, partial(looked, runner))
+    except KeyboardInterrupt as error:
+        raise looked.interrupted(out) from error
+    finally:
+        runner.close()  # before the folders are given free
+        for test in tests:
+            test.close()
+    if not whole:
+        raise looked.interrupted(out)
+    starts = [test.error for test in tests if isinstance(test.error, StartError)]
+    if starts and len(scenarios) == 1:
+        raise starts[0]
+    looked(runner, stopping=False)
+    return _report(tests, agent, references, explain=explain)
+
+
+def _report(
+    tests: Sequence[ScenarioTest], agent: str | None, references: Sequence[str] | None, *, explain: bool
+) -> SuiteReport:
+    asked: dict[str, None] = dict.fromkeys(references or ())
+    for test in tests:
+        asked |= dict.fromkeys(test.references)
+    replays, seconds = sum(test.replays for test in tests), sum(test.replay_seconds for test in tests)
     return SuiteReport(
-        who, tuple(asked), tuple(cases), errors, explained=explained, reused=reused, replaced=tuple(replaced)
+        agent or "(each scenario's own)",
+        tuple(asked),
+        tuple(case for test in tests for case in test.cases),
+        {test.name: test.error.message for test in tests if test.error is not None},
+        explained=f"testing causes took {replays} replays and {seconds:.1f} s" if explain else "",
+        reused=sum(test.reused for test in tests),
+        replaced=tuple(folder for test in tests for folder in test.replaced),
     )
 
 
-def _set_aside(folder: Path) -> str:
-    """Rename a dataset, in place of what was set aside before; return its new name."""
-    aside = folder.with_name(f"{folder.name}.previous")
-    if aside.is_dir():
-        shutil.rmtree(aside)
-    folder.rename(aside)
-    return str(aside)
+@dataclass(frozen=True, slots=True)
+class SuiteProgress:
+    """Where a suite stands.
+
+    `rate` is runs per second, `left` the seconds to go where known. `ended`: scenarios that have ended since the last
+    call, with runs, seconds and what took them; `under_way`: those that are played, the oldest first.
+    """
+
+    done: int
+    total: int
+    runs: int
+    seconds: float
+    rate: float
+    left: float | None
+    ended: tuple[Ended, ...]
+    under_way: tuple[tuple[str, Progress], ...]
+    stopping: bool = False
 
 
-class _NoAgentError(MischanceError):
-    """The system under test itself is not there: no scenario of the suite can be played."""
+class _Look:
+    """Tells how far a suite is."""
+
+    def __init__(self, tests: list[ScenarioTest], total: int, progress: Callable[[SuiteProgress], None] | None) -> None:
+        self._tests, self._total, self._progress = tests, total, progress
+        self._begun = time.monotonic()
+        self._told: set[int] = set()
+
+    def __call__(self, runner: Runner, stopping: bool) -> None:
+        if self._progress is None:
+            return
+        done = [test for test in self._tests if test.ended]
+        fresh = [test.told() for test in done if id(test) not in self._told]
+        self._told |= {id(test) for test in done}
+        busy = runner.phase()
+        under_way = tuple((test.name, test.progress(busy)) for test in self._tests if not test.ended)
+        seconds = time.monotonic() - self._begun
+        runs = sum(test.fresh for test in self._tests)
+        # scenarios that were there already cost nothing, and say nothing of those to come
+        played = sum(test.fresh > 0 for test in done)
+        left = seconds / played * (self._total - len(done)) if played else None
+        rate = runs / seconds if seconds > 0 else 0.0
+        self._progress(
+            SuiteProgress(len(done), self._total, runs, seconds, rate, left, tuple(fresh), under_way, stopping)
+        )
+
+    def interrupted(self, out: Path) -> Interrupted:
+        """Return the error that says how far it was when it was stopped."""
+        return Interrupted(out, sum(test.ended for test in self._tests), self._total, "scenarios")
 
 
 def _check(scenario: Scenario, *, fatal: bool) -> None:
@@ -180,65 +218,6 @@ def _check(scenario: Scenario, *, fatal: bool) -> None:
         check_agent(scenario)
     except MischanceError as error:
         if fatal:
-            raise _NoAgentError(error.message, error.hint) from error
+            raise NoAgentError(error.message, error.hint) from error
         raise
     check_needs(scenario)
-
-
-def _cases(scenario: Scenario, folder: Path) -> list[Case]:
-    """Return the cases of a finished dataset."""
-    import pyarrow.parquet as pq
-
-    cases = []
-    for file in sorted((folder / "runs").glob("*.parquet")):
-        for row in pq.read_table(file).to_pylist():
-            broken = tuple(name for name in scenario.require if not row[f"{PREFIX}{name}"])
-            outcome = outcome_of(scenario, broken, row)
-            replay = f"mischance replay {folder} {row['run']}"
-            cases.append(
-                Case(
-                    scenario.name,
-                    row["run"],
-                    outcome == "passed",
-                    row["verdict"],
-                    row["reason"],
-                    row["margin"],
-                    broken,
-                    replay=replay,
-                    undecided=outcome == "undecided",
-                )
-            )
-    return cases
-
-
-def _judged_against(setup: Setup, cases: Sequence[Case], reference: str, limit: float) -> list[Case]:
-    """Play the failed cases again with a reference agent, on the same draws; say what it makes of them.
-
-    A reference stands for a person, who has no channel to lose commands in.
-    """
-    found = {
-        one.run: one
-        for one in play_again(
-            setup, [(case.run, "") for case in cases if not case.passed and not case.undecided], limit
-        )
-    }
-    judged = []
-    for case in cases:
-        one = found.get(case.run)
-        if one is not None and one.kind == "played":
-            judged.append(replace(case, references={**case.references, reference: one.word}))
-        elif one is not None:
-            judged.append(replace(case, unknown={**case.unknown, reference: f"{one.kind}: {one.word}"}))
-        else:
-            judged.append(case)
-    return judged
-
-
-def _explained(
-    setup: Setup, scenario: Scenario, cases: Sequence[Case], folder: Path, limit: float
-) -> tuple[list[Case], int, float]:
-    """Replay the failed cases without each possible cause; return them with results, the replays, and the seconds."""
-    failed = [case.run for case in cases if not case.passed and not case.undecided]
-    found, seconds = causes_of(setup, scenario, folder, failed, limit)
-    own = [replace(case, tested=tuple(found.get(case.run, ()))) for case in cases]
-    return own, sum(map(len, found.values())), seconds

@@ -35,7 +35,7 @@ from mischance.dataset.shards import range_name, seal
 from mischance.errors import DatasetError, MischanceError, RunError
 from mischance.language.inputs import FOLDER, Loaded, loaded_from
 from mischance.language.user_code import search_too
-from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, ReplayJob, SealJob
+from mischance.sweep.messages import DatasetRef, Done, Failed, Job, JudgeJob, MergeJob, PlayJob, ReplayJob, SealJob
 
 if TYPE_CHECKING:
     from mischance.api.protocols import Writer
@@ -130,7 +130,7 @@ def perform(job: Job) -> Done | Failed:
 
 def _perform(job: Job) -> Done | Failed:
     try:
-        with _traced(job.trace):
+        with _traced(job.trace), _timed() as spent:
             if isinstance(job, PlayJob | ReplayJob | MergeJob):
                 with phase("loading what the scenario names") if job.trace else contextlib.nullcontext():
                     _work(job.dataset)  # what it takes to load is not the run's time
@@ -140,7 +140,13 @@ def _perform(job: Job) -> Done | Failed:
                 seconds = time.perf_counter() - begun
                 loaded = _work(job.dataset).loaded
                 found = loaded() if loaded is not None else Loaded()
-                return Done(tuple(rows), seconds, batch, sources=found.sources, opened=found.opened)
+                return Done(tuple(rows), seconds, batch, sources=found.sources, opened=found.opened, spent=spent)
+            if isinstance(job, JudgeJob):
+                from mischance.sweep.judging import judge
+
+                search_too(())
+                answers = judge(job.setup, job.tasks, lambda limit: _Limit(limit, job.trace), job.limit)
+                return Done(seconds=time.perf_counter() - begun, answers=tuple(answers), spent=spent)
             if isinstance(job, SealJob):
                 out = Path(job.dataset.out)
                 files = seal(out, job.shard, [out / PARTS / part for part in job.parts])
@@ -221,6 +227,7 @@ class _Limit:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> _Limit:
+        self._paused = False
         if self.limit > 0:
             self._file = self._stack.enter_context(Path(self.trace).open("a", encoding="utf-8"))
             self._stack.callback(faulthandler.cancel_dump_traceback_later)
@@ -235,8 +242,11 @@ class _Limit:
 
     def _pause(self, now: Phase | None) -> None:
         """Stop the clock during a phase such as a compile, which is not the run's time; start it anew afterwards."""
-        faulthandler.cancel_dump_traceback_later()
-        if now is None:
+        if now is not None and not now.of_run:
+            self._paused = True
+            faulthandler.cancel_dump_traceback_later()
+        elif self._paused:
+            self._paused = False
             self.start()
 
     def __exit__(self, *error: object) -> None:
@@ -268,6 +278,23 @@ def _traced(trace: str) -> Iterator[None]:
     path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _timed() -> Iterator[dict[str, float]]:
+    """Yield what fills with the seconds of each phase; those of a phase within another are its own alone."""
+    spent: dict[str, float] = {}
+    name, since = "", 0.0
+
+    def note(now: Phase | None) -> None:
+        nonlocal name, since
+        t = time.perf_counter()
+        if name:
+            spent[name] = spent.get(name, 0.0) + t - since
+        name, since = now.name if now else "", t
+
+    with listen(note):
+        yield spent
+
+
 def explain(error: BaseException) -> str:
     """Return one line for people, and below it the traceback where the error is not ours."""
     if isinstance(error, MischanceError):
@@ -285,12 +312,12 @@ _ONE = threading.RLock()
 def _work(dataset: DatasetRef) -> Work:
     """Return the work of a dataset; a worker keeps the last one."""
     key = repr(dataset)
+    search_too(dataset.roots)
     if key not in _WORK:
         import pyarrow.parquet  # noqa: F401  # loaded here, where no run's time is counted
 
         release()
         try:
-            search_too(dataset.roots)
             _WORK[key] = make_work(dataset)
             gc.freeze()  # what is loaded stays: the collector need not look through it after every batch
         except MischanceError as error:

@@ -216,9 +216,9 @@ def test_a_whole_shard_that_was_not_sealed_is_extended_and_no_run_is_played_agai
             raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr(jobs._Sweep, "_job_size", lambda self: SHARD)
+        patch.setattr(jobs.Sweep, "_job_size", lambda self: SHARD)
         if place == "before sealing":
-            patch.setattr(jobs._Sweep, "_seal", lambda self, shard: stop(shard))
+            patch.setattr(jobs.Sweep, "_seal", lambda self, shard: stop(shard))
         else:
             patch.setattr(Draft, "sealed", lambda self, shard, files: stop(shard))
         with pytest.raises(StopError):

@@ -70,7 +70,7 @@ def test_the_manifest_depends_neither_on_workers_nor_on_jobs_nor_on_batches_and_
 def test_the_manifest_does_not_depend_on_the_size_of_jobs(
     tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(jobs._Sweep, "_job_size", lambda self: size)
+    monkeypatch.setattr(jobs.Sweep, "_job_size", lambda self: size)
     make(tmp_path / "data")
     assert same(tmp_path / "data", undisturbed)
 
