@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mischance.api.phases import Phase
     from mischance.language.scenario import Scenario
-    from mischance.sweep.jobs import Progress, SweepResult
+    from mischance.sweep.progress import Progress, SweepResult
     from mischance.sweep.suite import SuiteProgress
     from mischance.sweep.testing import Ended
 

@@ -10,17 +10,17 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mischance.api.phases import Phase
 from mischance.dataset.draft import Draft, recipe_of
-from mischance.dataset.ledger import RunTotals
 from mischance.dataset.shards import Shard, range_name
 from mischance.errors import DatasetError, StartError
 from mischance.language.inputs import roots_of, unkept, with_inputs
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, SealJob
+from mischance.sweep.progress import Interrupted, Progress, SweepResult
 from mischance.sweep.replaying import Replay, replay
 from mischance.sweep.runners import Processes, Runner, Serial
 from mischance.sweep.scheduling import drive
@@ -33,60 +33,6 @@ TARGET = 2.0  # seconds that a job should take
 GROWTH = 4  # at most so many times the last size
 BEGINNERS = 8  # where so many runs cannot begin, and none can, a sweep is stopped
 FIRST = 256  # most runs of a job before anything was measured
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a sweep stands.
-
-    `rate` is runs per second of this call, `left` the seconds to go where known, `extends` the runs that the dataset
-    had before this call asked for more (0: it asked for no more).
-    """
-
-    done: int
-    failed: int
-    total: int
-    events: int
-    seconds: float
-    rate: float
-    left: float | None
-    phase: str = "playing"
-    extends: int = 0
-    waiting: tuple[int, int] | None = None  # first and last run of the job that has been under way the longest
-    busy: Phase | None = None  # what a worker does before it can play
-    anew: int | None = None  # failed runs of another scenario that the folder held, and nothing else: they are gone
-
-
-@dataclass(frozen=True, slots=True)
-class SweepResult:
-    """What a sweep came to.
-
-    `fresh` runs were played by this call; `failures` maps runs to reasons; `extends`: see `Progress`. `opened`:
-    files that the user's code has read and that the dataset does not keep.
-    """
-
-    path: Path
-    totals: RunTotals
-    fresh: int
-    seconds: float
-    failures: dict[int, str]
-    extends: int = 0
-    opened: tuple[Path, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether every run is done."""
-        return not self.failures
-
-
-class Interrupted(KeyboardInterrupt):
-    """A sweep was stopped by the user; what is done is kept."""
-
-    def __init__(self, path: Path, done: int, total: int, what: str = "runs") -> None:
-        self.path = path
-        self.done = done
-        self.total = total
-        super().__init__(f"stopped after {done} of {total} {what} in {path}; the same command resumes")
 
 
 def sweep(
@@ -417,4 +363,4 @@ class Sweep:
         )
 
 
-__all__ = ["Interrupted", "Progress", "Replay", "SweepResult", "replay", "sweep"]
+__all__ = ["Replay", "Sweep", "opened", "replay", "sweep"]

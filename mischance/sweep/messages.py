@@ -11,13 +11,16 @@ job and, if that process dies or is late, where it stood; `runners.read_trace` m
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mischance.dataset.disk import FileFacts
 from mischance.dataset.manifest import Recipe
 from mischance.dataset.parts import RunRow
 from mischance.dataset.shards import Shard
+from mischance.errors import MischanceError
 from mischance.sweep.setups import Answer, Setup
 
 
@@ -130,3 +133,13 @@ class Failed:
     status: str = "failed"
     stop: str | None = None
     at_start: bool = False
+
+
+def explain(error: BaseException) -> str:
+    """Return one line for people, and below it the traceback where the error is not ours."""
+    if isinstance(error, MischanceError):
+        return f"{error.message}; {error.hint}" if error.hint else error.message
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}{place}\n{''.join(traceback.format_exception(error))}"

@@ -18,7 +18,8 @@ from mischance.dataset.manifest import read_manifest, verify
 from mischance.dataset.table_files import PARQUET
 from mischance.errors import DatasetError
 from mischance.language.loading import load
-from mischance.sweep.jobs import Progress, sweep
+from mischance.sweep.jobs import sweep
+from mischance.sweep.progress import Progress
 from mischance.sweep.replaying import alike, compare_tables
 
 if TYPE_CHECKING:

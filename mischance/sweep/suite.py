@@ -18,7 +18,7 @@ from mischance.errors import DatasetError, MischanceError, Problem, ScenarioErro
 from mischance.language import catalog
 from mischance.language.scenario import Scenario
 from mischance.play.plugins import check_agent, check_needs
-from mischance.sweep.jobs import Interrupted, Progress
+from mischance.sweep.progress import Interrupted, Progress
 from mischance.sweep.runners import Processes, Runner, Serial
 from mischance.sweep.scheduling import drive
 from mischance.sweep.setups import Setup

@@ -10,7 +10,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mischance.errors import MischanceError
-from mischance.sweep.judging import NOT_AVOIDED, Tested
+from mischance.sweep.judging import Tested
+from mischance.sweep.otherwise import NOT_AVOIDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from mischance.dataset.draft import is_dataset
 from mischance.errors import DatasetError, MischanceError, OtherDatasetError
 from mischance.language.scenario import Scenario
 from mischance.play.requirements import PREFIX
-from mischance.sweep.jobs import Progress, Sweep, opened
-from mischance.sweep.judging import Judging, outcome_of, tasks_of, tested
+from mischance.sweep.jobs import Sweep, opened
+from mischance.sweep.judging import Judging, tasks_of, tested
 from mischance.sweep.messages import Done, Failed, Job, JudgeJob
+from mischance.sweep.otherwise import outcome_of
+from mischance.sweep.progress import Progress
 from mischance.sweep.setups import Answer, Setup
 from mischance.sweep.suite_report import Case
 

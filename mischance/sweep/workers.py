@@ -16,7 +16,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +34,18 @@ from mischance.dataset.shards import range_name, seal
 from mischance.errors import DatasetError, MischanceError, RunError
 from mischance.language.inputs import FOLDER, Loaded, loaded_from
 from mischance.language.user_code import search_too
-from mischance.sweep.messages import DatasetRef, Done, Failed, Job, JudgeJob, MergeJob, PlayJob, ReplayJob, SealJob
+from mischance.sweep.messages import (
+    DatasetRef,
+    Done,
+    Failed,
+    Job,
+    JudgeJob,
+    MergeJob,
+    PlayJob,
+    ReplayJob,
+    SealJob,
+    explain,
+)
 
 if TYPE_CHECKING:
     from mischance.api.protocols import Writer
@@ -142,7 +152,7 @@ def _perform(job: Job) -> Done | Failed:
                 found = loaded() if loaded is not None else Loaded()
                 return Done(tuple(rows), seconds, batch, sources=found.sources, opened=found.opened, spent=spent)
             if isinstance(job, JudgeJob):
-                from mischance.sweep.judging import judge
+                from mischance.sweep.otherwise import judge
 
                 search_too(())
                 answers = judge(job.setup, job.tasks, lambda limit: _Limit(limit, job.trace), job.limit)
@@ -293,16 +303,6 @@ def _timed() -> Iterator[dict[str, float]]:
 
     with listen(note):
         yield spent
-
-
-def explain(error: BaseException) -> str:
-    """Return one line for people, and below it the traceback where the error is not ours."""
-    if isinstance(error, MischanceError):
-        return f"{error.message}; {error.hint}" if error.hint else error.message
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}{place}\n{''.join(traceback.format_exception(error))}"
 
 
 _WORK: dict[str, Work] = {}

@@ -22,7 +22,8 @@ from mischance.dataset.ledger import Ledger
 from mischance.dataset.manifest import files, verify
 from mischance.dataset.shards import Shard
 from mischance.errors import DatasetError
-from mischance.sweep.jobs import Progress, SweepResult, replay, sweep
+from mischance.sweep.jobs import replay, sweep
+from mischance.sweep.progress import Progress, SweepResult
 from tests.dataset.small_world import HERE, FakeScenario
 
 SHARD = 8

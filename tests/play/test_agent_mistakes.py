@@ -15,7 +15,7 @@ from mischance.cli import console as face
 from mischance.errors import CatalogError
 from mischance.language import catalog
 from mischance.play.twins import _differ
-from mischance.sweep.jobs import Progress
+from mischance.sweep.progress import Progress
 from tests.shell import mischance, refused
 
 WANDER = Path(__file__).parents[1] / "plugins" / "wander.yaml"

@@ -28,7 +28,8 @@ from mischance.language.scenario import Correlation, Plan
 from mischance.play import plans, sampling
 from mischance.play.healthy import _spread_out
 from mischance.play.sampling import acceptance, draw
-from mischance.sweep.jobs import Interrupted, sweep
+from mischance.sweep.jobs import sweep
+from mischance.sweep.progress import Interrupted
 from mischance.sweep.suite import run_suite
 from tests.shell import mischance
 from tests.support import PLUGINS, wander

@@ -13,7 +13,8 @@ from mischance.language.loading import load
 from mischance.language.scenario import Scenario
 from mischance.play.sampling import draw
 from mischance.play.starting import starts
-from mischance.sweep.jobs import Progress, sweep
+from mischance.sweep.jobs import sweep
+from mischance.sweep.progress import Progress
 from mischance.sweep.suite import run_suite
 from tests.shell import content, mischance
 from tests.support import PLUGINS, wander

@@ -19,8 +19,9 @@ from mischance.dataset.ledger import Ledger
 from mischance.dataset.manifest import files, verify
 from mischance.dataset.shards import Shard
 from mischance.errors import DatasetError
-from mischance.sweep.jobs import Interrupted, Progress, SweepResult, replay, sweep
+from mischance.sweep.jobs import replay, sweep
 from mischance.sweep.messages import DatasetRef, SealJob
+from mischance.sweep.progress import Interrupted, Progress, SweepResult
 from mischance.sweep.runners import last_phase, read_trace
 from tests.dataset.small_world import HERE, HONEST, FakeScenario
 

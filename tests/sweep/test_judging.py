@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from mischance.sweep.judging import Setup, play_again
+from mischance.sweep.judging import play_again
+from mischance.sweep.setups import Setup
 from mischance.sweep.suite import run_suite
 from mischance.sweep.suite_report import junit, text
 from tests.support import PLUGINS

@@ -20,8 +20,9 @@ import pytest
 from mischance.dataset.draft import recipe_of
 from mischance.dataset.shards import Shard
 from mischance.errors import DatasetError
-from mischance.sweep.jobs import SweepResult, sweep
+from mischance.sweep.jobs import sweep
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, ReplayJob, SealJob
+from mischance.sweep.progress import SweepResult
 from mischance.sweep.runners import PRELOADED, Processes, Runner, Serial
 from mischance.sweep.workers import perform
 from tests.dataset.small_world import HERE, FakeScenario
