@@ -197,12 +197,12 @@ def _ended_text(ended: Ended) -> str:
     if not ended.fresh:
         return f"{ended.name}: {ended.cases} runs were there already"
     line = f"{ended.name}: {ended.cases} runs in {ended.seconds:.1f} s"
-    slow = [
+    took = [
         f"{name} {seconds:.1f} s"
         for name, seconds in ended.spent.items()
         if seconds >= max(1.0, _SHARE * ended.seconds)
     ]
-    return f"{line} ({', '.join(slow)})" if slow else line
+    return f"{line} ({', '.join(took)})" if took else line
 
 
 @contextlib.contextmanager

@@ -108,8 +108,8 @@ class ScenarioTest:
         job: Job | None = None
         if self._sweep is not None:
             # runs with cameras gain little from being played together: they are dealt out to all workers
-            slow = any(sensor.renderer is not None for sensor in self.scenario.sensors.values())
-            job = self._sweep.next(self._how.workers if slow else share)
+            renders = any(sensor.renderer is not None for sensor in self.scenario.sensors.values())
+            job = self._sweep.next(self._how.workers if renders else share)
         else:
             job = next((job for _, one in self._judging if (job := one.next(share)) is not None), None)
         self._under_way += job is not None
