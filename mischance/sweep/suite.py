@@ -115,8 +115,8 @@ def run_suite(
                 raise MischanceError(
                     f"another scenario of this suite is called {scenario.name} too", "give it another `name`"
                 )
-            names.add(scenario.name)
             test.open(scenario, out / scenario.name.replace("/", "_").replace(":", "_"))
+            names.add(scenario.name)
         except (DatasetError, NoAgentError):
             raise
         except MischanceError as error:

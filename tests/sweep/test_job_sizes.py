@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,9 @@ from mischance.dataset.draft import Draft, looking, recipe_of
 from mischance.dataset.parts import RunRow
 from mischance.dataset.shards import Shard
 from mischance.errors import DatasetError, StartError
-from mischance.sweep.jobs import Interrupted, Progress, sweep
+from mischance.sweep.jobs import sweep
 from mischance.sweep.messages import DatasetRef, Done, Failed, MergeJob, PlayJob, SealJob
+from mischance.sweep.progress import Interrupted, Progress
 from mischance.sweep.runners import Serial
 from tests.dataset.small_world import HONEST, FakeScenario
 
@@ -52,6 +54,16 @@ class Scripted:
         pass
 
 
+class UnderWay(jobs.Sweep):
+    """A sweep with its runner and what it tells."""
+
+    runner: Any
+    look: Any
+
+    def finish(self) -> None:
+        jobs._finish(self, self.runner, self.look)
+
+
 def well(job: Any, seconds: float = 1.0, batch: int = 1) -> Done:
     if isinstance(job, PlayJob):
         rows = tuple(RunRow(run, f"digest {run}", run % 3 == 0, 1.0) for run in range(job.first, job.last + 1))
@@ -71,7 +83,9 @@ def under_way(tmp_path: Path) -> Any:
         draft.__enter__()
         stack.append(draft)
         told: list[Progress] = []
-        return jobs._Sweep(draft, DatasetRef(str(folder), draft.recipe, ""), runner, 10.0, told.append, batch), told
+        made = UnderWay(draft, DatasetRef(str(folder), draft.recipe, ""), 10.0, batch)
+        made.runner, made.look = runner, told.append
+        return made, told
 
     yield make
     for draft in stack:
@@ -224,9 +238,10 @@ def test_an_interruption_says_where_and_how_far_and_what_resumes(tmp_path: Path,
 
     def stop(now: Progress) -> None:
         told.append(now)
-        made._stopping = now.done >= 2
+        if now.done >= 2 and now.phase != "stopping":
+            signal.raise_signal(signal.SIGINT)
 
-    made._progress = stop
+    made.look = stop
     with pytest.raises(Interrupted, match=r"stopped after \d+ of 20 runs in .*; the same command resumes") as stopped:
         made.finish()
     assert stopped.value.path == made.draft.out
