@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mischance.dataset.class_counts import ClassCount, class_counts, in_words
 from mischance.errors import MischanceError
 from mischance.estimate.dataset import sample_of_dataset
 from mischance.estimate.probability import event_probability
@@ -253,12 +254,14 @@ def summary(scenario: Scenario, result: SweepResult, *, preview: bool) -> dict[s
             facts["acceptance"] = {
                 "rate": kept.rate, "standard_error": kept.standard_error, "kept": kept.kept, "draws": kept.draws
             }  # fmt: skip
+        if totals.decided > 1:
+            facts["classes"] = [one.plain() for one in class_counts(result.path, name)]
         if preview:
-            facts["preview"] = _preview(result.path)
+            facts["preview"] = preview_of(result.path)
     return facts
 
 
-def _preview(dataset: Path) -> str | None:
+def preview_of(dataset: Path) -> str | None:
     """Draw preview.png where it is not there yet; a dataset without one is whole all the same."""
     from mischance.reports.preview.picture import contact_sheet
 
@@ -279,11 +282,12 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
         else:
             lines[0] += f", {facts['fresh']} of them now in {_time(facts['seconds'])}"
         if facts.get("event"):
-            lines.append(_event_line(facts["event"], facts.get("plan")))
+            lines.append(event_line(facts["event"], facts.get("plan")))
         if facts.get("acceptance", {}).get("rate", 1) < 0.9995:
             again = "; the other points are drawn again by Monte Carlo" if facts.get("plan") else ""
             kept = f"constraints keep {facts['acceptance']['rate']:.2%} of all draws; that is in the weights"
             lines.append(kept + again)
+        lines += in_words([ClassCount.of_plain(one) for one in facts.get("classes", ())])
         lines += [
             reason if reason.startswith(f"run {run}") else f"run {run}: {reason}"  # many name their run themselves
             for run, reason in list(facts["failures"].items())[:5]
@@ -304,7 +308,7 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
     print(facts["dataset"])  # noqa: T201
 
 
-def _event_line(event: dict[str, Any], plan: dict[str, Any] | None) -> str:
+def event_line(event: dict[str, Any], plan: dict[str, Any] | None) -> str:
     """Say how often the event happened, and what is known of its probability."""
     line = f"{event['name']}: in {event['count']} of {event['runs']} runs"
     if event["undecided"]:

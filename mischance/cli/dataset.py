@@ -1,4 +1,4 @@
-"""Verbs about a finished dataset: `replay`, `reproduce`, `verify`."""
+"""Verbs about finished datasets: `replay`, `reproduce`, `verify`, `merge`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -139,3 +139,53 @@ def verify(dataset: Path, as_json: bool) -> None:
     if found:
         files = "one file differs" if len(found) == 1 else f"{len(found)} files differ"
         fail(f"{dataset} is damaged: {files} from the manifest", "make it again with its sweep in another folder", 1)
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The new folder.")
+@click.option(
+    "--split", type=click.Choice(["keep", "redraw"]), default="keep", show_default=True,
+    help="Keep the parts (train, val, test) that runs are in, or deal them out anew, by run.",
+)  # fmt: skip
+@click.option(
+    "--balance", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True), metavar="SHARE",
+    help="Leave runs out so that the event happened in this share of them; their weights make up for it.",
+)  # fmt: skip
+@click.option("--preview/--no-preview", default=True, help="Draw preview.png into the new dataset.")
+@json_option
+@click.pass_context
+def merge(
+    ctx: click.Context, datasets: tuple[Path, ...], out: Path, split: Literal["keep", "redraw"],
+    balance: float | None, preview: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Merge finished datasets into a new one; each run keeps its weight and says where it is from."""
+    from mischance.cli.console import event_line, preview_of
+    from mischance.dataset.merging import merge as merge_all
+    from mischance.estimate.pooling import NotPooled, pooled_probability
+
+    if len(datasets) < 2 and balance is None:
+        raise click.UsageError("a merge takes two datasets or more; one alone only with --balance")
+    pooled = pooled_probability(datasets)
+    said = {"not_pooled": pooled.reason} if isinstance(pooled, NotPooled) else pooled.facts()
+    found = merge_all(datasets, out, split=split, balance=balance, probability=said)
+    facts: dict[str, Any] = {
+        "dataset": str(out), "runs": found.runs, "origins": [one.plain() for one in found.origins],
+        "split": split, "balance": balance, "probability": said,
+    }  # fmt: skip
+    if preview:
+        facts["preview"] = preview_of(out)
+    if as_json:
+        print_json(facts)
+        return
+    if not ctx.obj["quiet"]:
+        for one in found.origins:
+            runs = f"runs {one.first} to {one.first + one.runs - 1}"
+            click.echo(f"{runs}: {one.kept} of {one.name}, seed {one.seed} (dataset {one.dataset[:8]})", err=True)
+        if isinstance(pooled, NotPooled):
+            click.echo(f"probability: not pooled: {pooled.reason}", err=True)
+        else:
+            click.echo(event_line({"name": "event", **said}, None), err=True)
+        if facts.get("preview"):
+            click.echo(f"preview: {facts['preview']}", err=True)
+    click.echo(out)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mischance.api.arrow import units
+from mischance.dataset.class_counts import class_counts
 from mischance.dataset.disk import write_whole
 from mischance.dataset.manifest import Recipe, files
 from mischance.dataset.shards import shard_size
@@ -16,16 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) -> None:
+def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int], event: str = "event") -> None:
     """Write README.md: what the dataset is, how much, its tables with units, how to load and to replay it."""
-    tables: dict[str, list[Path]] = {}
-    others: dict[str, int] = {}
-    for path in files(out):
-        if path.suffix == ".parquet":
-            tables.setdefault(str(path.parent), []).append(path)
-        elif len(path.parts) > 1:
-            kind = f"{_stem(path)}/*{path.suffix}"
-            others[kind] = others.get(kind, 0) + 1
+    tables, others = contents_of(out)
     lines = [
         f"# {recipe.name}",
         "",
@@ -37,15 +31,9 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         *_shared_twins(out, tables.get("labels", [])),
         *(["They are the points of a grid and no sample: their share is no probability."] * (recipe.plan == "grid")),
         *([f"Runs that could not be finished: {', '.join(map(str, missing))}.", ""] if missing else [""]),
-        "## Tables",
-        "",
-        "Each is a folder of Parquet files by ranges of runs. NULL means: no value.",
-        "",
+        *classes_in_words(out, event),
+        *tables_in_words(out, tables, others),
     ]
-    for name, shards in sorted(tables.items()):
-        lines += _describe(out, name, shards)
-    if others:
-        lines += ["## Other files", "", *(f"- `{kind}`: {count:,}" for kind, count in sorted(others.items())), ""]
     own_shard = shard_size(recipe.runs)
     table = next((name for name in sorted(tables) if name.startswith(("truth/", "sensors/"))), "events")
     lines += [
@@ -82,6 +70,49 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int]) ->
         "",
     ]
     write_whole(out / "README.md", "\n".join(lines).encode())
+
+
+def contents_of(out: Path) -> tuple[dict[str, list[Path]], dict[str, int]]:
+    """Return the files of each table of a dataset, and how many other files there are of each kind."""
+    tables: dict[str, list[Path]] = {}
+    others: dict[str, int] = {}
+    for path in files(out):
+        if path.suffix == ".parquet":
+            tables.setdefault(str(path.parent), []).append(path)
+        elif len(path.parts) > 1:
+            kind = f"{_stem(path)}/*{path.suffix}"
+            others[kind] = others.get(kind, 0) + 1
+    return tables, others
+
+
+def classes_in_words(out: Path, event: str) -> list[str]:
+    """Return lines with a table of how many of each class there are, in each part."""
+    counts = [one for one in class_counts(out, event) if one.count or one.total]
+    if not counts:
+        return []
+    parts = list(dict.fromkeys(part for one in counts for part in one.parts))
+    lines = [
+        "## Classes",
+        "",
+        f"| {' | '.join(['class', 'counted', 'all', *parts])} |",
+        "|---" * (3 + len(parts)) + "|",
+    ]
+    for one in counts:
+        pairs = [(one.count, one.total), *(one.parts.get(part, (0, 0)) for part in parts)]
+        cells = [f"{count:,} of {total:,}" if one.total else f"{count:,}" for count, total in pairs]
+        what = f"{one.what} of {one.of}" if one.of else one.what
+        lines.append(f"| {_cell(one.name)} | {_cell(what)} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def tables_in_words(out: Path, tables: Mapping[str, list[Path]], others: Mapping[str, int]) -> list[str]:
+    """Return lines that describe each table with its columns, and say what other files there are."""
+    lines = ["## Tables", "", "Each is a folder of Parquet files by ranges of runs. NULL means: no value.", ""]
+    for name, shards in sorted(tables.items()):
+        lines += _describe(out, name, shards)
+    if others:
+        lines += ["## Other files", "", *(f"- `{kind}`: {count:,}" for kind, count in sorted(others.items())), ""]
+    return lines
 
 
 def _command(recipe: Recipe) -> str:

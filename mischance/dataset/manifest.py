@@ -82,10 +82,6 @@ def write_manifest(out: Path, recipe: Recipe, missing: Sequence[int], known: Map
         missing: runs that were given up.
         known: facts of files that were hashed as they were made; the others are hashed now.
     """
-    paths = files(out)
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        facts = pool.map(lambda path: known.get(str(path)) or _facts(out / path), paths)
-        entries = {str(path): _entry(file) for path, file in zip(paths, facts, strict=True)}
     body = {
         "versions": dict(recipe.versions),
         "scenario": {"name": recipe.name, "identity": recipe.identity},
@@ -96,9 +92,24 @@ def write_manifest(out: Path, recipe: Recipe, missing: Sequence[int], known: Map
         "twin": recipe.twin,
         "keep_twins": recipe.keep_twins,
         "missing": list(missing),
-        "files": entries,
     }
-    write_whole(out / MANIFEST, canonical_json({"dataset": _identity(body), **body}).encode())
+    write_body(out, body, known)
+
+
+def write_body(out: Path, body: Mapping[str, Any], known: Mapping[str, FileFacts]) -> None:
+    """Write a manifest that says `body` of the dataset, and its files.
+
+    Args:
+        out: the dataset.
+        body: what it is made by, as plain values.
+        known: facts of files that were hashed as they were made; the others are hashed now.
+    """
+    paths = files(out)
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        facts = pool.map(lambda path: known.get(str(path)) or _facts(out / path), paths)
+        entries = {str(path): _entry(file) for path, file in zip(paths, facts, strict=True)}
+    whole = {**body, "files": entries}
+    write_whole(out / MANIFEST, canonical_json({"dataset": _identity(whole), **whole}).encode())
 
 
 def read_manifest(out: Path) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from mischance.api.randomness import keyed_uniform
+from mischance.dataset.balancing import balanced
 from mischance.dataset.splits import PARTS
 from mischance.errors import DatasetError
-from mischance.opening.balancing import balanced
 from mischance.opening.splits import SplitOf, part_number
 from mischance.opening.window_labels import NONE, Found, Intervals, of_rows
 from mischance.opening.window_rows import Cut, Slices, joined, slices

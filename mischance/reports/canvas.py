@@ -92,6 +92,12 @@ class Canvas:
             else:
                 cv2.circle(self._image, (x, y), size, ink, -1, cv2.LINE_AA)
 
+    def extended(self, more: int) -> Canvas:
+        """Return the sheet with so many more rows of pixels below."""
+        taller = Canvas(self.width, self.height + more)
+        taller._image[: self.height * SCALE] = self._image
+        return taller
+
     def save(self, path: Path) -> Path:
         """Write the finished picture as PNG; the file is whole or absent.
 

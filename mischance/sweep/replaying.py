@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mischance.api.arrow import read_parquet, read_stream, rows_of, stream_paths
-from mischance.dataset.draft import looking, stored_recipe
+from mischance.api.names import padded
+from mischance.dataset.draft import SCENARIO, looking, stored_recipe
 from mischance.dataset.ledger import Ledger, RunEntry
 from mischance.dataset.machine import differing_facts
-from mischance.dataset.manifest import PARTS
+from mischance.dataset.manifest import PARTS, read_manifest
+from mischance.dataset.origins import is_merged, origin_of_run, read_merge, recipe_of_manifest
 from mischance.dataset.parts import CONTENTS, TABLES, contents
 from mischance.dataset.shards import MERGE
 from mischance.dataset.table_files import PARQUET, table_paths
 from mischance.errors import DatasetError
-from mischance.sweep.messages import DatasetRef, Failed, ReplayJob
+from mischance.sweep.messages import DatasetRef, Done, Failed, ReplayJob
 from mischance.sweep.runners import Processes, Runner, Serial
 from mischance.sweep.workers import SCENARIO_WORK
 
@@ -90,6 +92,8 @@ def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENA
         DatasetError: the folder is no dataset, or has no such run.
     """
     folder = Path(out)
+    if is_merged(folder):
+        return _replay_of_origin(folder, run, limit, work)
     with looking(folder) as ledger, tempfile.TemporaryDirectory(prefix="mischance-replay-") as scratch:
         recipe = stored_recipe(ledger)
         if not 0 <= run < recipe.runs:
@@ -98,14 +102,7 @@ def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENA
         if entry is None:
             raise DatasetError(f"run {run} was not played yet", "finish the dataset by running its sweep again")
         job = ReplayJob(DatasetRef(str(folder.absolute()), recipe, work), run, f"{scratch}/part", limit)
-        runner: Runner = Serial() if entry.status in ("done", "failed") else Processes(1, Path(scratch))
-        try:
-            runner.submit(job)
-            result = None
-            while result is None:
-                result = next((found for _, found in runner.collect(timeout=0.5)), None)
-        finally:
-            runner.close()
+        result = _played(job, Serial() if entry.status in ("done", "failed") else Processes(1, Path(scratch)))
         why = tuple(differing_facts(ledger.meta().get("facts", {})))
         if isinstance(result, Failed):
             if result.stop is not None:
@@ -116,12 +113,49 @@ def replay(out: Path | str, run: int, *, limit: float = 600.0, work: str = SCENA
             return Replay(run, "failed", None, digest, f"finished now; the ledger has it as {entry.status}", why=why)
         # The files are read even where the digests agree: what was changed in them afterwards must show.
         difference, largest = _compare(_Stored(folder, ledger, run), Path(scratch) / "part", run)
-        if digest == entry.digest:
-            if not difference and largest == 0.0:
-                return Replay(run, "identical", entry.digest, digest)
-            difference = difference or f"a stored number is off by {largest:.1e}: the files were changed"
-        verdict: Verdict = "differs" if difference else "close"
-        return Replay(run, verdict, entry.digest, digest, difference, largest, why)
+        return _judged(run, entry.digest, digest, difference, largest, why)
+
+
+def _played(job: ReplayJob, runner: Runner) -> Done | Failed:
+    try:
+        runner.submit(job)
+        while True:
+            for _, found in runner.collect(timeout=0.5):
+                return found
+    finally:
+        runner.close()
+
+
+def _judged(run: int, stored: str | None, digest: str, difference: str, largest: float, why: tuple[str, ...]) -> Replay:
+    if digest == stored:
+        if not difference and largest == 0.0:
+            return Replay(run, "identical", stored, digest)
+        difference = difference or f"a stored number is off by {largest:.1e}: the files were changed"
+    verdict: Verdict = "differs" if difference else "close"
+    return Replay(run, verdict, stored, digest, difference, largest, why)
+
+
+def _replay_of_origin(folder: Path, run: int, limit: float, work: str) -> Replay:
+    """Play a run of a merged dataset from its origin's scenario, which stands in the dataset, and compare."""
+    origin, number = origin_of_run(folder, run)
+    home = folder / origin.folder
+    stored = _Merged(folder, run, number)
+    if stored.digest is None:
+        what = "had failed there" if number in origin.missing else "was left out when the dataset was merged"
+        raise DatasetError(
+            f"{folder} has no run {run}: run {number} of {origin.name} (dataset {origin.dataset[:8]}) {what}",
+            f"`mischance sweep {home / SCENARIO} --runs {origin.runs} --out DIR` plays all of its runs again",
+        )
+    with tempfile.TemporaryDirectory(prefix="mischance-replay-") as scratch:
+        recipe = recipe_of_manifest(read_manifest(home))
+        job = ReplayJob(DatasetRef(str(home.absolute()), recipe, work), number, f"{scratch}/part", limit)
+        result = _played(job, Serial())
+        if isinstance(result, Failed):
+            if result.stop is not None:
+                raise DatasetError(result.reason, result.stop)
+            return Replay(run, "failed", stored.digest, None, f"{result.status} now ({result.reason})")
+        difference, largest = _compare(stored, Path(scratch) / "part", number)
+        return _judged(run, stored.digest, result.rows[0].digest, difference, largest, ())
 
 
 def _failed(entry: RunEntry, result: Failed, why: tuple[str, ...]) -> Replay:
@@ -133,8 +167,78 @@ def _failed(entry: RunEntry, result: Failed, why: tuple[str, ...]) -> Replay:
     return Replay(entry.run, "failed", entry.digest, None, f"{result.status} now ({reason}){then}", why=why)
 
 
+class _Merged:
+    """What a merged dataset holds of one run, as its origin had it: with its number there, and without what is new."""
+
+    def __init__(self, out: Path, run: int, number: int) -> None:
+        self.files = out
+        self._run, self._number = run, number
+        facts = read_merge(out)
+        self._added = {"origin", "origin_run", *(["weight"] if facts["balance"] is not None else [])}
+        self._left = {"splits"} if facts["split"] == "redraw" else set[str]()
+        found = self._read("runs")["digest"].to_pylist()
+        self.digest: str | None = found[0] if found else None
+
+    def _read(self, path: str) -> pa.Table:
+        import pyarrow as pa
+
+        for file in sorted((self.files / path).glob(f"*{PARQUET}")):
+            low, high = (int(part) for part in file.stem.split("-"))
+            if low <= self._run <= high:
+                return read_parquet(file, [self._run])
+        return pa.table({"digest": pa.array([], pa.string())})
+
+    def tables(self) -> dict[str, Any]:
+        """Return path -> reader of the rows of the run."""
+        paths = {str(file.parent.relative_to(self.files)) for file in self.files.rglob(f"*{PARQUET}")}
+        return {path: lambda path=path: self._read(path) for path in sorted(paths - self._left)}
+
+    def alike(self, path: str, before: pa.Table, again: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """Return the stored and the replayed rows of a table in what both can have, the run's number left aside."""
+        import pyarrow as pa
+
+        added = {"run", *(self._added if path == "runs" else ())}
+        nothing = {
+            name
+            for name in set(before.column_names) - set(again.column_names)
+            if before[name].null_count == len(before)
+        }
+        if path == "labels" and "twin" in before.column_names:
+            twins = [
+                f"run:{self._number}{name.removeprefix(f'run:{self._run}')}" if name else name
+                for name in before["twin"].to_pylist()
+            ]
+            before = before.set_column(before.schema.get_field_index("twin"), "twin", pa.array(twins, pa.string()))
+        kept = [name for name in before.column_names if name not in added | nothing]
+        mine = [name for name in again.column_names if name not in added]
+        return before.select(sorted(kept)), again.select(sorted(mine))
+
+    def place(self, path: Path) -> Path:
+        """Return where a file of the run stands that its replay has put at that path."""
+        own, new = padded(self._number), padded(self._run)
+        return Path(*(new if part == own else part for part in path.parts))
+
+    def skips(self, path: str) -> bool:
+        """Say whether a table is not to be compared."""
+        return path in self._left
+
+
 class _Stored:
     """What a dataset holds of one run: in its final files, or in a part where its shard is not sealed."""
+
+    def alike(self, path: str, before: pa.Table, again: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """Return the stored and the replayed rows of a table, as they are compared."""
+        del path
+        return before, again
+
+    def place(self, path: Path) -> Path:
+        """Return where a file of the run stands that its replay has put at that path."""
+        return path
+
+    def skips(self, path: str) -> bool:
+        """Say whether a table is not to be compared."""
+        del path
+        return False
 
     def __init__(self, out: Path, ledger: Ledger, run: int) -> None:
         self.run = run
@@ -178,23 +282,25 @@ def _table(stream: tuple[pa.Schema, list[pa.RecordBatch]], run: int) -> pa.Table
     return pa.Table.from_batches(_rows(stream, run), schema=stream[0])
 
 
-def _compare(stored: _Stored, part: Path, run: int) -> tuple[str, float]:
+def _compare(stored: _Stored | _Merged, part: Path, run: int) -> tuple[str, float]:
     """Return the first difference that matters ('' for none) and the largest difference of floats."""
     mine = stored.tables()
     largest = 0.0
     paths = set(stream_paths(part / TABLES))
     for path in sorted(paths | set(mine), key=lambda path: (path not in ("events", "labels", "runs"), path)):
+        if stored.skips(path):
+            continue
         again = _table(read_stream(part / TABLES, path), run) if path in paths else None
         before = mine[path]() if path in mine else None
         if before is None or again is None:
             if (again if before is None else before).num_rows:  # type: ignore[union-attr]
                 return f"table {path} is only {'replayed' if before is None else 'stored'}", largest
             continue
-        difference, size = compare_tables(path, before, again)
+        difference, size = compare_tables(path, *stored.alike(path, before, again))
         largest = max(largest, size)
         if difference:
             return difference, largest
-    return next(_file_differences(stored.files, part), ""), largest
+    return next(_file_differences(stored, part), ""), largest
 
 
 def compare_tables(path: str, before: pa.Table, again: pa.Table) -> tuple[str, float]:
@@ -231,12 +337,12 @@ def _compare_columns(before: pa.ChunkedArray, again: pa.ChunkedArray) -> tuple[A
     return np.array([row for row, (x, y) in enumerate(pairs) if x != y], np.int64), 0.0
 
 
-def _file_differences(before: Path, part: Path) -> Iterator[str]:
+def _file_differences(stored: _Stored | _Merged, part: Path) -> Iterator[str]:
     for file in sorted(part.rglob("*")):
         path = file.relative_to(part)
         if path.parts[0] in (TABLES, CONTENTS, MERGE):
             continue
-        twin = before / path
+        twin = stored.files / stored.place(path)
         if file.is_dir():
             if twin.is_dir() and file.name.isdigit() and _names(file) != _names(twin):
                 yield f"{path} holds {len(_names(twin))} files stored, {len(_names(file))} replayed"

@@ -15,6 +15,7 @@ from mischance.dataset.ledger import NAME as LEDGER
 from mischance.dataset.ledger import Ledger
 from mischance.dataset.machine import differing_facts
 from mischance.dataset.manifest import read_manifest, verify
+from mischance.dataset.origins import is_merged
 from mischance.dataset.table_files import PARQUET
 from mischance.errors import DatasetError
 from mischance.language.loading import load
@@ -101,6 +102,11 @@ def reproduce(
             cannot be written.
     """
     folder = Path(dataset)
+    if is_merged(folder):
+        raise DatasetError(
+            f"{folder} was merged from other datasets: there is no one scenario that makes it",
+            f"`mischance reproduce` takes each of them; `mischance replay {folder} RUN` plays a run of it again",
+        )
     manifest = read_manifest(folder)
     scenario = load(folder / SCENARIO)
     if scenario.identity() != manifest["scenario"]["identity"]:

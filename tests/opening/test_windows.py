@@ -16,8 +16,8 @@ import mischance
 from mischance.api.arrow import arrow_schema
 from mischance.api.names import padded
 from mischance.api.tables import LABELS, Column
+from mischance.dataset.balancing import balanced
 from mischance.errors import DatasetError
-from mischance.opening.balancing import balanced
 from mischance.opening.reading import Dataset
 
 RATE = 10.0
