@@ -72,6 +72,12 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int], ev
     write_whole(out / "README.md", "\n".join(lines).encode())
 
 
+def event_name(scenario: object) -> str:
+    """Return the name of a scenario's event."""
+    event = getattr(scenario, "event", None)
+    return str(event.name) if event else "event"
+
+
 def contents_of(out: Path) -> tuple[dict[str, list[Path]], dict[str, int]]:
     """Return the files of each table of a dataset, and how many other files there are of each kind."""
     tables: dict[str, list[Path]] = {}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from mischance import __version__
 from mischance.api.names import MAX_RUNS
-from mischance.dataset.card import write_card
+from mischance.dataset.card import event_name, write_card
 from mischance.dataset.disk import FileFacts, Lock, disk, file_hash, remove_tree, write_whole
 from mischance.dataset.ledger import NAME as LEDGER
 from mischance.dataset.ledger import Ledger
@@ -187,7 +187,7 @@ class Draft:
         missing = self.missing()
         self.ledger.set_meta({"merges": (self.out / MERGE).is_dir()})
         with disk(self.out):
-            write_card(self.out, self.recipe, self.scenario.about, missing, _event_of(self.scenario))
+            write_card(self.out, self.recipe, self.scenario.about, missing, event_name(self.scenario))
             write_manifest(self.out, self.recipe, missing, self.ledger.files())
             remove_tree(self.parts)
 
@@ -335,11 +335,6 @@ class Draft:
             return False
         self.ledger.add_part(rows[0].run, rows[-1].run, f"{shard.folder}/{part.name}", rows, None)
         return True
-
-
-def _event_of(scenario: Scenario) -> str:
-    event = getattr(scenario, "event", None)
-    return event.name if event else "event"
 
 
 def _look(out: Path) -> None:
