@@ -17,7 +17,7 @@ from mischance.api.arrow import arrow_schema
 from mischance.api.names import padded
 from mischance.api.tables import Column
 from mischance.errors import DatasetError
-from mischance.opening.reading import Dataset, open  # noqa: A004
+from mischance.opening.reading import Dataset, _groups, _overlaps, open  # noqa: A004
 
 BEGINS = "2026-03-29T01:59:59.5+01:00"
 SALES = {
@@ -201,3 +201,34 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path, rows: int) -> None:
     assert (few, many) == (400_000, rows)
     # Whole, it would take 24 bytes a row more; a fifth of that is far above what an allocator's moods come to.
     assert peak - base < 24 * (rows - few) / 5
+
+
+def test_only_row_groups_that_may_hold_a_run_are_read(data: Dataset) -> None:
+    """Rows 0000 222 of the first file stand in groups 000, 022 and 2; those of runs 3 and 4 in 333, 333 and 34."""
+    one, two = (pq.ParquetFile(file).metadata for file in sorted((data.path / "truth/sales").glob("*.parquet")))
+    for runs, groups in (([0], [0, 1]), ([2], [1, 2]), ([1], [1]), ([0, 2], [0, 1, 2]), ([3], []), ([], [])):
+        assert _groups(one, np.array(runs, np.int64)) == groups
+    assert [_groups(two, np.array(runs)) for runs in ([3], [4], [5], [2])] == [[0, 1, 2], [2], [], []]
+    assert _groups(one, None) == [0, 1, 2]
+
+
+def test_a_file_without_statistics_or_runs_is_read_whole(tmp_path: Path) -> None:
+    for name, table, more in (
+        ("plain", pa.table({"run": [0, 0, 1], "x": [1, 2, 3]}), {"write_statistics": False}),
+        ("other", pa.table({"x": [1, 2, 3]}), {}),
+    ):
+        pq.write_table(table, tmp_path / name, row_group_size=1, **more)
+        assert _groups(pq.read_metadata(tmp_path / name), np.array([1])) == [0, 1, 2]
+    pq.write_table(pa.table({"run": pa.array([], pa.int64())}), tmp_path / "empty")
+    assert _groups(pq.read_metadata(tmp_path / "empty"), np.array([1])) in ([], [0])
+
+
+def test_files_are_chosen_by_the_runs_in_their_names() -> None:
+    file = Path("000000004-000000007.parquet")
+    assert [_overlaps(file, np.array([run])) for run in (3, 4, 7, 8)] == [False, True, True, False]
+    assert _overlaps(file, np.array([0, 5, 99]))
+    assert not _overlaps(file, np.array([0, 99]))
+
+
+def test_a_dataset_says_how_it_was_opened(data: Dataset) -> None:
+    assert repr(data) == f"mischance.open({str(data.path)!r})"
