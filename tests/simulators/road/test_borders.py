@@ -17,7 +17,7 @@ G, INF = 9.81, math.inf
 
 
 def opened(tree: dict[str, Any], *faults: Fault) -> tuple[Road, Chunk]:
-    world = Road(Road.Settings.model_validate(tree))
+    world = Road(Road.Settings.model_validate({"motion": False, **tree}))
     return world, world.start([Draw(7, 0, faults=faults)], [Streams(7, 0)])
 
 
@@ -59,7 +59,7 @@ def test_a_run_in_a_window_is_at_rest_at_the_first_step_below_2_cm_s():
     """On ice bodies slow down by 5 mm/s a step, so that the steps before the last one are above it."""
     for offset in (0.0, 0.9):
         tree = {
-            "friction": 0.05, "settle": 60.0, "impact": {"model": "window", "restitution": 0.0},
+            "friction": 0.05, "settle": 60.0, "impact": {"model": "window", "restitution": 0.0}, "motion": True,
             "actors": {"ego": {"speed": 5.0, "mass_height": 0.2},
                        "other": {"speed": 0.0, "gap": 1.0, "mass_height": 0.2, "offset": offset}},
         }  # fmt: skip
@@ -79,7 +79,7 @@ def test_a_heap_in_a_window_stays_on_a_ground_whose_friction_changes():
         "ego": {"speed": 25.0}, "second": {"speed": 0.0, "gap": 6.0}, "third": {"speed": 0.0, "gap": 14.0},
         "fourth": {"speed": 0.0, "gap": 120.0},
     }  # fmt: skip
-    tree = {"impact": {"model": "window"}, "settle": 9.0, "friction": 0.5, "actors": actors}
+    tree = {"impact": {"model": "window"}, "settle": 9.0, "friction": 0.5, "motion": True, "actors": actors}
     world, chunk = played(tree, 2.5, Fault("fault:0", "road", "friction", 1.2, 9.0, 0.1))
     assert chunk.motion is not None
     z = chunk.motion.pose[0, :, :, 2]
@@ -140,6 +140,35 @@ def test_an_ego_on_foot_that_crosses_does_not_leave_its_path():
     assert "left its path" not in world.outcome()[0].columns["reason"][0]
 
 
+def test_an_actor_reacts_while_it_brakes_with_1_m_s2_or_more_until_it_is_hit():
+    """The last such step; a slide after a contact is no reaction, nor is steering that keeps within half a metre."""
+    for size, last in ((3.0, 2.0), (1.0, 2.0), (0.99, 0.0)):
+        brake = {"kind": "brake", "at": 0.5, "deceleration": size, "to": 20.0 - 1.5 * size}
+        world, _ = played({"actors": {"ego": {"speed": 20.0, "jerk": 0.0, "behaviour": [brake]}}}, 3.0)
+        assert float(world._batch.cars[0, 0]["t_react"]) == pytest.approx(last, abs=0.011)
+    brake = {"kind": "brake", "at": 0.2, "deceleration": 3.0, "to": 19.0}
+    actors = {"ego": {"speed": 20.0, "jerk": 0.0, "behaviour": [brake]}, "wall": {"speed": 0.0, "gap": 20.0}}
+    world, _ = played({"friction": 0.3, "settle": 9.0, "actors": actors}, 3.0)
+    assert float(world._batch.cars[0, 0]["t_react"]) == pytest.approx(0.2 + 1 / 3.0, abs=0.011)
+
+
+@pytest.mark.parametrize(("steer", "until"), [(0.02, 0.5), (0.02, 0.9), (None, 2.0)])
+def test_an_ego_whose_agent_steers_it_half_a_metre_off_reacts(steer: float | None, until: float):
+    """20 m/s on a curvature of 0.02 / 2.7: half a metre after 0.6 s; without a steering angle it keeps its lane."""
+    ego, far = {"speed": 20.0, "lane": 4, "steer_rate": 20.0}, {"speed": 0.0, "gap": 300.0, "lane": 8}
+    world, _ = opened({"road": {"lanes": 8}, "actors": {"ego": ego, "far": far}})
+    command = commanded(world, 0.0, steer or 0.0)
+    if steer is None:
+        command = Commands(Table(world.commands, {**command.table.columns, "keep_path": np.array([True])},
+                                 np.array([0, 1], np.int64)), command.live)  # fmt: skip
+    chunk = world.advance(until, command)
+    off = abs(float(chunk.tables["actors"].columns["d"][-2]) - 12.25)
+    assert (off > 0.5) == (steer is not None and until > 0.7)
+    assert (float(world._batch.cars[0, 0]["t_react"]) > 0.0) == (off > 0.5)
+    way = ("braking", "steering", "passing ahead", "rule", "none")[int(world.outcome()[0].columns["avoided_by"][0])]
+    assert way == ("steering" if off > 0.5 else "rule")
+
+
 # -- severities and the actuators --------------------------------------------------------------------------------------
 
 SEVERITIES = [
@@ -167,8 +196,8 @@ def test_a_severity_beyond_what_there_is_counts_as_its_end(target: str, kind: st
 )
 def test_a_command_is_late_by_the_delay_at_its_own_time(actor: str, severity: float, ramp: float, late: float):
     """Given at 0.5 s; a ramp of 2 s has brought a quarter of the severity by then."""
-    tree = {"rate": 1000, "actors": {"ego": {"speed": 20.0, "jerk": 0.0, "delay": 0.1},
-                                     "other": {"speed": 20.0, "lane": 3}}}  # fmt: skip
+    actors = {"ego": {"speed": 20.0, "jerk": 0.0, "delay": 0.1}, "other": {"speed": 20.0, "lane": 3}}
+    tree = {"rate": 1000, "motion": True, "actors": actors}
     world, first = opened(tree, Fault("fault:0", f"{actor}.actuator", "delay", 0.0, INF, severity, ramp))
     chunks = [first, world.advance(0.5, None), world.advance(1.5, commanded(world, -4.0))]
     whole = join_chunks(chunks)
@@ -192,7 +221,8 @@ def test_a_driver_whose_car_slips_asks_for_four_fifths_of_the_lateral_grip():
     """In a bend too tight for its speed: curvature 0.8 mu g / v^2, and ahead of it: 0.25 s of the missing yaw rate."""
     road = {"lanes": 2, "line": [{"length": 150.0, "radius": -30.0}]}
     car = {"speed": 16.0, "jerk": 0.0, "model": "dynamic", "steer_rate": 20.0}
-    _, chunk = played({"friction": 0.5, "rate": 1000, "road": road, "actors": {"ego": car}}, 2.5)
+    tree = {"friction": 0.5, "rate": 1000, "motion": True, "road": road, "actors": {"ego": car}}
+    _, chunk = played(tree, 2.5)
     assert chunk.motion is not None
     at = np.round(column(chunk, "t") * 1000).astype(int)[10:]
     pose, v = chunk.motion.pose[0, at - 1, 0], chunk.motion.velocity[0, at - 1, 0]

@@ -38,7 +38,9 @@ MOTORWAY = {"road": {"lanes": 3, "length": 62.0, "patches": [{"start": 5, "end":
             "actors": {"ego": {"speed": 30.0}}}  # fmt: skip
 VILLAGE = {"road": {"lanes": 1, "length": 50.0}, "actors": {"ego": {"speed": 30.0}, "walks": {
     "body": "child", "speed": 0.0, "offset": 4.0}}}  # fmt: skip
-ROADS: dict[str, dict[str, Any]] = {"town": TOWN, "motorway": MOTORWAY, "village": VILLAGE}
+WIDE = {"road": {"lanes": 8, "lane_width": 4.9, "length": 60.0, "crossings": {"side": {"at": 20.0, "reach": 10.0}}},
+        "actors": {"ego": {"speed": 30.0}}}  # fmt: skip
+ROADS: dict[str, dict[str, Any]] = {"town": TOWN, "motorway": MOTORWAY, "village": VILLAGE, "wide": WIDE}
 
 
 def drawn(name: str) -> Any:
@@ -251,6 +253,15 @@ def test_no_line_and_no_pavement_runs_across_the_other_road():
             across = (y - 3.5) * c - (x - 10.0) * s
             along = (x - 10.0) * c + (y - 3.5) * s
             assert abs(across) > 1.5 * 3.5 + 1.0 - 0.02 or abs(along) > 30.0, line_of(shape)
+
+
+def test_a_crossing_interrupts_the_lines_within_its_reach_alone():
+    """It reaches 10 m to both sides of the middle of eight lanes: of the dividers 4.9 and 9.8 m from it."""
+    for divider in range(1, 8):
+        y = 4.9 * divider
+        own = [s for s in painted("wide", (0.92, 0.92, 0.90), 0.15) if s.pose[1] == pytest.approx(y)]
+        crossed = [s for s in own if abs(s.pose[0] - 20.0) < 4.5 + 0.5 * s.size[0] - 1e-6]
+        assert bool(crossed) == (abs(y - 19.6) > 10.0)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,35 @@ def test_velocities_are_the_change_of_poses_and_rows_are_states(name: str):
     assert name == "single-tracks" or (len(off) > 20 and np.quantile(off, 0.9) < 0.02), off
 
 
+@pytest.mark.parametrize("name", ["single-tracks", "on rails", "sliding"])
+def test_a_step_of_any_length_is_the_integral_of_its_velocities(name: str):
+    """Trapezoidal rule: exact where accelerations are constant, as on locked wheels; else with an error of h^2 / 12."""
+    for rate in (100, 20):
+        world, chunk = run({"rate": rate, **TREES[name]}, 3.0)
+        motion, h = chunk.motion, 1.0 / rate
+        assert motion is not None
+        pose, velocity = motion.pose[0], motion.velocity[0]
+        hits = chunk.tables["contacts"].columns
+        quiet = np.ones((len(pose) - 1, pose.shape[1]), bool)
+        for t, a, b in zip(hits["t"], hits["a"], hits["b"], strict=True):
+            quiet[max(int(float(t) / h) - 1, 0) : int(float(t) / h) + 2, [int(a), int(b)]] = False
+        yaw = np.unwrap(2.0 * np.arctan2(pose[..., 5], pose[..., 6]), axis=0)
+        flat = np.stack([pose[..., 0], pose[..., 1], yaw], axis=-1)
+        own = np.stack([velocity[..., 0], velocity[..., 1], velocity[..., 5]], axis=-1)
+        wrong = np.abs((flat[1:] - flat[:-1]) / h - 0.5 * (own[1:] + own[:-1])).max(axis=-1)
+        if name == "sliding" and rate == 100:  # one segment a step; the last one may end within it
+            since = np.array([min((float(t) for t, a, b in zip(hits["t"], hits["a"], hits["b"], strict=True)
+                                   if i in (a, b)), default=math.inf) for i in range(pose.shape[1])])  # fmt: skip
+            moves = np.hypot(own[..., 0], own[..., 1]) > 0.1
+            slides = quiet & (motion.t[:-1, None] > since) & moves[1:]
+            assert slides.sum() > 100
+            assert np.quantile(wrong[slides], 0.98) < 1e-9
+            assert wrong[slides].max() < 1e-4
+        # a driver's wheels jump at every segment, and the yaw rate with them
+        assert np.quantile(wrong[quiet], 0.98) < {100: 0.04, 20: 0.2}[rate]
+        assert world.settings.rate == rate
+
+
 def test_a_contact_inside_a_step_lies_on_the_motion_before_it():
     """Pose and velocity at the contact, carried on from the steps before it: the boxes touch, and the speeds agree."""
     seen = set()

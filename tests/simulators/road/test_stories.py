@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
@@ -14,6 +15,7 @@ from mischance.api.runs import Chunk, Draw, Fault, join_chunks
 from mischance.simulators.road import Road
 from mischance.simulators.road.events import Cause, EventLog, motion, words
 from mischance.simulators.road.manoeuvres import Manoeuvre
+from mischance.simulators.road.measures import WAYS_OUT, _astray, _way_out
 from mischance.simulators.road.state import (
     CONTACT,
     EVENT,
@@ -23,6 +25,7 @@ from mischance.simulators.road.state import (
     MOVE_END,
     MOVE_START,
     ROLLOVER,
+    RUN,
     RUN_END,
 )
 
@@ -205,11 +208,12 @@ def test_the_order_in_which_a_cause_is_looked_for():
     assert told.chain(pair, 5.0, {}) == of(2.0)
     assert told.chain(pair, 2.0, {}) == of(2.0)
     assert told.chain(pair, 6.0, {}) == of(6.0)
-    assert told.chain((OTHER, EGO), 0.9, {}).event_id == "fault:0"
+    of_fault = Cause(0.5, "fault:0", "friction of road", 0, 0, 0.0, 0.0, 0.0, False)
+    assert told.chain((OTHER, EGO), 0.9, {}) == of_fault
     third, later = told.causes[THIRD]
     assert told.chain(pair, 5.0, {EGO: 3.1}, behind=True) == third
     assert told.chain(pair, 5.0, {EGO: 3.1, OTHER: 3.6}, behind=True) == later
-    assert told.chain(pair, 5.0, {EGO: 3.0, OTHER: 3.5}, behind=True).event_id == "fault:0"  # before it began
+    assert told.chain(pair, 5.0, {EGO: 3.0, OTHER: 3.5}, behind=True) == of_fault  # before it began
     assert told.chain(pair, 3.2, {EGO: 3.1, OTHER: 3.6}, behind=True) == third
     assert told.chain(pair, 3.0, {EGO: 3.1}, behind=True) == third
     told.faults = []
@@ -219,6 +223,28 @@ def test_the_order_in_which_a_cause_is_looked_for():
     assert told.chain(pair, 5.0, {}, behind=True) is None, "the ego did it before somebody else"
     assert told.chain((EGO, THIRD), 2.6, {}) == told.causes[EGO][0]
     assert told.chain((OTHER, THIRD), 0.1, {}) is None
+
+
+def test_the_cause_of_a_contact_counts_when_each_of_the_two_reacted():
+    """The third one's braking, ahead of the ego alone, leads to it if the ego reacted after it; whoever is `a`."""
+    for a, b in ((EGO, OTHER), (OTHER, EGO)):
+        for reacted, leads in (({EGO: 1.5, OTHER: 0.0}, True), ({EGO: 0.5, OTHER: 1.5}, False)):
+            told = log(move("brake"))
+            start = event(1.0, MOVE_START, THIRD, 0, before=1 << EGO, **GAP)
+            side = impact(2.0, a, b, side_a=2, side_b=0, event=0)
+            rows = told.tell([start, event(2.0, CONTACT, a, hit=0, v0=reacted[a], v1=reacted[b])], [side])
+            assert rows[1][2] == ("event:0" if leads else "")
+
+
+def test_a_contact_of_two_others_has_what_one_of_them_did_as_its_cause():
+    told = log(move("change_lane", to=1))
+    hit = impact(2.0, OTHER, THIRD, side_a=0, side_b=1, event=0)
+    rows = told.tell([event(1.0, MOVE_START, OTHER, 0, **GAP), event(2.0, CONTACT, OTHER, hit=0)], [hit])
+    assert rows[1][2] == "event:0"
+    assert told.cause(hit) == told.causes[OTHER][0]
+    ahead = told.tell([event(3.0, CONTACT, OTHER, hit=1)], [impact(3.0, EGO, OTHER, side_a=1, side_b=0, event=1)])
+    assert ahead[0][2] == "event:1"
+    assert told.cause(told.hits[1]) is None, "the ego was hit from behind: for that the other need do nothing"
 
 
 @pytest.mark.parametrize(("place", "leads"), [(None, True), ((4.0, 7.0), True), ((4.0, 3.0), False)])
@@ -294,11 +320,52 @@ def test_what_is_to_begin_says_what_sets_it_off():
     ]
 
 
+WAYS = [
+    ({"passed": 1, "max_brake": 9.0, "max_aside": 9.0}, "passing ahead"),
+    ({"max_brake": 1.0, "max_aside": 9.0}, "braking"),
+    ({"max_brake": 0.99, "max_aside": 0.5}, "steering"), ({"max_brake": 0.99, "max_aside": 0.49}, "rule"), ({}, "rule"),
+]  # fmt: skip
+
+
+def test_what_kept_the_ego_out_of_a_contact_from_its_records():
+    runs = np.zeros(len(WAYS), RUN)
+    for run, (values, _) in zip(runs, WAYS, strict=True):
+        for name, value in values.items():
+            run[name] = value
+    assert [WAYS_OUT[code] for code in _way_out(runs, np.zeros(len(WAYS), bool))] == [way for _, way in WAYS]
+    assert [WAYS_OUT[code] for code in _way_out(runs, np.ones(len(WAYS), bool))] == ["none"] * len(WAYS)
+
+
+ASTRAY = [
+    ({}, ""), ({"max_off": 0.5}, ""), ({"max_off": 0.51}, "ego left its path by 0.5 m"),
+    ({"max_off": 0.8, "max_aside": 0.5}, "ego left its path by 0.8 m"), ({"max_off": 0.8, "max_aside": 0.51}, ""),
+    ({"slick": 0.75}, "ego came onto friction 0.75 at 1.00 s"), ({"slick": 0.76}, ""),
+    ({"slick": 0.3, "max_off": 0.9}, "ego came onto friction 0.30 at 1.00 s and left its path by 0.9 m"),
+    ({"slick": 0.3, "t_slick": 2.0}, ""), ({"slick": 0.3, "t_slick": 1.99}, "ego came onto friction 0.30 at 1.99 s"),
+    ({"side_need": 9.0, "side_had": 7.8}, ""),
+    ({"side_need": 9.0, "side_had": 7.8, "max_off": 0.6, "max_aside": 0.6},
+     "ego was too fast for the bend at 1.00 s (9.0 m/s2 sideways of 7.8) and left its path by 0.6 m"),
+    ({"side_need": 9.0, "side_had": 7.8, "max_off": 0.6, "t_side": 2.0},
+     "ego was too fast for the bend at 2.00 s (9.0 m/s2 sideways of 7.8) and left its path by 0.6 m"),
+    ({"side_need": 9.0, "side_had": 7.8, "max_off": 0.6, "t_side": 2.1}, "ego left its path by 0.6 m"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", range(len(ASTRAY)))
+def test_why_the_ego_had_left_its_path_from_its_record(n: int):
+    """By 2 s, on a road of friction 0.8: ice counts below 0.95 of that, and half a metre is no path any more."""
+    values, said = ASTRAY[n]
+    run = np.zeros(1, RUN)
+    for name, value in {"friction": 0.8, "slick": 0.8, "t_slick": 1.0, "t_side": 1.0, **values}.items():
+        run[name] = value
+    assert _astray(run[0], "ego", 2.0) == said
+
+
 # -- the reason --------------------------------------------------------------------------------------------------------
 
 
 def played(tree: dict[str, Any], until: float = 6.0, *faults: Fault) -> tuple[dict[str, Any], Chunk]:
-    world = Road(Road.Settings.model_validate(tree))
+    world = Road(Road.Settings.model_validate({"motion": False, **tree}))
     chunks = [world.start([Draw(7, 0, faults=faults)], [Streams(7, 0)]), world.advance(until, None)]
     return {name: values[0] for name, values in world.outcome()[0].columns.items()}, join_chunks(chunks)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mischance.api.randomness import Streams
-from mischance.api.runs import Chunk, Draw, join_chunks
+from mischance.api.runs import Chunk, Draw, Fault, join_chunks
 from mischance.simulators.road import Road
 from mischance.simulators.road.bullet_window import LEAST, TOPPLED, Push, Window, _pushed, energies
 from mischance.simulators.road.state import CAR, HELD
@@ -89,6 +89,39 @@ def test_the_force_of_a_contact_point_is_that_of_its_normal_and_of_both_friction
     assert _pushed(point) == pytest.approx((6.0 + 2.4, 8.0 - 1.8 + 1.0))
 
 
+def test_the_contact_points_of_a_pair_add_up_to_one_push():
+    """Two points, the bodies the other way round in the second: force-weighted normal and place, impulse on b."""
+
+    def point(force: float, normal: tuple[float, float], place: tuple[float, float], friction: float) -> list[Any]:
+        found: list[Any] = [0.0] * 14
+        found[5], found[7], found[9] = (*place, 0.0), (*normal, 0.0), force
+        found[10], found[11], found[12], found[13] = friction, (0.0, 1.0, 0.0), 0.0, (1.0, 0.0, 0.0)
+        return found
+
+    found: dict[tuple[int, int], list[float]] = {}
+    Window._note(found, 0, 2, point(10.0, (-1.0, 0.0), (3.0, 4.0), 2.0), 1.5, 0.001)
+    Window._note(found, 2, 0, point(30.0, (0.6, 0.8), (5.0, 6.0), 1.0), 1.6, 0.002)
+    Window._note(found, 1, 2, point(7.0, (-1.0, 0.0), (0.0, 0.0), 0.0), 1.7, 0.001)
+    assert list(found) == [(0, 2), (1, 2)]
+    # from a to b: against the engine's normal, which points to the first of its two
+    normal = 10.0 + 30.0 * 0.6, 30.0 * 0.8
+    place = 10.0 * 3 + 30.0 * 5, 10.0 * 4 + 30.0 * 6
+    impulse = 10.0 * 0.001 + 18.0 * 0.002, -2.0 * 0.001 + 25.0 * 0.002
+    assert found[0, 2] == pytest.approx([1.5, 40.0, *normal, *place, *impulse])
+    assert found[1, 2] == pytest.approx([1.7, 7.0, 7.0, 0.0, 0.0, 0.0, 0.007, 0.0])
+
+
+def test_friction_is_set_in_the_engine_when_it_changes_and_not_at_every_step(monkeypatch):
+    calls = []
+    real = Window._set_grip
+    monkeypatch.setattr(Window, "_set_grip", lambda self, grip: (calls.append(grip), real(self, grip))[1])
+    tree = {"friction": 0.8, "actors": {"ego": {"speed": 25.0}, "other": {"speed": 0.0, "gap": 5.0}}}
+    world = Road(Road.Settings.model_validate({"impact": {"model": "window"}, **tree}))
+    world.start([Draw(7, 0, faults=(Fault("fault:0", "road", "friction", 0.6, 0.9, 0.1),))], [Streams(7, 0)])
+    world.advance(1.2, None)
+    assert calls == pytest.approx([0.8, 0.1, 0.8])
+
+
 def test_a_body_is_written_with_the_middle_of_its_box_whatever_its_centre_of_mass():
     """It lies on its left side and turns about its centre of mass, which is 0.3 m below the middle of the box."""
     some = np.zeros(2, CAR)
@@ -145,6 +178,10 @@ def test_the_bodies_of_a_window_have_the_masses_inertias_and_frictions_of_the_ac
     # the centre of mass is at most at 95 % of the height
     place = window._bullet.getBasePositionAndOrientation(window._bodies[2], physicsClientId=window._c)[0]
     assert place[2] == pytest.approx(0.55, abs=2e-3)
+    # the ground carries those that PyBullet moves; what the road's models move includes it
+    on_ground = [window._bullet.getContactPoints(window._plane, body, physicsClientId=window._c)
+                 for body in window._bodies]  # fmt: skip
+    assert [bool(points) for points in on_ground] == [True, True, False]
     assert window._high(world._batch.cars[0, 0]) == pytest.approx(0.95 * 1.5)
     engine = window._bullet.getPhysicsEngineParameters(window._c)
     assert (engine["gravityAccelerationX"], engine["gravityAccelerationY"]) == (0.0, 0.0)
