@@ -110,7 +110,8 @@ class Session:
             def attempt(copy: Copy, pair: tuple[Mutant, tuple[str, ...]]) -> None:
                 mutant, tests = pair
                 if tests in usual:
-                    self._note(mutant, tests, copy.attempt(mutant, tests, usual[tests]), len(sample))
+                    seen = hashes([mutant.path, *tests], copy.tree)  # of the copy: the tree may have changed since
+                    self._note(mutant, seen, copy.attempt(mutant, tests, usual[tests]), len(sample))
 
             self._each(measure, dict.fromkeys(tests for _, tests in waiting if tests), copies)
             self._each(attempt, waiting, copies)
@@ -138,11 +139,12 @@ class Session:
         with self._lock:
             self.used += seconds
 
-    def _note(self, mutant: Mutant, tests: Sequence[str], verdict: Verdict, of: int) -> None:
-        """Keep a verdict, with the hashes of the files that it depends on."""
+    def _note(self, mutant: Mutant, seen: dict[str, str], verdict: Verdict, of: int) -> None:
+        """Keep a verdict with the hashes that it depends on; `seen`: those of the source and of all its tests."""
         self._spend(verdict.cpu)
-        seen = (verdict.test.partition("::")[0],) if verdict.test else tests
-        entry = {"mutant": mutant.name, **asdict(verdict), "hashes": hashes([mutant.path, *seen])}
+        if verdict.test:
+            seen = {name: seen[name] for name in (mutant.path, verdict.test.partition("::")[0])}
+        entry = {"mutant": mutant.name, **asdict(verdict), "hashes": seen}
         del entry["seconds"]
         with self._lock:
             self._verdicts[mutant.name] = entry
