@@ -138,7 +138,6 @@ class Road:
         self._k = 0
         self._last: FloatArray | None = None
         self._known = np.zeros(n, np.int64)
-        self._settings = settings
         c.runs["last"] = [last_tick(self._rate, draw.duration) for draw in draws]
         rows, poses = self._buffers(0, 0)
         start_runs(

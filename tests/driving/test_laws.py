@@ -106,14 +106,8 @@ def test_available_acceleration_is_a_circle_with_a_limit():
             min(left, limit), rel=1e-12
         )
     for number in (criticality.brake_threat_number, criticality.steer_threat_number):
-        assert number([0.0, 3.0, 3.0, INF, 0.0, -1.0], [5.0, 6.0, 0.0, 5.0, 0.0, 5.0]).tolist() == [
-            0,
-            0.5,
-            INF,
-            INF,
-            0,
-            0,
-        ]
+        required, available = [0.0, 3.0, 3.0, INF, 0.0, -1.0, 0.25, 0.5], [5.0, 6.0, 0.0, 5.0, 0.0, 5.0, 0.5, 1.0]
+        assert number(required, available).tolist() == [0, 0.5, INF, INF, 0, 0, 0.5, 0.5]
 
 
 # -- sideways ----------------------------------------------------------------------------------------------------------

@@ -127,11 +127,11 @@ def test_speeding_up_after_another_manoeuvre_is_not_what_led_to_it():
 
 
 def test_events_after_a_start_have_it_as_their_parent():
-    told = log(move("change_lane", to=1), move("brake"))
+    told = log(move("brake"), move("change_lane", to=1))
     rows = told.tell(
         [
-            event(0.5, MOVE_START, OTHER, 0, **GAP), event(1.0, MOVE_START, THIRD, 1, before=1 << OTHER, **GAP),
-            event(2.0, MOVE_END, OTHER, 0, v0=1), event(2.5, HARD_BRAKING, THIRD, 1, v0=-6.0, v1=14.0),
+            event(0.5, MOVE_START, OTHER, 1, **GAP), event(1.0, MOVE_START, THIRD, 0, before=1 << OTHER, **GAP),
+            event(2.0, MOVE_END, OTHER, 1, v0=1), event(2.5, HARD_BRAKING, THIRD, 0, v0=-6.0, v1=14.0),
             event(3.0, HARD_BRAKING, OTHER, v0=-5.0, v1=15.0, before=1 << EGO),
             event(3.5, HARD_BRAKING, EGO, v0=-7.0, v1=18.0), event(4.0, GROUND, EGO, v0=0.2, v1=9.0),
             event(5.0, RUN_END, EGO, 1), event(5.0, RUN_END, EGO, 0),
