@@ -109,7 +109,8 @@ def test_a_slide_is_that_of_four_locked_wheels(body: str):
     mu = 0.3
     tree = {
         "rate": 1000, "friction": mu, "settle": 1.0, "motion": True,
-        "actors": {"ego": {"speed": 25.0}, "it": {"body": body, "speed": 10.0, "mass": 1500.0, "gap": 3.0, "offset": 1.3}},
+        "actors": {"ego": {"speed": 25.0, "offset": -1.3},
+                   "it": {"body": body, "speed": 10.0, "mass": 1500.0, "gap": 3.0}},
     }  # fmt: skip
     _, chunk = played(tree, 1.2)
     assert chunk.motion is not None
