@@ -17,7 +17,8 @@ from mischance.api.arrow import arrow_schema
 from mischance.api.names import padded
 from mischance.api.tables import Column
 from mischance.errors import DatasetError
-from mischance.opening.reading import Dataset, _groups, _overlaps, open  # noqa: A004
+from mischance.opening.files import _groups, overlaps
+from mischance.opening.reading import Dataset, open  # noqa: A004
 
 BEGINS = "2026-03-29T01:59:59.5+01:00"
 SALES = {
@@ -225,9 +226,9 @@ def test_a_file_without_statistics_or_runs_is_read_whole(tmp_path: Path) -> None
 
 def test_files_are_chosen_by_the_runs_in_their_names() -> None:
     file = Path("000000004-000000007.parquet")
-    assert [_overlaps(file, np.array([run])) for run in (3, 4, 7, 8)] == [False, True, True, False]
-    assert _overlaps(file, np.array([0, 5, 99]))
-    assert not _overlaps(file, np.array([0, 99]))
+    assert [overlaps(file, np.array([run])) for run in (3, 4, 7, 8)] == [False, True, True, False]
+    assert overlaps(file, np.array([0, 5, 99]))
+    assert not overlaps(file, np.array([0, 99]))
 
 
 def test_a_dataset_says_how_it_was_opened(data: Dataset) -> None:
