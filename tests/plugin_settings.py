@@ -42,7 +42,10 @@ def _below(field: str, path: Path, value: Any, info: FieldInfo) -> Iterator[Spot
 
 
 def declared(model: type[BaseModel]) -> list[str]:
-    """Return every setting of a model and of the models inside it, as `Model.field`; not what only holds models."""
+    """Return every setting of a model and of the models inside it, as `Model.field`.
+
+    Not those that only hold models, and not the one word that tells a model from others.
+    """
     found: dict[type[BaseModel], None] = {}
 
     def inside(annotation: Any) -> bool:
@@ -60,7 +63,7 @@ def declared(model: type[BaseModel]) -> list[str]:
         f"{each.__name__}.{name}"
         for each in found
         for name, info in each.model_fields.items()
-        if not inside(info.annotation)
+        if not inside(info.annotation) and len(words(info.annotation)) != 1
     ]
 
 
@@ -75,6 +78,17 @@ def bounds(info: FieldInfo) -> tuple[float, float]:
     return low, high
 
 
+def names(model: Any) -> list[str]:
+    """Return the names that a filled model gives to its parts: every key of its mappings, at any depth."""
+    if isinstance(model, BaseModel):
+        return [name for field in type(model).model_fields for name in names(getattr(model, field))]
+    if isinstance(model, Mapping):
+        return [str(key) for key in model] + [name for one in model.values() for name in names(one)]
+    if isinstance(model, Sequence) and not isinstance(model, str):
+        return [name for one in model for name in names(one)]
+    return []
+
+
 def words(annotation: Any) -> tuple[str, ...]:
     """Return the words that a setting can be, where its type lists them."""
     if get_origin(annotation) is Literal:
@@ -82,17 +96,21 @@ def words(annotation: Any) -> tuple[str, ...]:
     return tuple(word for one in get_args(annotation) for word in words(one))
 
 
-def others(spot: Spot) -> list[Value]:
-    """Return what else a setting could be: nearest first; what a model then refuses is for the caller to leave."""
+def others(spot: Spot, known: Sequence[str] = ()) -> list[Value]:
+    """Return what else a setting could be: nearest first; what a model then refuses is for the caller to leave.
+
+    `known`: names that a setting could be that is a name of something.
+    """
     value, (low, high) = spot.value, bounds(spot.info)
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, str):
-        return [word for word in words(spot.info.annotation) if word != value]
+        found = [word for word in words(spot.info.annotation) or known if word != value]
+        return [*found, None] if type(None) in get_args(spot.info.annotation) else found
     if isinstance(value, int):
         return [one for one in (value + 1, value - 1, 2 * value, value // 2) if low <= one <= high and one != value]
     if value is None:
-        return [one for one in (0.5, 1.0, 3.0, 30.0) if low <= one <= high]
+        return [*words(spot.info.annotation), *(one for one in (0.5, 3.0, 30.0, 0.02) if low <= one <= high), *known]
     found = (0.7 * value, 1.4 * value, value + 0.5, value + 5.0, 0.5 * (max(low, -1.0) + min(high, 1.0)), 0.0, 1.0)
     return [one for one in dict.fromkeys(found) if low <= one <= high and one != value]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 from ._driver import Driver, DriverSettings
 
@@ -12,15 +15,25 @@ if TYPE_CHECKING:
     from ._traffic import Traffic
 
 
-class Settings(DriverSettings, frozen=True):
-    """Settings of every driver; those of perception have no effect."""
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """There are none: it perceives nobody."""
 
 
 class Constant(Driver):
     """The baseline without any reaction."""
 
+    @staticmethod
+    def reads(settings: object) -> Sequence[str]:
+        """Return what it looks at: the truth about itself."""
+        return ("truth",)
+
+    @staticmethod
+    def rate(settings: object) -> float:
+        """Return its turns per second [Hz]."""
+        return DriverSettings().rate
+
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+        super().__init__(DriverSettings())
         self.settings = settings
 
     def _accelerate(self, traffic: Traffic, t: float) -> FloatArray:
