@@ -30,10 +30,10 @@ class Constant(Driver):
     @staticmethod
     def rate(settings: object) -> float:
         """Return its turns per second [Hz]."""
-        return DriverSettings().rate
+        return DriverSettings.model_validate({}).rate
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(DriverSettings())
+        super().__init__(DriverSettings.model_validate({}))
         self.settings = settings
 
     def _accelerate(self, traffic: Traffic, t: float) -> FloatArray:
