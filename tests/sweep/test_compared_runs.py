@@ -61,11 +61,11 @@ def test_the_first_difference_that_matters_is_named_and_the_largest_of_floats_me
     )
 
 
-class Stored:
+class Stored(replaying._Stored):
     """What a dataset holds of a run, given by hand."""
 
     def __init__(self, files: Path, **tables: pa.Table) -> None:
-        self.files = files
+        self.files, self.run = files, 0
         self._tables = {name.replace("__", "/"): (lambda own=own: own) for name, own in tables.items()}
 
     def tables(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def compared_run(
     monkeypatch.setattr(replaying, "stream_paths", lambda folder: sorted(now))
     monkeypatch.setattr(replaying, "read_stream", lambda folder, path: now[path])
     monkeypatch.setattr(replaying, "_table", lambda stream, run: stream)
-    return replaying._compare(Stored(tmp_path, **before), tmp_path / "part", 0)  # type: ignore[arg-type]
+    return replaying._compare(Stored(tmp_path, **before), tmp_path / "part", 0)
 
 
 def test_events_labels_and_measures_are_compared_before_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -110,14 +110,14 @@ def test_files_are_compared_by_name_number_and_content(monkeypatch: pytest.Monke
     for name in ("_tables/x", "_part.json", "_merge/y"):
         (part / name).parent.mkdir(exist_ok=True)
         (part / name).write_text("its own")
-    assert list(replaying._file_differences(stored, part)) == []
+    assert list(replaying._file_differences(Stored(stored), part)) == []
     (stored / "f/000000003/2.txt").write_text("more")
-    assert list(replaying._file_differences(stored, part)) == ["f/000000003 holds 3 files stored, 2 replayed"]
+    assert list(replaying._file_differences(Stored(stored), part)) == ["f/000000003 holds 3 files stored, 2 replayed"]
     (stored / "f/000000003/2.txt").unlink()
     (part / "f/000000003/1.txt").write_text("other")
-    assert list(replaying._file_differences(stored, part)) == ["f/000000003/1.txt: another content"]
+    assert list(replaying._file_differences(Stored(stored), part)) == ["f/000000003/1.txt: another content"]
     (stored / "f/000000003/1.txt").unlink()
-    assert "f/000000003/1.txt is only replayed" in list(replaying._file_differences(stored, part))
+    assert "f/000000003/1.txt is only replayed" in list(replaying._file_differences(Stored(stored), part))
 
 
 def test_images_and_arrays_are_alike_up_to_their_last_bits(tmp_path: Path):
