@@ -62,6 +62,23 @@ class FaultKind:
         return EFFECTS[self.effect](value, severity, share)
 
 
+@dataclass(frozen=True, slots=True)
+class DefaultRequirement:
+    """What a world requires of every system under test, unless a scenario switches it off by name.
+
+    `formula`: in the language of `require`, over the world's signals and measures. `applies`: function of the settings;
+    False where the formula could say nothing of such a world.
+    """
+
+    formula: str
+    about: str
+    applies: Callable[[Any], bool] | None = None
+
+    def applies_to(self, settings: Any) -> bool:
+        """Say whether a world with those settings has it."""
+        return self.applies is None or self.applies(settings)
+
+
 class Trigger(NamedTuple):
     """What is to begin in a run: where the settings ask for it, what sets it off, and the event that tells of it."""
 
@@ -252,6 +269,9 @@ class Declared:
     signals: Callable[[Any], Collection[str]] | None = None
     """Function of the settings: what `require` may speak of; as a schema its units are checked too."""
 
+    requirements: Mapping[str, DefaultRequirement] = field(default_factory=dict)
+    """What a simulator requires of every system under test; a scenario replaces one by name, or switches it off."""
+
     commands: Schema = field(default_factory=dict)
     """Columns of the commands that a simulator takes; a column with `null` may be left out."""
 
@@ -325,7 +345,8 @@ ROOMS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
             "max_batch", "batch_key", "max_chunk_seconds", "measures", "events", "triggers", "inject", "targets",
-            "signals", "commands", "complete", "default_actor", "entity", "reference_agents", "randomness",
+            "signals", "requirements", "commands", "complete", "default_actor", "entity", "reference_agents",
+            "randomness",
         ),
         ("simulators",),
     ),

@@ -42,8 +42,9 @@ def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--without",
             multiple=True,
-            metavar="SENSORS",
-            help="Leave sensors out that no agent reads: cameras, another kind, a name, or sensors; and their faults.",
+            metavar="WHAT",
+            help="Leave sensors out that no agent reads: cameras, another kind, a name, or sensors; and their faults."
+            " Or switch off a default requirement of the world, by name, or all of them: requirements.",
         ),
         click.option("--seed", type=click.IntRange(0), help="Replace the scenario's seed."),
         click.option("--strict", is_flag=True, help="What nothing uses is an error, not a warning."),

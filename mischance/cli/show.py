@@ -73,6 +73,8 @@ def _plugin(room: str, name: str) -> tuple[dict[str, Any], Any]:
         "faults": {kind: asdict(fault) for kind, fault in declared.faults.items()},
         "measures": {key: {"unit": one.unit, "about": one.about} for key, one in declared.measures.items()},
         "commands": {key: {"unit": one.unit, "about": one.about} for key, one in declared.commands.items()},
+        "requirements": {key: {"formula": one.formula, "about": one.about}
+                         for key, one in declared.requirements.items()},
         "example": line, "example_from": source,
     }  # fmt: skip
 
@@ -94,6 +96,9 @@ def _plugin(room: str, name: str) -> tuple[dict[str, Any], Any]:
         _list(paper, "faults", ("fault", "severity in", "default", "what it does"), faults)
         for title, schema in (("measures of a run", declared.measures), ("commands that it takes", declared.commands)):
             _list(paper, title, ("name", "unit", "what it is"), [(k, c.unit, c.about) for k, c in schema.items()])
+        asked = [(key, one.about, one.formula) for key, one in declared.requirements.items()]
+        _list(paper, "requirements by default, which `require: {NAME: null}` switches off",
+              ("name", "what it asks", "formula"), asked)  # fmt: skip
         if line:
             _note(paper, f"example, from {source}")
             paper.print(f"  {line}", markup=False)

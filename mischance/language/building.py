@@ -24,6 +24,7 @@ from mischance.language.checks.plans import PlanChecks
 from mischance.language.distributions import parsing as distributions
 from mischance.language.origin import Origin, Path_
 from mischance.language.scenario import REFERENCE, PlugIn, Scenario, ScenarioModel, Split, fill, validate
+from mischance.language.temporal.requirement import Requirement
 from mischance.language.worlds import join_agents, join_worlds
 from mischance.language.yaml.findings import Finding, problems_of
 
@@ -77,6 +78,7 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
         event=event,
         constraints=constraints,
         require=require,
+        by_default=frozenset(name for name, text in builder.defaults().items() if _text_of(require, name) == text),
         measure=tuple(model.measure) if model.measure is not None else None,
         split=Split(split.by, split.train, split.val, split.test),
         writers=tuple(builder.writers.values()),
@@ -86,6 +88,10 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
         files=files,
         begins=model.begins or "",
     )
+
+
+def _text_of(require: Mapping[str, Requirement], name: str) -> str:
+    return require[name].text if name in require else ""
 
 
 def _for_whole(finding: Finding, tree: Mapping[str, Any]) -> Finding:
@@ -333,7 +339,9 @@ class _Builder(PlanChecks):
             {key: _dump(part, files) if isinstance(part, distributions.Spec) else part for key, part in fault.items()}
             for fault in self.planned
         ]
-        tree.update((key, value) for key in ("require", "constraints", "measure") if (value := getattr(model, key)))
+        require = {**self.defaults(), **model.require}
+        asked = {"require": require, "constraints": model.constraints, "measure": model.measure}
+        tree.update((key, value) for key, value in asked.items() if value)
         if model.event:
             given = {"margin": model.event.margin, "level": model.event.level}
             given = {key: value for key, value in given.items() if value is not None}
@@ -345,8 +353,8 @@ class _Builder(PlanChecks):
             rate = {"rate": _dump(self.rate, files)} if self.rate is not None else {}
             tree["exposure"] = {**rate, **({"source": source} if source else {})}
         if model.plan:
-            asked = {"grid": self.grid or None, "lhs": model.plan.lhs, "sobol": model.plan.sobol}
-            tree["plan"] = {key: value for key, value in asked.items() if value is not None}
+            points = {"grid": self.grid or None, "lhs": model.plan.lhs, "sobol": model.plan.sobol}
+            tree["plan"] = {key: value for key, value in points.items() if value is not None}
         split = model.split
         tree["split"] = {"by": split.by, "train": split.train, "val": split.val, "test": split.test}
         tree["write"] = [self._dump(writer, ("write", i), files) for i, writer in enumerate(self.writers.values())]

@@ -32,7 +32,8 @@ def load(
         source: file, name or '-' (standard input).
         overrides: dotted path -> YAML text, as `--set vary.gap=12m` gives them.
         seed: replaces the scenario's own seed.
-        without: sensors that are left out where no agent reads them: 'cameras', another kind, a name, or 'sensors'.
+        without: sensors that are left out where no agent reads them: 'cameras', another kind, a name, or 'sensors';
+            and default requirements that are switched off, by name, or 'requirements'.
 
     Raises:
         ScenarioError: all problems of the text, each with its position.
@@ -70,7 +71,7 @@ def load_as_written(source: str | Path) -> dict[str, Any]:
 
 
 class _Found(NamedTuple):
-    """What was read, before sensors were left out."""
+    """What was read, before anything was left out."""
 
     scenario: Scenario
     tree: dict[str, Any]
@@ -98,11 +99,11 @@ def _load(
     scenario = build(tree, origin)
     found = _Found(scenario, tree, before, changed, origin)
     if without:
-        from mischance.language.reduction import left_out, without_sensors
+        from mischance.language import reduction
 
-        names = left_out(scenario, without)
-        if names:
-            scenario = build(without_sensors(tree, names), Origin(place))
+        what = reduction.left_out(scenario, without)
+        if what.sensors or what.requirements:
+            scenario = build(reduction.without(tree, what), Origin(place))
     return scenario, found
 
 

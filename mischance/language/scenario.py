@@ -167,7 +167,11 @@ class ScenarioModel(_Part):
     )
     sensors: dict[Annotated[str, Field(pattern=WORD)], Plugin] = Field({}, description="instruments, by name")
     faults: list[FaultEntry] = Field([], description="what may go wrong")
-    require: dict[Annotated[str, Field(pattern=WORD)], Condition] = Field({}, description="what the agent promises")
+    require: dict[Annotated[str, Field(pattern=WORD)], Condition | None] = Field(
+        {},
+        description="what the agent promises; null switches off a requirement that the world has by default"
+        " (`mischance show simulator` lists them)",
+    )
     event: EventEntry | None = Field(None, description="the rare event; the world's own where not given")
     exposure: ExposureEntry | None = Field(None, description="how often the situation comes up")
     correlate: CorrelateEntry | None = Field(None, description="dependence between drawn values")
@@ -348,7 +352,7 @@ class Scenario:
     """A checked scenario. `vary` is in order of dependence; `tree` is the resolved file as a plain tree.
 
     `begins`: calendar time of t = 0 as written ('' = none). `files`: the user's files that it refers to, path inside
-    a dataset -> path of the original.
+    a dataset -> path of the original. `by_default`: the requirements that are the world's own.
     """
 
     name: str
@@ -368,10 +372,16 @@ class Scenario:
     writers: tuple[PlugIn, ...]
     tree: Mapping[str, Any]
     require: Mapping[str, Requirement] = field(default_factory=dict)
+    by_default: frozenset[str] = frozenset()
     correlation: Correlation | None = None
     plan: Plan | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     begins: str = ""
+
+    @property
+    def promised(self) -> tuple[str, ...]:
+        """The requirements that the scenario itself states; without any it asks that its event does not happen."""
+        return tuple(name for name in self.require if name not in self.by_default)
 
     def text(self) -> str:
         """Return the resolved scenario as YAML: every default written out, enough to reproduce all of it."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from mischance.api.protocols import MANY, Declared
+from mischance.api.protocols import MANY, Declared, DefaultRequirement
 from mischance.api.tables import Column, Schema
 from mischance.language.link import Link
 from mischance.language.scenario import PlugIn, WorldsSettings
+from mischance.language.temporal.requirement import renamed
 
 LINK_EVENTS = ("threshold", "driven")
 """Kinds of event of the links themselves: a signal is beyond a threshold, or has begun to drive a fault."""
@@ -133,6 +135,7 @@ def _declared(parts: Mapping[str, PlugIn]) -> Declared:
         events=_events(own),
         targets=_targets(own),
         signals=_signals(own),
+        requirements=_requirements(own),
         commands=driven.commands if driven else commands,
         complete=driven.complete if driven else complete,
         default_actor=default_actor,
@@ -176,6 +179,27 @@ def _targets(own: Mapping[str, Declared]) -> Callable[[Any], Sequence[str]] | No
         ]
 
     return targets
+
+
+def _requirements(own: Mapping[str, Declared]) -> dict[str, DefaultRequirement]:
+    """Return the default requirements of all worlds, `<world>_<name>`, over the names that they have together."""
+
+    return {
+        measure_name(world, name): DefaultRequirement(
+            renamed(what.formula, partial(_name_in, world, one)), what.about, partial(_applies, world, what)
+        )
+        for world, one in own.items()
+        for name, what in one.requirements.items()
+    }
+
+
+def _applies(world: str, what: DefaultRequirement, settings: Any) -> bool:
+    return what.applies_to(settings.of[world])
+
+
+def _name_in(world: str, one: Declared, name: str) -> str:
+    """Return what a world's measure or signal is called in a scenario of several worlds."""
+    return measure_name(world, name) if name in one.measures else f"{world}.{name}"
 
 
 def _signals(own: Mapping[str, Declared]) -> Callable[[Any], Collection[str]] | None:

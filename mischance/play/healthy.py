@@ -1,6 +1,10 @@
 """The band of healthy runs: what streams look like in runs of other seeds without faults, piece of time by piece.
 
-A stream is observably wrong where it leaves the band while its run's twin stays inside.
+A stream is observably wrong where one of its features leaves the band while its run's twin stays inside. Features of
+each column, of all rows and of each entity by itself: the mean in a piece of time, the largest step from one row of an
+entity to its next, the share of rows that repeat the one before, and how many rows there are; of images the mean, the
+mean change, and whether one repeats the one before. A step shows what has a wide band from run to run, such as a gain
+of a speed that each run draws anew; a repeated row shows a freeze.
 """
 
 from __future__ import annotations
@@ -9,12 +13,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from mischance.api.randomness import run_uniform
 from mischance.api.runs import Record
-from mischance.api.tables import AnyArray, FloatArray, IntArray, Signals, seconds
+from mischance.api.tables import AnyArray, Column, FloatArray, IntArray, Schema, Signals, entity_column, seconds
 from mischance.language.scenario import Scenario
 from mischance.play.player import play
 from mischance.play.sampling import draw, twin
@@ -22,6 +27,18 @@ from mischance.play.sampling import draw, twin
 HEALTHY = 16  # healthy runs that make the band
 SIGMAS = 6.0  # its half width; with 16 runs a narrower one would call chance an effect
 BINS = 200  # pieces of time that a run is looked at in
+ROUNDING = 1e-9  # of a mean of values that are all equal, relative
+MEASURED = "t_measured"  # column of a reading: when its row was measured
+MOST_ENTITIES = 32  # that have features of their own; those of which there are more are many of a kind
+
+
+class Feature(NamedTuple):
+    """Name of a feature: the stream, the column ('' = of whole rows), what of it, and of which entity ('' = all)."""
+
+    path: str
+    column: str
+    what: str
+    entity: str = ""
 
 
 def is_stream(path: str) -> bool:
@@ -37,63 +54,160 @@ def samples_of(part: Signals, i: int) -> dict[str, AnyArray]:
 
 @dataclass(slots=True)
 class Profile:
-    """One run in a fixed number of pieces of time: rows, mean values and changes of every stream."""
+    """One run in a fixed number of pieces of time: features of every stream, and when each was known.
+
+    `interval`: longest time from a row of a stream to its next [s]; `age`: longest from a measurement to its row [s].
+    """
 
     duration: float
-    sums: dict[str, FloatArray] = field(default_factory=dict)
-    counts: dict[str, FloatArray] = field(default_factory=dict)
-    _last: dict[str, AnyArray] = field(default_factory=dict)
+    interval: dict[str, float] = field(default_factory=dict)
+    age: dict[str, float] = field(default_factory=dict)
+    _sums: dict[Feature, FloatArray] = field(default_factory=dict)
+    _counts: dict[Feature, FloatArray] = field(default_factory=dict)
+    _peaks: dict[Feature, FloatArray] = field(default_factory=dict)
+    _known: dict[Feature, FloatArray] = field(default_factory=dict)
+    _tails: dict[str, tuple[FloatArray, AnyArray]] = field(default_factory=dict)
+    _last: dict[str, float] = field(default_factory=dict)
+    _images: dict[str, AnyArray] = field(default_factory=dict)
 
     def add(self, record: Record, i: int) -> None:
         """Take the next rows and images of run i."""
         for path, table in record.tables.items():
             if is_stream(path):
                 rows = table.run(i)
-                bins = self._bins(seconds(rows["t"], table.schema))
-                self._put(f"{path}#rows", bins, np.ones(len(bins)), rows=True)
-                for name, column in table.schema.items():
-                    values = rows[name]
-                    if name != "t" and column.encoding != "plain" and column.dtype not in ("category", "text"):
-                        self._put(f"{path}.{name}", bins, values.astype(np.float64))
+                t = seconds(rows["t"], table.schema)
+                self._clock(path, t, rows)
+                self._mean(Feature(path, "", "rows"), t, np.ones(len(t)))
+                self._columns(path, t, rows, table.schema)
         for path, part in record.signals.items():
             if is_stream(path):
                 samples = samples_of(part, i)
-                bins = self._bins(samples.pop("t"))
-                for name, values in samples.items():
-                    self._put(f"{path}.{name}", bins, values.astype(np.float64))
+                t = samples["t"]
+                self._clock(path, t, samples)
+                self._columns(path, t, samples, {"t": Column(unit="s", role="time"), **part.channels})
         for path, images in record.frames.items():
             if is_stream(path):
                 frames = images[i]
-                bins = self._bins(frames.t)
+                self._clock(path, frames.t, {})
                 for name, stack in frames.passes.items():
-                    self._images(f"{path}.{name}", bins, stack)
+                    self._look(path, name, frames.t, stack)
 
-    def _images(self, key: str, bins: AnyArray, stack: AnyArray) -> None:
-        for k, image in zip(bins, stack, strict=True):
+    def values(self) -> dict[Feature, FloatArray]:
+        """Return every feature in every piece of time; NaN where there is none."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = {
+                key: total if key.what == "rows" else total / self._counts[key] for key, total in self._sums.items()
+            }
+        return found | self._peaks
+
+    def known(self, key: Feature) -> FloatArray:
+        """Return when a feature was known in every piece of time: at a row, or at its end where it has none [s]."""
+        ends = (np.arange(BINS) + 1) / BINS * self.duration
+        times = self._known.get(key, np.full(BINS, np.nan))
+        return np.where(np.isnan(times), ends, times)
+
+    # -- what is taken of a stream ------------------------------------------------------------------------------------
+
+    def _clock(self, path: str, t: FloatArray, rows: Mapping[str, AnyArray]) -> None:
+        if len(t):
+            times = np.unique(np.append(t, self._last.get(path, t[0])))
+            self.interval[path] = max(self.interval.get(path, 0.0), float(np.diff(times).max(initial=0.0)))
+            self._last[path] = float(times[-1])
+            if MEASURED in rows:
+                self.age[path] = max(self.age.get(path, 0.0), float(np.max(t - rows[MEASURED])))
+
+    def _columns(self, path: str, t: FloatArray, rows: Mapping[str, AnyArray], schema: Schema) -> None:
+        """Take the columns of numbers: means, of each entity too, steps of an entity, and rows that are repeated."""
+        words = ("category", "text", "utf8")
+        names = [
+            name
+            for name, column in schema.items()
+            if name != "t" and column.encoding != "plain" and column.dtype not in words
+        ]
+        if not len(t) or not names:
+            return
+        values = np.stack([rows[name].astype(np.float64) for name in names])
+        by = entity_column(schema)
+        whose = np.asarray(rows[by]) if by else np.zeros(len(t), np.int64)
+        entities: Sequence[str] = schema[by].names if by and schema[by].dtype == "category" else ()
+        for name, own in zip(names, values, strict=True):
+            self._mean(Feature(path, name, "mean"), t, own)
+        for code, entity in enumerate(entities if 1 < len(entities) <= MOST_ENTITIES else ()):
+            mine = whose == code
+            if mine.any():
+                for name, own in zip(names, values, strict=True):
+                    self._mean(Feature(path, name, "mean", entity), t[mine], own[mine])
+        told = [k for k, name in enumerate(names) if schema[name].role != "time" and name not in (by, MEASURED)]
+        if told:
+            self._steps(path, t, [names[k] for k in told], values[told], whose)
+
+    def _steps(self, path: str, t: FloatArray, names: Sequence[str], values: FloatArray, whose: AnyArray) -> None:
+        """Take the steps of each entity from row to row; the last row of each is kept for the next piece of the run."""
+        fresh = np.ones(len(t), np.bool_)
+        if path in self._tails:
+            before, entities = self._tails[path]
+            values, whose = np.concatenate([before, values], axis=1), np.concatenate([entities, whose])
+            fresh = np.concatenate([np.zeros(len(entities), np.bool_), fresh])
+            t = np.concatenate([np.full(len(entities), -math.inf), t])
+        _, codes = np.unique(whose, return_inverse=True)
+        order = np.argsort(codes, kind="stable")
+        follows = codes[order][1:] == codes[order][:-1]
+        last = order[np.append(~follows, True)]
+        self._tails[path] = values[:, last], whose[last]
+        later, earlier = order[1:][follows], order[:-1][follows]
+        later, earlier = later[fresh[later]], earlier[fresh[later]]
+        if not len(later):
+            return
+        with np.errstate(invalid="ignore"):  # infinity less itself
+            steps = np.abs(values[:, later] - values[:, earlier])
+        same = ((values[:, later] == values[:, earlier]) | np.isnan(steps)).all(axis=0)
+        self._mean(Feature(path, "", "repeated"), t[later], same.astype(np.float64), at=same)
+        for name, own in zip(names, steps, strict=True):
+            self._peak(Feature(path, name, "step"), t[later], own)
+
+    def _look(self, path: str, name: str, t: FloatArray, stack: AnyArray) -> None:
+        key = f"{path} {name}"
+        for k in range(len(t)):
+            when, image = t[k : k + 1], stack[k]
             now = np.nan_to_num(image.astype(np.float64), posinf=0.0)
-            self._put(f"{key}.mean", k[None], np.array([now.mean()]))
-            if key in self._last:
-                self._put(f"{key}.change", k[None], np.array([np.abs(now - self._last[key]).mean()]))
-            self._last[key] = now
+            self._mean(Feature(path, name, "mean"), when, np.array([now.mean()]))
+            if key in self._images:
+                change = np.array([np.abs(now - self._images[key]).mean()])
+                self._mean(Feature(path, name, "change"), when, change)
+                self._mean(Feature(path, name, "repeated"), when, (change == 0.0).astype(np.float64))
+            self._images[key] = now
 
-    def _bins(self, t: FloatArray) -> AnyArray:
+    def _bins(self, t: FloatArray) -> IntArray:
         return np.clip((t / self.duration * BINS).astype(np.int64), 0, BINS - 1)
 
-    def _put(self, key: str, bins: AnyArray, values: FloatArray, *, rows: bool = False) -> None:
+    def _mean(self, key: Feature, t: FloatArray, values: FloatArray, at: AnyArray | None = None) -> None:
+        """Add rows to a mean, which is known with the last of them, or with the first that is marked `at`."""
         good = np.isfinite(values)
-        total = np.bincount(bins[good], values[good], BINS)
-        count = np.bincount(bins[good], minlength=BINS).astype(np.float64)
-        self.sums[key] = self.sums.get(key, np.zeros(BINS)) + total
-        # every piece of time has a number of rows, but a mean only where there are any
-        self.counts[key] = np.ones(BINS) if rows else self.counts.get(key, np.zeros(BINS)) + count
+        bins, own = self._bins(t[good]), values[good]
+        self._sums[key] = self._sums.get(key, np.zeros(BINS)) + np.bincount(bins, own, BINS)
+        self._counts[key] = self._counts.get(key, np.zeros(BINS)) + np.bincount(bins, minlength=BINS)
+        known = self._known.setdefault(key, np.full(BINS, np.nan))
+        if key.what == "rows":
+            return  # of rows that are not there nothing tells before the end
+        if at is None:
+            np.fmax.at(known, bins, t[good])
+        else:
+            np.fmin.at(known, self._bins(t[good & at]), t[good & at])
 
-    def values(self) -> dict[str, FloatArray]:
-        """Return the mean of every feature in every piece of time; NaN where there is none."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return {key: total / self.counts[key] for key, total in self.sums.items()}
+    def _peak(self, key: Feature, t: FloatArray, values: FloatArray) -> None:
+        """Add rows to a largest value, which is known with that row."""
+        good = np.isfinite(values)
+        bins, own, times = self._bins(t[good]), values[good], t[good]
+        peaks = self._peaks.setdefault(key, np.full(BINS, np.nan))
+        known = self._known.setdefault(key, np.full(BINS, np.nan))
+        order = np.lexsort((times, -own, bins))
+        first = order[np.append(True, np.diff(bins[order]) > 0)] if len(order) else order
+        for k in first.tolist():
+            if not own[k] <= peaks[bins[k]]:
+                peaks[bins[k]], known[bins[k]] = own[k], times[k]
 
 
-Band = Mapping[str, tuple[FloatArray, FloatArray]]
+Band = Mapping[Feature, tuple[FloatArray, FloatArray]]
 
 
 def _spread_out(scenario: Scenario) -> IntArray:
@@ -126,23 +240,41 @@ def healthy_band(scenario: Scenario) -> Band:
     return band
 
 
-def first_seen(paths: Sequence[str], mine: Profile, its: Profile, band: Band, start: float) -> float:
-    """Return when a run leaves the band while its twin is inside, not before `start`; NaN = never."""
-    best = np.nan
-    edges = (np.arange(BINS) + 1) / BINS * mine.duration
+def first_seen(
+    paths: Sequence[str], mine: Profile, its: Profile, band: Band, start: float, until: float = math.inf
+) -> float:
+    """Return when a run leaves the band while its twin is inside; NaN = never [s].
+
+    Args:
+        paths: the streams that count, and those below them.
+        mine: the run.
+        its: its twin.
+        band: the band of healthy runs.
+        start: not before this [s].
+        until: not after this [s].
+    """
+    best = math.nan
     its_values = its.values()
     for key, values in mine.values().items():
-        if key not in band or not is_under(key.partition("#")[0].partition(".")[0], paths):
+        if key not in band or not is_under(key.path, paths):
             continue
         mean, spread = band[key]
-        width = SIGMAS * spread
+        width = SIGMAS * spread + ROUNDING * np.abs(mean)
         twin_values = its_values.get(key, np.full(BINS, np.nan))
         # A twin without a value in some piece of time cannot be outside.
         inside = ~(np.abs(twin_values - mean) > width)
-        out = (np.abs(values - mean) > width) & inside & (edges >= start)
+        known = mine.known(key)
+        out = (np.abs(values - mean) > width) & inside & (known >= start) & (known <= until)
         if out.any():
-            best = np.fmin(best, max(float(edges[np.argmax(out)]), start))
-    return float(best)
+            best = float(np.fmin(best, known[out].min()))
+    return best
+
+
+def lag(paths: Sequence[str], mine: Profile, its: Profile) -> float:
+    """Return how long after its end a fault of these streams may still be seen: until the next row that is told [s]."""
+    interval = [value for path, value in its.interval.items() if is_under(path, paths)]
+    age = [value for one in (mine, its) for path, value in one.age.items() if is_under(path, paths)]
+    return max(interval, default=0.0) + max(age, default=0.0) + mine.duration / BINS
 
 
 def is_under(path: str, roots: Sequence[str]) -> bool:

@@ -128,16 +128,20 @@ class Monitor:
     def _margins(
         self, tables: Sequence[Table], constants: Mapping[str, AnyArray], signals: set[str]
     ) -> dict[str, FloatArray] | None:
-        """Return the robustness of every run in one pass, where one table has all signals, a sample a row of time.
+        """Return the robustness of every run in one pass, where all signals have a sample at each of the same times.
 
         What is kept needs no more than that; why something was broken is asked run by run.
         """
-        if len(tables) != 1 or not self._requirements:
+        if not tables or not self._requirements:
             return None
-        found = _side_by_side(tables[0], self._wanted & signals)
-        if found is None:
-            return None
-        t, values, offsets = found
+        values: dict[str, AnyArray] = {}
+        t, offsets = np.zeros(0), np.zeros(0, np.int64)
+        for table in tables:
+            found = _side_by_side(table, self._wanted & set(signal_names(table.schema)))
+            if found is None or (values and not (np.array_equal(t, found[0]) and np.array_equal(offsets, found[2]))):
+                return None
+            t, offsets = found[0], found[2]
+            values |= found[1]
         for name in self._wanted - signals:
             values[name] = np.repeat(constants[name], np.diff(offsets))
         return {

@@ -2,7 +2,9 @@
 
 A twin has the same random streams and lacks one fault or event. `t_effect` is
 where a stream first differs from its twin's; `t_observable` is where it leaves
-the band of healthy runs of other seeds while its twin stays inside.
+the band of healthy runs of other seeds while its twin stays inside. A sensor's
+fault is looked for in the readings of its own time: what a reader does about
+them later is no reading.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from mischance.api.runs import Draw, Fault, Record
 from mischance.api.scene import Frames, join_frames
 from mischance.api.tables import AnyArray, Column, Schema, Table, join_tables, seconds
 from mischance.language.scenario import Scenario
-from mischance.play.healthy import Band, Profile, first_seen, healthy_band, is_stream, is_under, samples_of
+from mischance.play.healthy import Band, Profile, first_seen, healthy_band, is_stream, is_under, lag, samples_of
 from mischance.play.player import Player
 from mischance.play.sampling import twin
 
@@ -297,7 +299,9 @@ def _filled(
         if effects:
             columns["t_effect"][row] = min(effects)
             if band is not None:
+                mine, its = watched[i], other.profiles[i]
+                until = columns["t_end"][row] + lag(paths, mine, its) if target.startswith("sensors.") else np.nan
                 columns["t_observable"][row] = first_seen(
-                    paths, watched[i], other.profiles[i], band, float(min(effects))
+                    paths, mine, its, band, float(min(effects)), np.inf if np.isnan(until) else float(until)
                 )
     return replace(record, tables={**record.tables, "labels": Table(labels.schema, columns, labels.offsets)})

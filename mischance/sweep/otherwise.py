@@ -27,10 +27,10 @@ Outcome = Literal["passed", "failed", "undecided"]
 def outcome_of(scenario: Scenario, broken: Sequence[str], row: Mapping[str, Any]) -> Outcome:
     """Say what a run comes to, from its row of the table `runs`.
 
-    It fails where a requirement is broken or, where there are none, the event has happened. It passes only where the
-    agent answered to its end: else it is undecided, for nobody knows what would have come.
+    It fails where a requirement is broken or, where the scenario states none itself, the event has happened. It passes
+    only where the agent answered to its end: else it is undecided, for nobody knows what would have come.
     """
-    if broken or (not scenario.require and row["event"]):
+    if broken or (not scenario.promised and row["event"]):
         return "failed"
     return "undecided" if row["undecided"] or str(row["verdict"]).startswith("agent ") else "passed"
 
@@ -93,11 +93,13 @@ def _answers(
     rows = rows_of(player.outcomes(list(ready.values())))
     for task, row in zip(ready, rows, strict=True):
         broken = [name for name in scenario.require if not row[f"{PREFIX}{name}"]]
-        if outcome_of(scenario, broken, row) != "passed":
+        stated = [name for name in broken if name not in scenario.by_default]
+        if outcome_of(scenario, stated, row) != "passed":
             found[task] = Answer(*task, "played", NOT_AVOIDED)
         else:
             way = str(row.get("avoided_by", "none"))
-            found[task] = Answer(*task, "played", "avoided" if way == "none" else way, passed=True)
+            word = "avoided" if way == "none" else way
+            found[task] = Answer(*task, "played", word, passed=not broken, broken=tuple(broken))
     return found
 
 

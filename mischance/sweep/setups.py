@@ -40,10 +40,15 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a run came to without something: `word` says how it passed, or why nobody knows."""
+    """What a run came to without something: `word` says how it passed, or why nobody knows.
+
+    `broken`: the default requirements that it broke; where it broke nothing else, `word` says how it passed but for
+    them.
+    """
 
     run: int
     left_out: str
     kind: Literal["played", "refused", "failed", "timeout"]
     word: str
     passed: bool = False
+    broken: tuple[str, ...] = ()

@@ -1,9 +1,10 @@
 """A suite of scenarios as a test run of one agent: what failed, and what reference drivers would have avoided.
 
 A case is one run of one scenario. It passes if the agent kept every requirement of the scenario and answered
-throughout; a scenario without `require` asks that its event does not happen. A failed case is played again,
-on the same draw, with each of the reference agents at the wheel. They are models and differ: none of them is the
-truth about what a careful driver does, so each one's answer stands by itself, with what it was that avoided it.
+throughout, those that its world has by default among them; a scenario that states none itself asks that its event
+does not happen too. A failed case is played again, on the same draw, with each of the reference agents at the wheel.
+They are models and differ: none of them is the truth about what a careful driver does, so each one's answer stands by
+itself, with what it was that avoided it.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def run_suite(
         limit: time that one run may take [s].
         seed: replaces the scenarios' seeds.
         overrides: changes as `--set` makes them.
-        without: sensors that are left out where the agent does not read them; see `loading.load`.
+        without: sensors and default requirements that are left out; see `loading.load`.
         strict: a scenario that names what nothing uses is not played, and is an error.
         fresh: play everything anew; what is there already is set aside.
         inputs: further files that the agent reads; see `sweep`.

@@ -16,7 +16,7 @@ from mischance.play.requirements import PREFIX
 from mischance.sweep.jobs import Sweep, opened
 from mischance.sweep.judging import Judging, tasks_of, tested
 from mischance.sweep.messages import Done, Failed, Job, JudgeJob
-from mischance.sweep.otherwise import outcome_of
+from mischance.sweep.otherwise import NOT_AVOIDED, outcome_of
 from mischance.sweep.progress import Progress
 from mischance.sweep.setups import Answer, Setup
 from mischance.sweep.suite_report import Case
@@ -212,11 +212,15 @@ class ScenarioTest:
 
 
 def _judged(case: Case, reference: str, answer: Answer | None) -> Case:
-    """Return a case with what a reference agent makes of it."""
+    """Return a case with what a reference agent makes of it.
+
+    It is asked about what the case failed by: of the world's default requirements, those alone that the case broke.
+    """
     if answer is None:
         return case
     if answer.kind == "played":
-        return replace(case, references={**case.references, reference: answer.word})
+        word = NOT_AVOIDED if set(answer.broken) & set(case.broken) else answer.word
+        return replace(case, references={**case.references, reference: word})
     return replace(case, unknown={**case.unknown, reference: f"{answer.kind}: {answer.word}"})
 
 

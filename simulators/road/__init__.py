@@ -9,7 +9,7 @@ import numpy as np
 
 from mischance.api.appearance import BODIES, CONTACTS, LANES, PATHS
 from mischance.api.labels import table_of_rows
-from mischance.api.protocols import FaultKind
+from mischance.api.protocols import DefaultRequirement, FaultKind
 from mischance.api.runs import Chunk, last_tick
 from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, Column, Table
@@ -20,10 +20,11 @@ from .events import EventLog, triggers
 from .kinds import KINDS
 from .measures import MEASURES, labels, new_records, outcome
 from .outline import bodies_table, lanes_table
+from .requirements import CONDUCT_TABLE, REQUIREMENTS, conduct_table, signals
 from .routes import Paths
 from .settings import Settings as RoadSettings
 from .settings import in_common
-from .state import AGAIN, ANSWERED, ASKING, CONTACT, DUE, EVENT, IMPACT, ROLLOVER, ROW, STEPPED, TABLE_RATE
+from .state import AGAIN, ANSWERED, ASKING, CONDUCT, CONTACT, DUE, EVENT, IMPACT, ROLLOVER, ROW, STEPPED, TABLE_RATE
 from .tables import ActorRows, actors_schema, contact_rows, contacts_schema, entry
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Road:
     reference_agents: ClassVar[tuple[str, ...]] = ("r157_driver", "fuzzy_safety")  # the two models of UN R157
     randomness: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[Schema] = MEASURES
+    requirements: ClassVar[Mapping[str, DefaultRequirement]] = REQUIREMENTS
     commands: ClassVar[Schema] = {
         "actor": Column("text", about="who is driven; a category is faster", role="entity"),
         "acceleration": Column(unit="m/s2", about="asked of drive and brakes; held until the next command"),
@@ -77,14 +79,8 @@ class Road:
 
     @staticmethod
     def signals(settings: RoadSettings) -> Schema:
-        """Return the signals for requirements, with units: the numeric columns of every actor."""
-        columns = actors_schema(tuple(settings.actors), tuple(KINDS))
-        numbers = {
-            name: column
-            for name, column in columns.items()
-            if name != "t" and column.dtype not in ("category", "text")
-        }  # fmt: skip
-        return {f"{actor}.{name}": column for actor in settings.actors for name, column in numbers.items()}
+        """Return the signals for requirements, with units: numeric columns of every actor, and the ego's conduct."""
+        return signals(tuple(settings.actors))
 
     @staticmethod
     def complete(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -139,14 +135,14 @@ class Road:
         self._last: FloatArray | None = None
         self._known = np.zeros(n, np.int64)
         c.runs["last"] = [last_tick(self._rate, draw.duration) for draw in draws]
-        rows, poses = self._buffers(0, 0)
+        rows, conduct, poses = self._buffers(0, 0)
         start_runs(
-            c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.patches, self._events, rows, poses,
-            c.ego, self._motion,
+            c.runs, c.cars, c.paths, c.moves, c.faults, c.road, c.pieces, c.sides, c.patches, self._events, rows,
+            conduct, poses, c.ego, self._motion,
         )  # fmt: skip
         seen = {LANES: lanes_table(settings), BODIES: bodies_table(c, category)}
         self._unseen = {name: Table.empty(table.schema, n) for name, table in seen.items()}
-        truth = self._chunk(0, 0, rows, poses, self._paths.first(), seen)
+        truth = self._chunk(0, 0, rows, conduct, poses, self._paths.first(), seen)
         if wrong := overlapping(c, draws):
             raise StartError(wrong[0], wrong[1], truth)
         return truth
@@ -164,13 +160,14 @@ class Road:
         c, start = self._batch, self._k
         last = last_tick(self._rate, until)
         last = start if bool(c.runs["over"].all()) else max(last, start)
-        rows, poses = self._buffers(last - start, last // self._every - start // self._every)
+        rows, conduct, poses = self._buffers(last - start, last // self._every - start // self._every)
 
         def go_on(some: slice) -> bool:
             return bool(advance_runs(
                 c.runs[some], c.cars[some], c.paths[some], c.moves[some], c.queue[some], c.faults[some], c.road[some],
-                c.pieces, c.patches[some], c.spots[some], self._events[some], self._books[some], self._answers[some],
-                rows[some], poses[some], c.ego, self._rate, start, last, self._every, self._motion,
+                c.pieces, c.sides[some], c.patches[some], c.spots[some], self._events[some], self._books[some],
+                self._answers[some], rows[some], conduct[some], poses[some], c.ego, self._rate, start, last,
+                self._every, self._motion,
             ))  # fmt: skip
 
         while go_on(slice(None)):
@@ -184,7 +181,7 @@ class Road:
         self._k = last
         counts = c.runs["events"]
         begun = {int(r): self._events[r, : counts[r]] for r in np.flatnonzero(counts > 0)}
-        return self._chunk(start, last, rows, poses, self._paths.table(begun), self._unseen)
+        return self._chunk(start, last, rows, conduct, poses, self._paths.table(begun), self._unseen)
 
     def outcome(self) -> tuple[Table, Table]:
         """Return the runs' measures with verdict and reason, and the labels of plant and collisions."""
@@ -204,8 +201,8 @@ class Road:
 
     # -- between Python and the kernels ---------------------------------------------------------------------------
 
-    def _buffers(self, steps: int, ticks: int) -> tuple[Any, FloatArray]:
-        """Return empty rows and poses for a chunk."""
+    def _buffers(self, steps: int, ticks: int) -> tuple[Any, Any, FloatArray]:
+        """Return empty rows of actors and of the ego's conduct, and poses, for a chunk."""
         c = self._batch
         n, actors = len(c.runs), len(c.names)
         c.runs["events"] = 0
@@ -214,7 +211,7 @@ class Road:
         poses = np.zeros((n, steps + 1, actors, 13) if self._motion else (n, 1, 1, 13))
         if self._motion and self._last is not None:
             poses[:, 0] = self._last
-        return rows, poses
+        return rows, np.zeros((n, ticks + 1), CONDUCT), poses
 
     def _command(self, commands: Commands) -> None:
         """Pass commands to the runs that are not over."""
@@ -314,8 +311,8 @@ class Road:
             run["max_tilt"] = max(float(run["max_tilt"]), tilt)
             if tilt > TOPPLED and not cars[i]["rolled"]:
                 cars[i]["rolled"] = 1
-                end = t + 1.0 / self._rate - gone
-                self._events[r, run["events"]] = (end, tilt, *[0.0] * 7, ROLLOVER, i, -1, -1, 0, 0)
+                when = t + 1.0 / self._rate - gone
+                self._events[r, run["events"]] = (when, tilt, *[0.0] * 8, ROLLOVER, i, -1, -1, 0, 0)
                 run["events"] += 1
         run["state"] = STEPPED
 
@@ -333,8 +330,10 @@ class Road:
         book[n]["again"], book[n]["event"] = again, book[before[-1]]["event"] if again else n
         run["hits"] = n + 1
         if not again:
-            react = self._batch.cars["t_react"][r, [push.a, push.b]]
-            self._events[r, run["events"]] = (push.t, *react, *[0.0] * 6, CONTACT, push.a, -1, n, 0, 0)
+            pair = [push.a, push.b]
+            known = self._batch.cars["t_react"][r, pair], self._batch.cars["t_moved"][r, pair]
+            values = (*known[0], *known[1], *[0.0] * 4, np.nan)
+            self._events[r, run["events"]] = (push.t, *values, CONTACT, push.a, -1, n, 0, 0)
             run["events"] += 1
 
     def _drop_windows(self) -> None:
@@ -343,7 +342,7 @@ class Road:
         self._windows.clear()
 
     def _chunk(
-        self, start: int, end: int, rows: Any, poses: FloatArray, paths: Table, seen: Mapping[str, Table]
+        self, start: int, end: int, rows: Any, conduct: Any, poses: FloatArray, paths: Table, seen: Mapping[str, Table]
     ) -> Chunk:
         """Convert the kernels' records."""
         c, rate, runs = self._batch, self._rate, self._batch.runs
@@ -357,8 +356,10 @@ class Road:
             self._last = poses[:, -1].copy()
             motion = Motion(c.names, steps / rate, poses[..., :7], poses[..., 7:])
         k = np.arange(start // self._every + (end > 0), end // self._every + 1, dtype=np.int64) * self._every
+        last = runs["rowed"] / rate
         tables = {
-            "actors": self._actors.table(rows, runs["table_rows"], k / rate, runs["rowed"] / rate),
+            "actors": self._actors.table(rows, runs["table_rows"], k / rate, last),
+            CONDUCT_TABLE: conduct_table(conduct, runs["table_rows"], k / rate, last),
             CONTACTS: self._no_hits,
             PATHS: paths,
             **seen,

@@ -48,6 +48,8 @@ from .state import (
     RED_LIGHT,
     RUN,
     SEGMENTS,
+    SIDE,
+    SIDES,
     SPOT,
     STUCK,
     TURN,
@@ -87,6 +89,7 @@ class Batch:
     pieces: int
     patches: Records
     spots: Records
+    sides: Records
     plans: list[list[Manoeuvre]]  # of each run, in the order of the records
 
 
@@ -113,6 +116,7 @@ def build_batch(draws: Sequence[Draw], settings: Sequence[Settings]) -> Batch:
         pieces=len(settings[0].road.line) + 1,
         patches=np.zeros((n, len(settings[0].road.patches)), PATCH),
         spots=np.zeros((n, max(len(one.impact.table()) for one in settings)), SPOT),
+        sides=np.zeros((n, SIDES), SIDE),
         plans=plans,
     )  # fmt: skip
     found.moves["at"], found.moves["kind"] = inf, -1
@@ -143,6 +147,10 @@ def _run(found: Batch, r: int, settings: Settings) -> None:
     _write(found.road[r], line)
     for n, patch in enumerate(settings.road.patches):
         found.patches[r, n] = (patch.start, patch.end, patch.right, patch.left, patch.friction)
+    for n, (name, crossing) in enumerate(settings.road.crossings.items()):
+        (edge,) = crossing_line(settings, name, line)
+        width = crossing.lanes * crossing.lane_width
+        found.sides[r, n] = (edge.x, edge.y, edge.cosine, edge.sine, width, crossing.reach)
     table = settings.impact.table()
     found.spots[r] = (inf, table[-1][1])
     found.spots[r, : len(table)] = list(table)
@@ -158,6 +166,7 @@ def _run(found: Batch, r: int, settings: Settings) -> None:
     run["lanes"], run["lane_width"] = settings.road.lanes, settings.road.lane_width
     run["nearest"], run["fresh"], run["bullet"] = -1, 1, settings.impact.model != "analytic"
     run["worst"] = -1
+    run["t_threat"] = run["t_danger"] = -inf
     run["window"] = settings.impact.model == "window"
     ego = settings.actors["ego"]
     ego_y = settings.road.centre(ego.lane) + ego.offset

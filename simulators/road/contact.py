@@ -204,5 +204,5 @@ def apply_impact(w: Any, cars: Any, spots: Any, events: Any, hits: Any, t: float
         w.held, w.state = 1, DUE
     if h.again == 0:
         event = tell(w, events, t, CONTACT, w.a, -1, w.hits)
-        event.v0, event.v1 = a.t_react, b.t_react
+        event.v0, event.v1, event.v2, event.v3 = a.t_react, b.t_react, a.t_moved, b.t_moved
     w.hits += 1

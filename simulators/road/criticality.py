@@ -12,6 +12,8 @@ from .driver import reference
 from .motion import GRAVITY
 from .paths import gap_along, heading_at, project, stretch
 
+DEMAND, SOON = 1.0, 4.0  # required deceleration and time to collision that call for braking [m/s2], [s]
+DANGER, IMMINENT = 3.4, 2.0  # those of a danger, in which a driver brakes to a stop and looks about [m/s2], [s]
 ASIDE = 0.5  # lateral deviation from the path by steering with which the ego is said to react [m]
 
 
@@ -104,8 +106,12 @@ def look(w: Any, cars: Any, paths: Any, moves: Any, ego: int, t: float) -> None:
             need = needed_deceleration(free, e.speed, max(pace, 0.0), slows, closing + min(pace, 0.0), comes=False)
             if comes:
                 need = needed_deceleration(free, e.speed, pace, slows, closing, comes=True)
+            if need > DEMAND or ttc < SOON:
+                w.t_threat = t
+            if need > DANGER or ttc < IMMINENT:
+                w.t_danger = t
             if _threat(w, e, o, need, ttc, brakes, grip, t):
-                w.worst, w.worst_vx, w.worst_vy, w.worst_yaw = i, o.vx, o.vy, e.yaw
+                w.worst, w.worst_vx, w.worst_vy, w.worst_yaw, w.worst_moved = i, o.vx, o.vy, e.yaw, o.t_moved
 
 
 @kernel

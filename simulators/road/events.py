@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from math import cos, hypot, sin
+from math import cos, hypot, nan, sin
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mischance.api.protocols import Trigger
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
+STOOD = 1.0  # who stood that long is an obstacle, whatever brought it there, or moved it in the end [s]
 LINGERS = 3.0  # time after its end for which a fault may be a cause: until a car rests or is back in its lane [s]
 SIDES = ("front", "rear", "left side", "right side")
 NAMES = {
@@ -46,7 +47,8 @@ class Cause(NamedTuple):
     """What somebody did: a manoeuvre, hard braking behind somebody, or a fault.
 
     `before`, `within`: bits of the actors near behind, in whose path it went, and of those in whose path it was then.
-    `x`, `y`, `yaw`: where it was then [m], [rad]. `clears`: it left the path of those behind it.
+    `x`, `y`, `yaw`: where it was then [m], [rad]. `clears`: it left the path of those behind it. `still`: since
+    when it had stood there; NaN = it moved [s].
     """
 
     t: float
@@ -58,11 +60,12 @@ class Cause(NamedTuple):
     y: float = 0.0
     yaw: float = 0.0
     clears: bool = False
+    still: float = nan
 
 
 def _cause(event: Row, event_id: str, text: str, clears: bool = False) -> Cause:
-    before, within, x, y, yaw = (event[E[name]] for name in ("before", "within", "x", "y", "yaw"))
-    return Cause(event[0], event_id, text, before, within, x, y, yaw, clears)
+    before, within, x, y, yaw, still = (event[E[name]] for name in ("before", "within", "x", "y", "yaw", "still"))
+    return Cause(event[0], event_id, text, before, within, x, y, yaw, clears, still)
 
 
 class EventLog:
@@ -83,6 +86,7 @@ class EventLog:
         self._starts: dict[int, str] = {}
         self._by_hit: dict[int, str] = {}
         self._reacted: dict[int, dict[int, float]] = {}
+        self._moved: dict[int, dict[int, float]] = {}
 
     def tell(self, events: Sequence[Row], hits: Sequence[Row]) -> list[Row]:
         """Return rows of EVENTS for the records of the kernels since the last call."""
@@ -104,7 +108,7 @@ class EventLog:
                     said = f"{self.names[actor]} braked hard at {t:.2f} s"
                     self.causes.setdefault(actor, []).append(_cause(event, row[1], said))
             elif kind == CONTACT:
-                row = self._contact(t, event[E["hit"]], values[:2])
+                row = self._contact(t, event[E["hit"]], values[:2], values[2:4])
             elif kind == GROUND:
                 row = self._row(t, "friction_change", actor, "", {"friction": values[0], "speed": values[1]})
             elif kind == ROLLOVER:
@@ -171,10 +175,11 @@ class EventLog:
             self.causes.setdefault(actor, []).append(_cause(event, row[1], f"{name} {did} {when}{words}", clears))
         return row
 
-    def _contact(self, t: float, number: int, reacted: Sequence[float]) -> Row:
+    def _contact(self, t: float, number: int, reacted: Sequence[float], moved: Sequence[float]) -> Row:
         hit = self.hits[number]
         a, b = hit[H["a"]], hit[H["b"]]
         self._reacted[number] = {a: reacted[0], b: reacted[1]}
+        self._moved[number] = {a: moved[0], b: moved[1]}
         blame = self.cause(hit)
         first = self.contact_ids[0] if self.contact_ids else next(iter(self._by_hit.values()), "")
         details = {
@@ -227,7 +232,9 @@ class EventLog:
             place: where they met [m]; None = they did not.
             behind: the ego was hit in its rear.
         """
-        found = [] if behind else [c for i in pair if i != self.ego and (c := self._last(i, t))]
+        found = [] if behind else [
+            c for i, met in (pair, pair[::-1]) if i != self.ego and (c := self._last(i, t, met))
+        ]  # fmt: skip
         if not found:
             third = [c for i, own in self.causes.items() if i not in pair for c in own if c.t <= t]
             found = [c for c in third if any(self._leads(c, i, reacted.get(i, 0.0), place) for i in pair)]
@@ -255,9 +262,34 @@ class EventLog:
             return False
         return SIDES[hit[H[f"side_{own}"]]] == "rear" and SIDES[hit[H[f"side_{other}"]]] == "front"
 
-    def _last(self, actor: int, t: float) -> Cause | None:
-        """Return an actor's last manoeuvre up to t."""
-        return next((cause for cause in reversed(self.causes.get(actor, ())) if cause.t <= t), None)
+    def _last(self, actor: int, t: float, met: int = -1) -> Cause | None:
+        """Return an actor's last manoeuvre up to t; not what it began where it stood in the path of `met` already."""
+        own = (cause for cause in reversed(self.causes.get(actor, ())) if cause.t <= t)
+        return next((cause for cause in own if not self._stood_in_path(cause, met)), None)
+
+    @staticmethod
+    def _stood_in_path(cause: Cause, met: int) -> bool:
+        """Return whether an actor that began something had stood in the path of `met`: that had brought it there."""
+        return met >= 0 and bool(cause.within >> met & 1) and cause.t - cause.still >= STOOD
+
+    def stood(self, pair: tuple[int, int], t: float, moved: Mapping[int, float]) -> str:
+        """Return as text how long the other actor of an encounter with the ego had stood before it; '' = it had not.
+
+        Args:
+            pair: the two actors.
+            t: time of the encounter [s].
+            moved: actor -> when it last moved [s].
+        """
+        for i, met in (pair, pair[::-1]):
+            if i != self.ego and met == self.ego:
+                late = [c for c in self.causes.get(i, ()) if c.t <= t and self._stood_in_path(c, met)]
+                since = late[0].still if late else moved.get(i, t)
+                return f", and had stood for {t - since:.1f} s since {since:.2f} s" if t - since >= STOOD else ""
+        return ""
+
+    def moved(self, hit: Row) -> Mapping[int, float]:
+        """Return when each of the two actors of a contact had last moved before it [s]."""
+        return self._moved.get(hit[H["event"]], {})
 
     def came(self, hit: Row | None) -> str:
         """Return the motion of the other actor of a contact as text, for one without a manoeuvre."""
@@ -269,12 +301,15 @@ class EventLog:
         velocity = hit[H[f"v{other}x"]], hit[H[f"v{other}y"]]
         return motion(self.names[int(hit[H[other]])], velocity, hit[H[f"yaw_{own}"]])
 
-    def why(self, blame: Cause | None, pair: Sequence[int], when: float, came: str) -> str:
+    def why(self, blame: Cause | None, pair: Sequence[int], when: float, came: str, stood: str) -> str:
         """Return the cause of the outcome as text: the causing manoeuvre, and the active faults of the two actors.
 
-        `came`: the text if there is no cause.
+        `came`: the text if there is no cause. `stood`: how long the other one had stood, as text.
         """
         text = blame.text if blame is not None else came or "nobody did anything out of the ordinary"
+        other = next((i for i in pair if i != self.ego), -1)
+        if blame in self.causes.get(other, ()):
+            text += stood
         active = [words(fault, when) for fault in self.acting(when, pair)]
         if active and text not in active:
             text += f" with {' and '.join(active)}"

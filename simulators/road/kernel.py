@@ -12,6 +12,7 @@ from typing import Any
 
 from mischance.api.kernels import kernel
 
+from .conduct import write_conduct
 from .contact import apply_impact, next_contact, resting
 from .criticality import look
 from .driver import pace, plan, steered
@@ -29,6 +30,7 @@ from .state import (
     GROUND,
     HARD_BRAKING,
     RUN_END,
+    STANDS,
     STEPPED,
 )
 from .triggers import fire, next_due
@@ -117,8 +119,8 @@ def _segment(
 
 @kernel
 def _end_step(
-    w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pieces: int, ego: int, rate: float,
-    rows: Any, poses: Any, k_start: int, every: int, motion: bool,
+    w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, pieces: int, sides: Any, ego: int, rate: float,
+    rows: Any, conducts: Any, poses: Any, k_start: int, every: int, motion: bool,
 ) -> None:  # fmt: skip
     """Finish a step: manoeuvres due at its end, measures, rows, poses, and whether the run is over."""
     w.k += 1
@@ -132,6 +134,8 @@ def _end_step(
         hard = c.hit == 0 and c.a < -HARD
         if c.hit == 0 and c.a <= -REACTS:
             c.t_react = now
+        if c.hit == 0 and c.speed >= STANDS:
+            c.t_moved = now
         if hard and c.hard == 0:
             event = tell(w, events, now, HARD_BRAKING, i, c.pedal_move, -1)
             event.v0, event.v1 = c.a, c.speed
@@ -167,13 +171,14 @@ def _end_step(
         pace = rate / (w.k - w.rowed)
         if e.hit == 0 and (e.speed > 0.0 or e.a != 0.0):
             w.max_jerk = max(w.max_jerk, abs(e.a - e.before_a) * pace)
+        write_conduct(w, cars, paths, moves, road, pieces, sides, conducts[w.table_rows], ego, now, 1.0 / pace)
         write_rows(w, cars, road, pieces, rows, pace)
 
 
 @kernel
 def begin_run(
-    w: Any, cars: Any, paths: Any, moves: Any, faults: Any, road: Any, pieces: int, patches: Any, events: Any,
-    rows: Any, poses: Any, ego: int, motion: bool,
+    w: Any, cars: Any, paths: Any, moves: Any, faults: Any, road: Any, pieces: int, sides: Any, patches: Any,
+    events: Any, rows: Any, conducts: Any, poses: Any, ego: int, motion: bool,
 ) -> None:  # fmt: skip
     """Start a run at t = 0: manoeuvres that are due, the first row and the first measures."""
     set_faults(w, cars, faults, 0.0)
@@ -182,6 +187,7 @@ def begin_run(
     w.ground = w.slick = cars[ego].ground
     fire(w, cars, paths, moves, events, road, pieces, ego, 0.0)
     look(w, cars, paths, moves, ego, 0.0)
+    write_conduct(w, cars, paths, moves, road, pieces, sides, conducts[w.table_rows], ego, 0.0, 0.0)
     write_rows(w, cars, road, pieces, rows, 1.0)  # nothing was before
     if motion:
         write_poses(cars, poses[0])
@@ -189,9 +195,9 @@ def begin_run(
 
 @kernel
 def play_run(
-    w: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, patches: Any,
-    spots: Any, events: Any, hits: Any, answer: Any, rows: Any, poses: Any, ego: int, rate: float, k_start: int,
-    k_end: int, every: int, motion: bool,
+    w: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, sides: Any,
+    patches: Any, spots: Any, events: Any, hits: Any, answer: Any, rows: Any, conducts: Any, poses: Any, ego: int,
+    rate: float, k_start: int, k_end: int, every: int, motion: bool,
 ) -> bool:  # fmt: skip
     """Play one run up to step k_end; return whether it got there.
 
@@ -217,7 +223,10 @@ def play_run(
         if w.state == DUE:
             return False
         if w.gone >= duration:
-            _end_step(w, cars, paths, moves, events, road, pieces, ego, rate, rows, poses, k_start, every, motion)
+            _end_step(
+                w, cars, paths, moves, events, road, pieces, sides, ego, rate, rows, conducts, poses, k_start, every,
+                motion,
+            )  # fmt: skip
     if motion:  # a run that is over keeps its last pose
         for k in range(max(w.k + 1, k_start), k_end + 1):  # it may have ended before this chunk began
             write_poses(cars, poses[k - k_start])
@@ -229,29 +238,30 @@ def play_run(
 
 @kernel
 def start_runs(
-    runs: Any, cars: Any, paths: Any, moves: Any, faults: Any, road: Any, pieces: int, patches: Any, events: Any,
-    rows: Any, poses: Any, ego: int, motion: bool,
+    runs: Any, cars: Any, paths: Any, moves: Any, faults: Any, road: Any, pieces: int, sides: Any, patches: Any,
+    events: Any, rows: Any, conducts: Any, poses: Any, ego: int, motion: bool,
 ) -> None:  # fmt: skip
     """Look at all runs at t = 0."""
     for r in range(len(runs)):
         begin_run(
-            runs[r], cars[r], paths[r], moves[r], faults[r], road[r], pieces, patches[r], events[r], rows[r],
-            poses[r], ego, motion,
+            runs[r], cars[r], paths[r], moves[r], faults[r], road[r], pieces, sides[r], patches[r],
+            events[r], rows[r], conducts[r], poses[r], ego, motion,
         )  # fmt: skip
 
 
 @kernel
 def advance_runs(
-    runs: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, patches: Any,
-    spots: Any, events: Any, hits: Any, answers: Any, rows: Any, poses: Any, ego: int, rate: float, k_start: int,
-    k_end: int, every: int, motion: bool,
+    runs: Any, cars: Any, paths: Any, moves: Any, queue: Any, faults: Any, road: Any, pieces: int, sides: Any,
+    patches: Any, spots: Any, events: Any, hits: Any, answers: Any, rows: Any, conducts: Any, poses: Any, ego: int,
+    rate: float, k_start: int, k_end: int, every: int, motion: bool,
 ) -> int:  # fmt: skip
     """Play all runs up to step k_end; return the number of runs that wait for PyBullet or for a larger buffer."""
     waiting = 0
     for r in range(len(runs)):
         if not play_run(
-            runs[r], cars[r], paths[r], moves[r], queue[r], faults[r], road[r], pieces, patches[r], spots[r],
-            events[r], hits[r], answers[r], rows[r], poses[r], ego, rate, k_start, k_end, every, motion,
+            runs[r], cars[r], paths[r], moves[r], queue[r], faults[r], road[r], pieces, sides[r], patches[r],
+            spots[r], events[r], hits[r], answers[r], rows[r], conducts[r], poses[r], ego, rate, k_start, k_end, every,
+            motion,
         ):  # fmt: skip
             waiting += 1
     return waiting

@@ -180,7 +180,11 @@ def _reason(batch: Batch, run: Any, log: EventLog, hit: Row | None, end: float, 
         came = astray
     pair = _ego_and(batch.ego, run) if hit is None else (int(hit[H["a"]]), int(hit[H["b"]]))
     blame = log.cause(hit) if hit is not None else log.chain(pair, min(when, end), dict(enumerate(reacted)))
-    why = log.why(blame, pair, min(when, end), came)
+    moved = log.moved(hit) if hit is not None else {int(run["worst"]): float(run["worst_moved"])}
+    stood = log.stood(pair, hit[H["t"]] if hit is not None else min(when, end), moved)
+    if hit is not None and blame is None and stood and came != astray:
+        came = f"{batch.names[pair[0] if pair[1] == batch.ego else pair[1]]} stood in the way"
+    why = log.why(blame, pair, min(when, end), came, stood)
     if astray and astray not in why:
         why += f"; {astray}"
     if run["max_brake"] < 1.0 or isnan(run["t_brake"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan2, cos, inf, pi, sin
+from math import atan2, cos, inf, nan, pi, sin
 from typing import Any
 
 from mischance.api.kernels import kernel
@@ -21,6 +21,7 @@ def tell(w: Any, events: Any, t: float, kind: int, actor: int, number: int, hit:
     w.events += 1
     e.t, e.kind, e.actor, e.move, e.hit = t, kind, actor, number, hit
     e.v0 = e.v1 = e.v2 = e.v3 = e.v4 = e.x = e.y = e.yaw = 0.0
+    e.still = nan
     e.before = e.within = 0
     return e
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 SEGMENTS = 8  # pieces of a path
+SIDES = 4  # roads that cross the main one
 QUEUE = 64  # commands that wait for the dead time of the actuators
 TABLE_RATE = 20  # rows of `actors` a second
+STANDS = 0.1  # speed below which somebody stands [m/s]
 AGAIN = 0.5  # a pair that touches again sooner than this is in one contact [s]
 
 # motion mode of an actor in the present segment
@@ -50,7 +52,8 @@ CAR = _record(
     "half_l half_w height wheelbase lf lr mass inv_mass inertia inv_inertia yaw_inertia brakes drive jerk most_steer "
     "steer_rate delay cornering high "
     # t_react: last time at which it braked with 1 m/s2 or more, or its agent steered it off its path
-    "d_home before_a t_react "
+    # t_moved: last time at which it did not stand
+    "d_home before_a t_react t_moved "
     # held: height of the centre, attitude, velocities out of the plane
     "z qx qy qz qw vz wx wy roll pitch "
     # friction of the position, without faults
@@ -78,14 +81,19 @@ RUN = _record(
     # measures
     "min_gap t_gap min_ttc t_ttc min_thw t_thw max_drac t_drac max_btn t_btn max_stn t_stn max_brake t_brake "
     "max_jerk lane_width t_late late_need late_had late_mu max_aside max_tilt max_behind worst_vx worst_vy worst_yaw "
-    "ground slick t_slick max_off side_need side_had t_side",
+    "worst_moved "
+    "ground slick t_slick max_off side_need side_had t_side "
+    # conduct: time without getting on; speed at which the brakes were pressed; when something last called for braking,
+    # or was a danger
+    "idle pressed_at t_threat t_danger",
     # last: step at which the run is cut off, -1 = none; rowed: step of the last row
     "worst passed k over state a b impacts bullet events hits lanes order nearest fresh table_rows cuts window held "
     "last rowed",
 )
 
+# still: since when it stood, NaN = it moved
 # before: bits of the actors behind, in whose path it is or goes; within: those in whose path it is already
-EVENT = _record("t v0 v1 v2 v3 v4 x y yaw", "kind actor move hit before within")
+EVENT = _record("t v0 v1 v2 v3 v4 x y yaw still", "kind actor move hit before within")
 
 IMPACT = _record(
     "t closing nx ny px py jx jy dvax dvay dvbx dvby dwa dwb lost lost_a lost_b speed_a speed_b "
@@ -95,5 +103,9 @@ IMPACT = _record(
 )
 
 ROW = _record("x y yaw roll pitch speed acceleration jerk steer vx vy yaw_rate d gap ttc", "lane hit")
+
+CONDUCT = _record("road_margin along idle needless_braking")
+
+SIDE = _record("x y cosine sine width reach")  # right edge of a crossing road where the middles cross; width 0 = none
 
 SPOT = _record("speed value")  # a row of the restitution table

@@ -10,7 +10,7 @@ from mischance.api.kernels import kernel
 from .driver import begin, due, margin, pace
 from .paths import gap_along, heading_at, project
 from .recording import lane_of, mark_followers, tell
-from .state import AT_AFTER, AT_TIME, CHANGE_LANE, CROSS, MOVE_END, MOVE_START, RED_LIGHT, TURN
+from .state import AT_AFTER, AT_TIME, CHANGE_LANE, CROSS, MOVE_END, MOVE_START, RED_LIGHT, STANDS, TURN
 
 
 @kernel
@@ -83,6 +83,7 @@ def fire(w: Any, cars: Any, paths: Any, moves: Any, events: Any, road: Any, piec
             e.v3 = lane_of(road, pieces, w.lanes, w.lane_width, c.x, c.y)
             e.v4 = lane_of(road, pieces, w.lanes, w.lane_width, g.x, g.y)
             e.x, e.y, e.yaw = c.x, c.y, c.yaw
+            e.still = c.t_moved if c.speed < STANDS else nan
             d_to = m.d_to if m.kind == CHANGE_LANE else nan
             mark_followers(e, cars, paths, m.actor, d_to, m.kind in (CROSS, TURN, RED_LIGHT))
             m.order = w.order

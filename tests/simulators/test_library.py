@@ -114,7 +114,7 @@ def test_thirty_scenarios_and_more_differ_in_more_than_numbers():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_scenario_has_the_variants_and_draws_that_differ(name: str):
     assert set(VARIANTS) <= set(ENTRIES[name].variants)
-    assert name.startswith("robots/") or load(name).require, "a promise of the system under test"
+    assert name.startswith("robots/") or load(name).promised, "a promise of the system under test"
     for variant in VARIANTS:
         draws = draw(load(f"{name}:{variant}"), range(4))
         assert len({repr(sorted(one.values.items())) for one in draws}) == 4

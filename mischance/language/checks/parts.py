@@ -183,16 +183,39 @@ class Checks:
         return {*known, *(world.declared.measures if measures else ()), *self.specs}, self.dimensions(known)
 
     def require(self) -> dict[str, Requirement]:
-        """Compile what the agent promises, over signals, measures and drawn values."""
+        """Compile what the agent promises, over signals, measures and drawn values: what is written, then defaults."""
         found: dict[str, Requirement] = {}
-        for name, text in self.mapping("require").items():
+        given = self.mapping("require")
+        for name, text in given.items():
+            if text is None:
+                self._switched_off(name)
             if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
                 continue
             try:
                 found[name] = compile_requirement(text, *self.over_time(measures=True))
             except ExpressionError as error:
                 self.origin.add(("require", name), error.message, error.hint, column=error.column)
+        for name, text in self.defaults().items():
+            if name not in given:
+                found[name] = compile_requirement(text, *self.over_time(measures=True))
         return found
+
+    def defaults(self) -> dict[str, str]:
+        """Return the formulas of the world's default requirements with these settings."""
+        world = self.simulator
+        if world is None:
+            return {}
+        return {
+            name: one.formula for name, one in world.declared.requirements.items() if one.applies_to(world.settings)
+        }
+
+    def _switched_off(self, name: str) -> None:
+        """Check that a requirement without a formula is one of the world's."""
+        known = self.world.requirements if self.world is not None else {}
+        if name not in known and self.world is not None:
+            hint = suggest(name, known) or (f"known: {', '.join(known)}" if known else "this world has none")
+            message = f"no default requirement is called '{name}', so none can be switched off"
+            self.origin.add(("require", name), message, hint, at_key=True)
 
     def drawn_name(self, name: str) -> None:
         """Note a name that a drawn value cannot have."""

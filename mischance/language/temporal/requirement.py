@@ -30,16 +30,22 @@ Source:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mischance import units
 from mischance.errors import TruthError
 from mischance.language.temporal.grammar import WORDS, parse
 from mischance.language.temporal.tree import Node
 
 if TYPE_CHECKING:
     from mischance.api.tables import BoolArray, FloatArray, IntArray, Schema, Table
+
+
+_QUANTITY = rf"{units.NUMBER}\s*[A-Za-z%][A-Za-z0-9_]*(?:/[A-Za-z0-9_]+)*"  # or a number before a word such as `and`
+_NAME = re.compile(rf"(?:{_QUANTITY})|[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,16 @@ def compile_requirement(
     return Requirement(text, found, tree)
 
 
+def renamed(text: str, name_of: Callable[[str], str]) -> str:
+    """Return a requirement's text with other names: `name_of` gives the new one of each.
+
+    Raises:
+        ExpressionError: the text cannot be parsed.
+    """
+    own = compile_requirement(text).names
+    return _NAME.sub(lambda found: name_of(found[0]) if found[0] in own else found[0], text)
+
+
 # -- signals of a run -------------------------------------------------------------------------------------------------
 
 
@@ -198,4 +214,4 @@ def signals_of(table: Table, run: int, names: Iterable[str] | None = None) -> tu
     return t, found
 
 
-__all__ = ["WORDS", "Requirement", "Verdict", "compile_requirement", "signal_names", "signals_of"]
+__all__ = ["WORDS", "Requirement", "Verdict", "compile_requirement", "renamed", "signal_names", "signals_of"]
