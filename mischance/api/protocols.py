@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from mischance.api.randomness import Streams
+    from mischance.api.requirements import DefaultRequirement
     from mischance.api.runs import Chunk, Commands, Draw, Fault, Reading, Record
     from mischance.api.scene import Camera, Frames, Hits, Rays, Scene
     from mischance.api.tables import BoolArray, FloatArray, Schema, Table
@@ -60,23 +61,6 @@ class FaultKind:
         `share`: of the severity that is active, 0-1, as `active_share` gives it.
         """
         return EFFECTS[self.effect](value, severity, share)
-
-
-@dataclass(frozen=True, slots=True)
-class DefaultRequirement:
-    """What a world requires of every system under test, unless a scenario switches it off by name.
-
-    `formula`: in the language of `require`, over the world's signals and measures. `applies`: function of the settings;
-    False where the formula could say nothing of such a world.
-    """
-
-    formula: str
-    about: str
-    applies: Callable[[Any], bool] | None = None
-
-    def applies_to(self, settings: Any) -> bool:
-        """Say whether a world with those settings has it."""
-        return self.applies is None or self.applies(settings)
 
 
 class Trigger(NamedTuple):

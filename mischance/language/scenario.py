@@ -1,4 +1,7 @@
-"""A scenario: the typed, frozen form of one YAML file, and the reference of its keys."""
+"""A scenario: the typed, frozen form of one YAML file, and the reference of its keys.
+
+Long because every key of a file stands here, with what it means.
+"""
 
 from __future__ import annotations
 

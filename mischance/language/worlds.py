@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mischance.api.protocols import MANY, Declared, DefaultRequirement
+from mischance.api.protocols import MANY, Declared
+from mischance.api.requirements import DefaultRequirement
 from mischance.api.tables import Column, Schema
 from mischance.language.link import Link
 from mischance.language.scenario import PlugIn, WorldsSettings

@@ -9,7 +9,8 @@ import numpy as np
 
 from mischance.api.appearance import BODIES, CONTACTS, LANES, PATHS
 from mischance.api.labels import table_of_rows
-from mischance.api.protocols import DefaultRequirement, FaultKind
+from mischance.api.protocols import FaultKind
+from mischance.api.requirements import DefaultRequirement
 from mischance.api.runs import Chunk, last_tick
 from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, Column, Table

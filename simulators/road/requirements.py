@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mischance.api.protocols import DefaultRequirement
+from mischance.api.requirements import DefaultRequirement
 from mischance.api.tables import Column, Table
 
 from .kinds import KINDS

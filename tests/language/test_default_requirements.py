@@ -23,7 +23,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from mischance.api.labels import table_of_rows
-from mischance.api.protocols import DefaultRequirement
+from mischance.api.requirements import DefaultRequirement
 from mischance.api.runs import Chunk
 from mischance.api.tables import EVENTS, LABELS, Column, Table
 
