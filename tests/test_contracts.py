@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from mischance.api.exporting import Exporter
 from mischance.api.protocols import Agent, Renderer, Sensor, Simulator, Writer, declares
 from mischance.api.randomness import Streams
 from mischance.api.runs import Chunk, Draw, Fault, Reading, Record, join_chunks
@@ -178,7 +179,8 @@ EVERY = [(room, kind) for room in catalog.ROOMS for kind in kinds(room)]
 @pytest.mark.parametrize(("room", "kind"), EVERY)
 def test_a_plug_in_says_what_it_is_and_takes_exact_settings(room: str, kind: str):
     plugin = catalog.find(room, kind)
-    sockets = {"simulators": Simulator, "sensors": Sensor, "renderers": Renderer, "agents": Agent, "writers": Writer}
+    sockets = {"simulators": Simulator, "sensors": Sensor, "renderers": Renderer, "agents": Agent, "writers": Writer,
+               "exporters": Exporter}  # fmt: skip
     if room in sockets:
         methods = {name for name, value in vars(sockets[room]).items() if inspect.isfunction(value) and name[0] != "_"}
         # a renderer without `cast` serves cameras alone

@@ -36,6 +36,7 @@ ROOMS = {
     "renderers": "renderers",
     "writers": "mischance/writers",
     "agents": "mischance/agents",
+    "exporters": "mischance/exporters",
     "generators": "mischance/generators",
 }
 ROOM_MAY = {room: {"errors", "units", "api"} for room in ROOMS}

@@ -7,7 +7,7 @@ import click
 from mischance.cli.options import json_option
 from mischance.cli.output import print_json, say
 
-ROOMS = ["scenarios", "simulators", "sensors", "renderers", "writers", "agents", "generators"]
+ROOMS = ["scenarios", "simulators", "sensors", "renderers", "writers", "agents", "exporters", "generators"]
 
 
 @click.command("list")

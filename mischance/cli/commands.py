@@ -57,7 +57,7 @@ def cli(ctx: click.Context, debug: bool, quiet: bool, color: bool | None) -> Non
 
 for _verb in (
     catalog.list_, show.show, scenario.init, scenario.validate, check.check, sweeping.run, sweeping.sweep,
-    sweeping.test, dataset.replay, dataset.reproduce, dataset.verify, dataset.merge,
+    sweeping.test, dataset.replay, dataset.reproduce, dataset.verify, dataset.merge, dataset.export,
     scenario.schema, checking.doctor,
 ):  # fmt: skip
     cli.add_command(_verb)

@@ -1,4 +1,4 @@
-"""Verbs about finished datasets: `replay`, `reproduce`, `verify`, `merge`."""
+"""Verbs about finished datasets: `replay`, `reproduce`, `verify`, `merge`, `export`."""
 
 from __future__ import annotations
 
@@ -189,3 +189,36 @@ def merge(
         if facts.get("preview"):
             click.echo(f"preview: {facts['preview']}", err=True)
     click.echo(out)
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--format", "kind", required=True, help="An exporter: coco, yolo … (`mischance list exporters`).")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The new folder.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting of the exporter.")
+@json_option
+@click.pass_context
+def export(ctx: click.Context, dataset: Path, kind: str, out: Path, changes: tuple[str, ...], as_json: bool) -> None:
+    """Write a finished dataset in another format, its parts (train, val, test) apart."""
+    from mischance.opening.exporting import export as export_all
+
+    counts = export_all(dataset, kind, out, _settings(changes))
+    if as_json:
+        print_json({"dataset": str(dataset), "format": kind, "out": str(out), "counts": counts})
+        return
+    if not ctx.obj["quiet"]:
+        click.echo(f"{dataset} as {kind}: {', '.join(f'{what} {count:,}' for what, count in counts.items())}", err=True)
+    click.echo(out)
+
+
+def _settings(changes: Sequence[str]) -> dict[str, Any]:
+    """Return settings from texts like 'sensors=[front]'; their values are YAML."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set takes KEY=VALUE, not {change!r}")
+        found[key.strip()] = yaml.safe_load(value)
+    return found

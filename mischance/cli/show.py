@@ -15,7 +15,7 @@ from mischance.errors import MischanceError, suggest
 if TYPE_CHECKING:
     from rich.console import Console
 
-KINDS = ("scenario", "simulator", "sensor", "renderer", "agent", "writer", "fault", "distribution")
+KINDS = ("scenario", "simulator", "sensor", "renderer", "agent", "writer", "exporter", "fault", "distribution")
 
 
 @click.command()

@@ -34,6 +34,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "renderers": ("draw", "close"),
     "writers": ("write", "close"),
     "agents": ("start", "act"),
+    "exporters": ("export",),
     "generators": (),
 }
 
@@ -72,7 +73,7 @@ def find(room: str, name: str, base: Path | None = None) -> type[Any]:
     """Return the class of a plug-in.
 
     Args:
-        room: simulators, sensors, renderers, writers, agents or generators.
+        room: simulators, sensors, renderers, writers, agents, exporters or generators.
         name: see the module's docstring.
         base: folder of a relative `file.py:Class`; the current folder if None.
 
@@ -284,7 +285,7 @@ def user_code(room: str, name: str, base: Path | None = None) -> UserCode | None
     """Return where a user's plug-in stands, to be loaded anew for each run; None where mischance brings it.
 
     Args:
-        room: simulators, sensors, renderers, writers, agents or generators.
+        room: simulators, sensors, renderers, writers, agents, exporters or generators.
         name: a name that `find` has found.
         base: folder of a relative `file.py:Class`; the current folder if None.
     """

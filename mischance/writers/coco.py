@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from mischance.api.appearance import BODIES
+from mischance.api.arrow import read_parquet
+from mischance.api.coco_format import INFO, annotation_entry, category_entries, compact_json
 from mischance.api.names import padded
 from mischance.errors import DatasetError
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from mischance.api.tables import Table
 
 _MERGE = "_merge/coco"
-_INFO = {"description": "mischance: rare events, made to order", "version": "1.0", "contributor": "", "url": ""}
 _PER_RUN = 10**6  # image id = run * 10^6 + index
 
 
@@ -71,6 +72,8 @@ class Coco:
     def merge(dataset: Path) -> None:
         """Join the runs' files into `labels/<sensor>/coco.json`, one run in memory at a time.
 
+        Where the dataset is divided by run, each image says its part as `split`.
+
         Raises:
             DatasetError: a run's file is damaged.
         """
@@ -91,19 +94,21 @@ class Coco:
             target.parent.mkdir(parents=True, exist_ok=True)
             draft = target.with_suffix(".tmp")
             with draft.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(_document(paths, list(names)))
+                file.writelines(_document(paths, list(names), parts_of(dataset)))
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(target)
 
     def _save(self, sensor: str, run: int) -> None:
         images = [_image(row, sensor, run) for row in self._images.pop((sensor, run))]
-        marks = [_annotation(row, image_id) for row, image_id in _numbered(self._objects.pop((sensor, run), []), run)]
+        marks = [
+            annotation_entry(row, image_id) for row, image_id in _numbered(self._objects.pop((sensor, run), []), run)
+        ]
         seen = sorted({mark["category"] for mark in marks})
         part = {"kinds": list(self._kinds), "categories": seen, "images": images, "annotations": marks}
         target = self._folder / _MERGE / f"{sensor}-{padded(run)}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_dump(part), encoding="utf-8", newline="\n")
+        target.write_text(compact_json(part), encoding="utf-8", newline="\n")
 
 
 def _rows(table: Table, i: int) -> list[dict[str, Any]]:
@@ -128,28 +133,21 @@ def _image(row: dict[str, Any], sensor: str, run: int) -> dict[str, Any]:
     }
 
 
-def _annotation(row: dict[str, Any], image_id: int) -> dict[str, Any]:
-    return {
-        "image_id": image_id,
-        "category": row["category"],
-        "bbox": [row["x"], row["y"], row["w"], row["h"]],
-        "area": row["visible"],
-        "iscrowd": 0,
-        "segmentation": row["counts"],
-        "attributes": {
-            "actor": row["actor"],
-            "instance": row["instance"],
-            "occlusion": round(1.0 - row["visible"] / row["amodal"], 6),
-            "truncated": row["truncated"],
-            "distance": round(row["distance"], 4),
-        },
-    }
+def parts_of(dataset: Path) -> dict[int, str]:
+    """Return the part of the dataset that each run is in: train, val or test; {} where it is not divided by run."""
+    found: dict[int, str] = {}
+    for file in sorted((dataset / "splits").glob("*.parquet")):
+        table = read_parquet(file)
+        if set(table.column_names) != {"run", "split"}:
+            return {}
+        found |= dict(zip(table["run"].to_pylist(), table["split"].to_pylist(), strict=True))
+    return found
 
 
-def _document(paths: list[Path], names: list[str]) -> Iterator[str]:
+def _document(paths: list[Path], names: list[str], parts: dict[int, str]) -> Iterator[str]:
     """Yield the text of the joined file in parts."""
     numbers = {name: i + 1 for i, name in enumerate(names)}
-    categories = [{"id": number, "name": name, "supercategory": ""} for name, number in numbers.items()]
+    categories = category_entries(numbers)
     sizes: dict[int, list[int]] = {}
     mark_id = 0
     yield '{"annotations":['
@@ -160,17 +158,18 @@ def _document(paths: list[Path], names: list[str]) -> Iterator[str]:
         for mark in part["annotations"]:
             mark_id += 1  # from 1: COCOeval reads an id of 0 as "not matched"
             mask = {"counts": mark.pop("segmentation"), "size": sizes[mark["image_id"]]}
-            yield comma + _dump(
+            yield comma + compact_json(
                 mark | {"id": mark_id, "category_id": numbers[mark.pop("category")], "segmentation": mask}
             )
             comma = ",\n"
-    yield f'],\n"categories":{_dump(categories)},\n"images":['
+    yield f'],\n"categories":{compact_json(categories)},\n"images":['
     comma = "\n"
     for path in paths:
         for image in _load(path)["images"]:
-            yield comma + _dump(image)
+            name = parts.get(image.get("run", -1))
+            yield comma + compact_json(image | {"split": name} if name else image)
             comma = ",\n"
-    yield f'],\n"info":{_dump(_INFO)},\n"licenses":[]}}\n'
+    yield f'],\n"info":{compact_json(INFO)},\n"licenses":[]}}\n'
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -179,7 +178,3 @@ def _load(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read back: {error}", "run the same command again") from error
     return part
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

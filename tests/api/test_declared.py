@@ -30,7 +30,7 @@ from tests.support import PLUGINS, wander
 CORE = Path(protocols.__file__).resolve().parents[1]
 ROOT = CORE.parent
 NAMES = [each.name for each in fields(Declared)]
-INDOORS = {"agents", "writers", "generators"}
+INDOORS = {"agents", "exporters", "writers", "generators"}
 
 
 def trees(*folders: Path) -> Iterator[tuple[Path, ast.Module]]:

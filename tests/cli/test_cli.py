@@ -281,6 +281,8 @@ def test_json_is_one_document_whatever_comes_of_it(made: Path, tmp_path: Path):
         ("merge", "swept", "other", "--out", "swept"): 2,
         ("merge", "swept", "nowhere", "--out", "both"): 2,
         ("merge", "swept", "--out", "alone"): 2,
+        ("export", "swept", "--format", "yolo", "--out", "boxes"): 2,
+        ("export", "swept", "--format", "yolo", "--out", "boxes", "--set", "sensors"): 2,
         ("test", str(WANDER), "--runs", "1", "--reference", "", "--set", "require={ok: always x < 1 kV}"): 0,
         ("test", "nobody"): 2,
         ("replay", str(made), "1"): 0,

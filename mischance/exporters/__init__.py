@@ -1,0 +1,1 @@
+"""Exporters: formats that are written from a finished dataset."""
