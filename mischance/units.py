@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from mischance.errors import UnitError, shorten, suggest
@@ -200,11 +201,12 @@ def parse(text: str, dimension: str = "") -> Quantity:
     return Quantity(_finite(scale.si(number), text), dimension or scale.dimension)
 
 
-def names_of(dimension: str) -> list[str]:
+@cache
+def names_of(dimension: str) -> tuple[str, ...]:
     """Return every accepted unit of a dimension; of all of them for ''."""
     if dimension == "temperature difference":
-        return [name for name in names_of("temperature") if not UNITS[name].offset]
-    return [name for name, scale in UNITS.items() if dimension in ("", scale.dimension)]
+        return tuple(name for name in names_of("temperature") if not UNITS[name].offset)
+    return tuple(name for name, scale in UNITS.items() if dimension in ("", scale.dimension))
 
 
 def pattern(dimension: str) -> str:
@@ -256,25 +258,26 @@ class Unit:
         """
         if type(value) is float and math.isfinite(value):
             return value  # a bare number: the fast path of sweeps
-        error = UnitError(f"{wanted(self.dimension)} (got {shorten(value)})")
         if isinstance(value, str):
             if not names_of(self.dimension):
-                raise error
+                raise self._refusal(value)
             if _BARE.fullmatch(value[: 2 * _LONGEST]):
-                error.hint = "a bare number takes no quotes"
-                raise error
+                raise self._refusal(value, "a bare number takes no quotes")
             return float(parse(value, self.dimension))
         if isinstance(value, bool) or not isinstance(value, float | int):
-            raise error
+            raise self._refusal(value)
         if isinstance(value, float) and math.isnan(value):
-            raise error
+            raise self._refusal(value)
         given = value.dimension if isinstance(value, Quantity) else ""
         if given not in ("", "number", self.dimension):
             raise UnitError(f"{wanted(self.dimension)} (got {show(value, given)}, {_TABLE[given][0]})")
         try:
             return _finite(float(value), shorten(value))
         except OverflowError:
-            raise UnitError("the number is too large", error.hint) from None
+            raise UnitError("the number is too large") from None
+
+    def _refusal(self, value: object, hint: str = "") -> UnitError:
+        return UnitError(f"{wanted(self.dimension)} (got {shorten(value)})", hint)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import PydanticCustomError, core_schema

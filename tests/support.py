@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,13 @@ PLUGINS = Path(__file__).parent / "plugins"
 def wander(**overrides: str) -> Scenario:
     """Return the tests' vectorised scenario: a signal, two voltmeters, a controller."""
     return load(PLUGINS / "wander.yaml", {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+@cache
+def library(name: str) -> Scenario:
+    """Return a scenario of the library, or one of the tests' own, as it is; loaded once for all tests of a process."""
+    own = PLUGINS / f"{name}.yaml"
+    return load(own if "/" not in name and own.is_file() else name)
 
 
 def digests(scenario: Scenario, draws: Sequence[Draw], cuts: Sequence[float] = ()) -> dict[int, str]:

@@ -39,15 +39,15 @@ from mischance.play.plugins import batch_size
 from mischance.play.sampling import draw, twin
 from mischance.sweep import jobs
 from tests.shell import content
-from tests.support import PLUGINS, digests, rows_of
+from tests.support import PLUGINS, digests, library, rows_of
 
 SHORT = {  # by kind of world: what makes one of its scenarios small enough to be played many times
-    "road": {"duration": "3 s"},
-    "arm": {"duration": "3 s"},
+    "road": {"duration": "2 s"},
+    "arm": {"duration": "2 s"},
     "payments": {"duration": "1 d", "simulator.cards": "200", "simulator.merchants": "20"},
     f"{PLUGINS}/drift.py:Drift": {},
-    "worlds": {"duration": "3 s"},
-    "arm+warehouse": {"duration": "3 s"},
+    "worlds": {"duration": "2 s"},
+    "arm+warehouse": {"duration": "2 s"},
 }
 OWN = {  # the tests' own plug-ins, under the same laws: the only vectorised world of this package
     "simulators": {f"{PLUGINS}/drift.py:Drift", f"{PLUGINS}/tank.py:Tank"},
@@ -66,7 +66,7 @@ def kinds(room: str) -> list[str]:
 def scenario_named(name: str, **changes: str) -> Scenario:
     """Return a scenario of the library, made short, with small images, or one of the tests' own."""
     source = PLUGINS / f"{name}.yaml" if name in OWN_SCENARIOS else name
-    plain = load(source)
+    plain = library(name)
     kind = OWN_SCENARIOS.get(name) or plain.simulator.kind
     overrides = dict(SHORT.get(kind, {}))
     for sensor, plugin in plain.sensors.items():
@@ -201,7 +201,7 @@ def test_a_plug_in_says_what_it_is_and_takes_exact_settings(room: str, kind: str
 
 
 def test_every_world_has_a_scenario():
-    played = {plugin.kind for name in names() if name not in OWN_SCENARIOS for plugin in scenario_named(name).plugins()}
+    played = {plugin.kind for name in names() if name not in OWN_SCENARIOS for plugin in library(name).plugins()}
     assert {entry.name for entry in catalog.entries("simulators")} <= played
 
 
@@ -398,7 +398,7 @@ def test_a_twin_equals_its_run_before_the_first_cause(name: str):
 def scene_for(kind: str) -> tuple[str, str]:
     """Return a scenario of the library that uses a sensor, and what the sensor is called there."""
     for name in names():
-        for sensor, plugin in scenario_named(name).sensors.items():
+        for sensor, plugin in library(name).sensors.items():
             path = str(PLUGINS / plugin.kind) if name == "wander" else plugin.kind
             if path == kind:
                 return name, sensor
@@ -654,7 +654,7 @@ def test_a_renderer_gives_the_same_bytes_for_the_same_scene_in_the_declared_shap
 def stage_for(kind: str) -> tuple[str, dict[str, str]]:
     """Return a scenario in which an agent can act: one that names it, else one whose world gets along with it."""
     for name in names():
-        scenario = scenario_named(name)
+        scenario = library(name)
         path = scenario.agent and (str(PLUGINS / scenario.agent.kind) if name == "wander" else scenario.agent.kind)
         if path == kind:
             return name, {}
@@ -663,7 +663,7 @@ def stage_for(kind: str) -> tuple[str, dict[str, str]]:
     told = declares(catalog.find("agents", kind))
     reads = set(told.reads_with(told.settings()))
     for name in names():
-        scenario = scenario_named(name)
+        scenario = library(name)
         if scenario.agent and name != "wander" and reads <= {"truth", *scenario.sensors}:
             return name, {"agent": json.dumps({"kind": kind})}
     pytest.fail(f"no scenario of the library has a place for the agent {kind!r}")
@@ -721,7 +721,7 @@ def written_scenario() -> Scenario:
     """Return a scenario with images, where there is one, to be written in every format at once."""
     formats = json.dumps([kind for kind in kinds("writers") if without_settings("writers", kind)])
     for name in names():
-        scenario = scenario_named(name)
+        scenario = library(name)
         if any("size" in plugin.tree for plugin in scenario.sensors.values()):
             worlds_available(scenario)
             return scenario_named(name, write=formats, duration="0.7 s")

@@ -21,7 +21,7 @@ from mischance.language import catalog
 from mischance.play.constructing import construct
 from mischance.play.episode import advanced
 from mischance.play.sampling import draw
-from tests.support import PLUGINS
+from tests.support import PLUGINS, library
 from tests.test_contracts import available, built, kinds, names, scenario_named, streams_of
 
 # of the faults of one kind and target: onset and length [s], share of the declared severity, time of its growth [s]
@@ -51,7 +51,7 @@ class Bench:
         available("simulators", kind)
         self.make: Callable[[], Any]
         for name in names():
-            scenario = scenario_named(name)
+            scenario = library(name)
             own = [plugin.kind for plugin in scenario.plugins() if plugin.room == "simulators"]
             if own == [kind] or (name == "wander" and kind.startswith(str(PLUGINS))):
                 changed = scenario_named(name, sensors="{}", faults="[]", **ALONE.get(kind, {}))

@@ -22,10 +22,10 @@ from mischance.api.randomness import Streams
 from mischance.api.tables import entity_column
 from mischance.errors import CatalogError
 from mischance.language import catalog
-from mischance.language.loading import load
 from mischance.play.composite import world_class
 from mischance.play.constructing import construct
 from mischance.play.sampling import draw
+from tests.support import library
 from tests.test_walls import LAYER, LIBRARIES, ROOT
 
 CORE = ROOT / "mischance"
@@ -62,7 +62,7 @@ def names() -> dict[str, str]:
     found |= {entry.name: "world" for entry in catalog.entries("simulators")}
     seen: set[str] = set()
     for entry in catalog.entries("scenarios"):
-        scenario = load(entry.name)
+        scenario = library(entry.name)
         world, settings = scenario.simulator, scenario.simulator.settings
         told = world.declared
         dotted = [*(told.targets(settings) if told.targets else ()), *(told.signals(settings) if told.signals else ())]
@@ -77,7 +77,7 @@ def names() -> dict[str, str]:
 
 def tables(name: str) -> dict[str, list[str]]:
     """Return the tables that a scenario's world emits at t = 0, each with the actors that it names."""
-    scenario = load(name)
+    scenario = library(name)
     (one,) = draw(scenario, [0])
     try:
         catalog.check_needs("simulators", scenario.simulator.kind, scenario.simulator.declared.needs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -47,18 +48,31 @@ def _below(file: Path, folders: Sequence[str]) -> bool:
 def _imported(file: Path, package: str) -> Iterator[str]:
     """Yield the names that a source imports; of `from a import b` both a and a.b, which may be a module."""
     try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        statements = _statements(file.read_bytes())
+    except OSError:
         return
+    for level, module, names in statements:
+        parents = package.split(".")[: len(package.split(".")) - (level - 1)] if level else []
+        base = ".".join([*parents, *([module] if module else [])])
+        if base:
+            yield base
+            yield from (f"{base}.{name}" for name in names if name != "*")
+
+
+@lru_cache(maxsize=512)
+def _statements(source: bytes) -> tuple[tuple[int, str, tuple[str, ...]], ...]:
+    """Return (level, module, names) of each import statement in a source; one that does not parse has none."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return ()
+    found: list[tuple[int, str, tuple[str, ...]]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [(0, alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - (node.level - 1)] if node.level else []
-            base = ".".join([*parents, *([node.module] if node.module else [])])
-            if base:
-                yield base
-                yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+            found.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+    return tuple(found)
 
 
 def _sources(name: str, search: Sequence[str]) -> Iterator[tuple[str, Path]]:

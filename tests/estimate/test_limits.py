@@ -95,9 +95,12 @@ def test_melded_limits_cover_wherever_it_is_computed():
         assert max(below, above) <= 0.025 + 1e-9, p
 
 
-@given(st.data())
-@settings(max_examples=40, deadline=None)
-def test_melded_limits_keep_their_laws(data: st.DataObject):
+@pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.slow)])
+def test_melded_limits_keep_their_laws(examples: int):
+    settings(max_examples=examples, deadline=None)(given(st.data())(melded_limits_keep_their_laws))()
+
+
+def melded_limits_keep_their_laws(data: st.DataObject):
     """0 <= low <= estimate <= high <= 1; the order of strata does not matter; one more event raises both limits."""
     strata = data.draw(st.integers(1, 4))
     sizes = st.integers(0, 40)

@@ -24,11 +24,10 @@ EVERY_KEY = HERE / "scenarios" / "every_key.yaml"
 
 def every_name() -> list[str]:
     """Return all scenarios of the project, with all their variants."""
-    files = {**{name: name for name in catalog.scenario_files()}, "every_key": str(EVERY_KEY)}
-    files["wander"] = str(HERE / "plugins" / "wander.yaml")
+    files = {**catalog.scenario_files(), str(EVERY_KEY): EVERY_KEY}
+    files[str(HERE / "plugins" / "wander.yaml")] = HERE / "plugins" / "wander.yaml"
     found = []
-    for source in files.values():
-        path = catalog.scenario_files().get(source) or Path(source)
+    for source, path in files.items():
         variants = read(path.read_bytes(), str(path)).tree.get("variants") or {}
         found += [source, *(f"{source}:{variant}" for variant in variants)]
     return found

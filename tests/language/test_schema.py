@@ -82,7 +82,7 @@ def nodes(tree: Any) -> Iterator[dict[str, Any]]:
 def test_an_independent_command_accepts_every_file_that_we_do(step: int, tmp_path: Path):
     library = dict(list(catalog.scenario_files().items())[::step])
     files = [*map(str, library.values()), str(EVERY_KEY), str(HERE / "plugins" / "wander.yaml")]
-    for i, text in enumerate(starters().values()):
+    for i, text in enumerate([*starters().values()][::step]):
         (tmp_path / f"{i}.yaml").write_text(text, encoding="utf-8")
         load(tmp_path / f"{i}.yaml")
         files.append(str(tmp_path / f"{i}.yaml"))

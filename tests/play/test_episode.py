@@ -14,7 +14,7 @@ from mischance.play.plugins import batch_size
 from mischance.play.sampling import draw, twin
 from tests.support import PLUGINS, digests, rows_of, wander
 
-RUNS = np.arange(11)
+RUNS = np.arange(8)
 
 
 def test_a_run_is_the_same_alone_in_any_batch_and_however_time_is_cut():

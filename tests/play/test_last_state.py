@@ -11,12 +11,12 @@ from mischance.language.loading import load
 from mischance.play.player import play
 from mischance.play.sampling import draw, twin
 from mischance.play.twins import play_with_twins
-from tests.support import PLUGINS
+from tests.support import PLUGINS, library
 from tests.test_contracts import built, chunks, names, scenario_named, worlds_available
 
 STATES = {"road", "arm", "quadrotor", "warehouse"}  # worlds that tell states; the others tell what happens alone
 LIBRARY = {entry.name for entry in catalog.entries("scenarios")}
-WORLDS = {scenario_named(name).simulator.kind: name for name in reversed(names()) if name in LIBRARY}
+WORLDS = {library(name).simulator.kind: name for name in reversed(names()) if name in LIBRARY}
 ENDED = {  # by itself, at no time of its tables
     "road": ("driving/cut_in:crash", {"duration": "14 s", "simulator.settle": "1.337 s"}),
     "arm": ("robots/arm_gripper_slip", {"duration": "30 s", "faults": "[]"}),

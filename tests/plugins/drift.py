@@ -109,7 +109,7 @@ class Drift:
                 self._shock[i] = stream("plant").normal(size=BLOCK)
         start, dt = self._k / RATE, 1.0 / RATE
         self._drift = np.array(
-            [sum(f.severity_at(start) for f in draw.faults_of("plant")) for draw in self._draws], np.float64
+            [sum(f.severity * f.share_at(start) for f in draw.faults_of("plant")) for draw in self._draws], np.float64
         )
         step = (self._drift + self._push - self._pull * self._x) * dt + self._noise * np.sqrt(dt) * self._shock[
             :, self._k % BLOCK

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import yaml
@@ -127,7 +128,20 @@ def read(source: bytes | str, file: str) -> Document:
     Raises:
         ScenarioError: every problem of its YAML, each with its position.
     """
-    return _Reader(_text(source, file), file).read()
+    known = _document(_text(source, file), file)
+    return Document(file, _copied(known.tree), known.marks)
+
+
+@lru_cache(maxsize=256)
+def _document(text: str, file: str) -> Document:
+    """Return the document of a text; a file is read for itself, for each of its variants, and for who extends it."""
+    return _Reader(text, file).read()
+
+
+def _copied(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _copied(value) for key, value in node.items()}
+    return [_copied(value) for value in node] if isinstance(node, list) else node
 
 
 def read_value(source: str, file: str) -> Document:
