@@ -2,11 +2,12 @@
 
 import mischance
 
-scenario = mischance.load("driving/cut_in:crash")
+scenario = mischance.load("driving/cut_in").set("vary.gap", "6 m").with_agent("idm")
+data = scenario.sweep(100)  # a Dataset; mischance.open(path) opens any other
+print(data.probability(), data.runs.head(), data.replay(17))
+
 for record in mischance.play(scenario, mischance.draw(scenario, range(8))):
-    ...
-result = mischance.sweep(scenario, 100, "outputs/crash", workers=2)
-runs = mischance.open("outputs/crash").table("runs")
+    ...  # the same runs in memory
 """
 
 from __future__ import annotations
@@ -19,21 +20,20 @@ if TYPE_CHECKING:
     from mischance.api.runs import Chunk, Draw, Reading, Record
     from mischance.api.tables import Table
     from mischance.errors import MischanceError, ScenarioError
-    from mischance.language.loading import load
-    from mischance.language.scenario import Scenario
-    from mischance.opening.reading import Dataset, open  # noqa: A004  # `mischance.open` is how a dataset is opened
     from mischance.play.player import play
     from mischance.play.sampling import draw, twin
     from mischance.play.twins import play_with_twins
+    from mischance.scripting.dataset import Dataset, open  # noqa: A004  # `mischance.open` is how a dataset is opened
+    from mischance.scripting.scenario import Scenario, load
     from mischance.sweep.jobs import replay, sweep
 
 __version__ = "0.1.0"
 
 # Names are looked up when first used: `import mischance` costs nothing, and the command line stays quick.
 _PLACES = {
-    "Chunk": "api.runs", "Dataset": "opening.reading", "Draw": "api.runs", "MischanceError": "errors",
-    "Reading": "api.runs", "Record": "api.runs", "Scenario": "language.scenario", "ScenarioError": "errors",
-    "Table": "api.tables", "draw": "play.sampling", "load": "language.loading", "open": "opening.reading",
+    "Chunk": "api.runs", "Dataset": "scripting.dataset", "Draw": "api.runs", "MischanceError": "errors",
+    "Reading": "api.runs", "Record": "api.runs", "Scenario": "scripting.scenario", "ScenarioError": "errors",
+    "Table": "api.tables", "draw": "play.sampling", "load": "scripting.scenario", "open": "scripting.dataset",
     "play_with_twins": "play.twins", "replay": "sweep.jobs", "twin": "play.sampling",
 }  # fmt: skip
 # Packages that are called like the function that they are there for; their `__init__` makes them callable.

@@ -24,9 +24,15 @@ class MischanceError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"    {hint}")  # Python shows it below the message
 
     def __reduce__(self) -> tuple[type[MischanceError], tuple[str, str]]:
         return type(self), (self.message, self.hint)
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that a notebook shows instead of a traceback."""
+        return [f"{type(self).__name__}: {self.message}", *([f"    {self.hint}"] if self.hint else [])]
 
 
 class UnitError(MischanceError):

@@ -30,11 +30,13 @@ PATIENCE = 20.0  # seconds without a finished run after which it is said what is
 
 
 def sweep_with_progress(
-    scenario: Scenario, runs: int, out: Path, *, quiet: bool, color: bool | None, notes: bool = True, **options: Any
-) -> SweepResult:
+    scenario: Scenario, runs: int, out: Path, *, quiet: bool, color: bool | None, notes: bool = True,
+    show: Callable[[Progress], None] | None = None, **options: Any,
+) -> SweepResult:  # fmt: skip
     """Run a sweep; show its progress on stderr, as a live line on a terminal and as plain lines elsewhere.
 
-    With `quiet` nothing is shown but what a sweep waits for where no run ends, and not that without `notes`.
+    With `quiet` nothing is shown but what a sweep waits for where no run ends, and not that without `notes`. `show`
+    shows progress instead, such as in a notebook.
     """
     from mischance.play.plugins import check_needs
     from mischance.sweep.jobs import sweep
@@ -43,6 +45,13 @@ def sweep_with_progress(
     waiting = _with_extension(scenario.name, waiting_notes(scenario.name, options.get("limit", 0.0)))
     if quiet:
         return sweep(scenario, runs, out, progress=waiting if notes else None, **options)
+    if show is not None:
+
+        def shown(now: Progress) -> None:
+            show(now)
+            waiting(now)
+
+        return sweep(scenario, runs, out, progress=shown, **options)
     if sys.stderr.isatty() and color is not False:
         return _live(scenario, waiting, lambda show: sweep(scenario, runs, out, progress=show, **options))
     return sweep(scenario, runs, out, progress=_plain(scenario.name, waiting), **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +35,10 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int], ev
         *classes_in_words(out, event),
         *tables_in_words(out, tables, others),
     ]
+    code = {name: _first_line(out / name) for name in sorted(recipe.inputs) if name.endswith(".py")}
+    if code:
+        lines += ["## Code", "", "What it was played with, beside mischance:", ""]
+        lines += [*(f"- `{name}`{about and f': {about}'}" for name, about in code.items()), ""]
     own_shard = shard_size(recipe.runs)
     table = next((name for name in sorted(tables) if name.startswith(("truth/", "sensors/"))), "events")
     lines += [
@@ -119,6 +124,14 @@ def tables_in_words(out: Path, tables: Mapping[str, list[Path]], others: Mapping
     if others:
         lines += ["## Other files", "", *(f"- `{kind}`: {count:,}" for kind, count in sorted(others.items())), ""]
     return lines
+
+
+def _first_line(source: Path) -> str:
+    """Return the first line of the docstring of a module; '' where it has none."""
+    try:
+        return (ast.get_docstring(ast.parse(source.read_bytes())) or "").partition("\n")[0]
+    except (OSError, SyntaxError, ValueError):
+        return ""
 
 
 def _command(recipe: Recipe) -> str:

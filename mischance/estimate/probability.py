@@ -82,6 +82,19 @@ class Probability:
         both = ", undecided runs counted both ways" if self.undecided else ""
         return f"{self.kind}, {self.method}{both}"
 
+    def __str__(self) -> str:
+        """Return the estimate with its limits, or why there are none."""
+        if self.probability is None:
+            return f"unknown ({self.reason})"
+        if self.low is None or self.high is None:
+            most = "" if self.at_most is None else f", at most {self.at_most:.4g}"
+            return f"{self.probability:.4g}{most} (no interval: {self.reason})"
+        return f"{self.probability:.4g} [{self.low:.4g}, {self.high:.4g}] (95 %, {self.interval})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in a notebook as `print` does."""
+        printer.text(str(self))
+
     def facts(self) -> dict[str, Any]:
         """Return plain values, `interval` among them."""
         return {**asdict(self), "interval": self.interval}

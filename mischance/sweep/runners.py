@@ -25,6 +25,7 @@ from mischance.api.names import unique_word
 from mischance.api.phases import Phase
 from mischance.errors import RunError
 from mischance.sweep.messages import Done, Failed, Job, JudgeJob, PlayJob, ReplayJob
+from mischance.sweep.own_processes import context as workers_context
 from mischance.sweep.workers import begin, perform, release
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -224,7 +225,7 @@ class Processes:
         if self._rebuilt > _REBUILDS:
             raise RunError(
                 "worker processes end as soon as they are started",
-                "a script that calls sweep() needs `if __name__ == '__main__':` around the call",
+                "workers=0 plays in this process, where a debugger sees why",
             )
         self._stop()
         self._start()
@@ -270,7 +271,7 @@ def forks() -> ForkServerContext:
     SIGINT blocked, and ends with this process. Its one thread beside the main one is jemalloc's, which is made for
     forks.
     """
-    context = multiprocessing.get_context("forkserver")
+    context = workers_context()
     context.set_forkserver_preload([*PRELOADED, *(name for name in _LIBRARIES if name in sys.modules), FROZEN])
     with _ctrl_c_held_back():
         forkserver.ensure_running()

@@ -20,6 +20,7 @@ import pytest
 from mischance.dataset.draft import recipe_of
 from mischance.dataset.shards import Shard
 from mischance.errors import DatasetError
+from mischance.sweep.growing import Growing
 from mischance.sweep.jobs import sweep
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, ReplayJob, SealJob
 from mischance.sweep.progress import SweepResult
@@ -278,3 +279,19 @@ def test_a_cluster_of_processes_makes_the_same_dataset_and_survives_a_death(tmp_
     assert dict(result.failures) == {5: "its worker was lost"}
     ours, theirs = (tmp_path / side / "data/manifest.json" for side in ("ours", "theirs"))
     assert theirs.read_bytes() == ours.read_bytes()
+
+
+def test_a_sweep_grows_into_processes_and_its_bytes_do_not_change(expected: bytes, tmp_path: Path) -> None:
+    sizes = []
+
+    class Watched(Growing):
+        def collect(self, timeout: float) -> list[tuple[Job, Done | Failed]]:
+            found = super().collect(timeout)
+            sizes.append(self.width)
+            return found
+
+    for name, width, patience, seen in (("grown", 2, 1e-6, {2}), ("patient", 2, 1e6, {1}), ("alone", 1, 0.0, {1})):
+        sizes.clear()
+        make(tmp_path / name, runner=Watched(width, patience))
+        assert (tmp_path / name / "manifest.json").read_bytes() == expected
+        assert set(sizes) == seen
