@@ -43,12 +43,6 @@ class Dataset(reading.Dataset):
         return self.table("events")
 
     @property
-    @plain_errors
-    def labels(self) -> pd.DataFrame:
-        """What is wrong, from when to when, and why: the truth about faults and events."""
-        return self.table("labels")
-
-    @property
     def failures(self) -> dict[int, str]:
         """Run -> why it could not be played to its end."""
         with looking(self.path) as ledger:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mischance.sweep.jobs import Progress
+    from mischance.sweep.progress import Progress
 
 EVERY = 0.3  # seconds
 

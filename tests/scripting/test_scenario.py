@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import mischance
-from mischance.cli.console import _event_line
+from mischance.cli.console import event_line
 from mischance.errors import MischanceError, ScenarioError
 from mischance.language import loading
 from mischance.scripting.progress import progress_line
-from mischance.sweep.jobs import Progress
+from mischance.sweep.progress import Progress
 from tests.source import ROOT
 from tests.support import PLUGINS
 
@@ -121,10 +121,9 @@ def test_tables_probability_and_pictures(tmp_path: Path) -> None:
     data = mischance.load(WANDER).sweep(8, tmp_path / "out", workers=0, quiet=True)
     assert data.runs["run"].tolist() == list(range(8))
     assert data.events.equals(data.table("events"))
-    assert data.labels.equals(data.table("labels"))
     found = data.probability()
     assert (found.count, found.runs) == (int(data.runs["event"].sum()), 8)
-    assert str(found) in _event_line({"name": "crossing", **found.facts()}, None)
+    assert str(found) in event_line({"name": "crossing", **found.facts()}, None)
     assert data.preview()._repr_png_().startswith(b"\x89PNG")
     assert data.verify() == []
     assert str(found) in data._repr_html_()
