@@ -88,6 +88,22 @@ def test_a_pedal_whose_speed_is_already_passed_leaves_the_way_there_to_the_contr
     assert column(chunk, "speed") == pytest.approx(v + math.copysign(2.0, move["to"] - v) * t, abs=1e-9)
 
 
+def test_pedals_that_can_follow_move_evenly_over_a_step():
+    """Car following: the speed changes by the mean of the accelerations at both ends of every step of 10 ms."""
+    follow = {"kind": "follow", "headway": 1.2}
+    actors = {"ego": {"speed": 20.0, "jerk": 6.0, "behaviour": [follow]}, "lead": {"speed": 17.0, "gap": 45.0}}
+    world = Road(Road.Settings.model_validate({"motion": False, "actors": actors}))
+    world.start([Draw(7, 0)], [Streams(7, 0)])
+    speed, a = [], []
+    for k in range(1, 300):
+        world.advance(k / 100, None)
+        speed.append(float(world._batch.cars[0, 0]["speed"]))
+        a.append(float(world._batch.cars[0, 0]["a"]))
+    mean = 0.5 * (np.array(a[60:-1]) + np.array(a[61:]))
+    assert np.diff(speed[60:]) == pytest.approx(0.01 * mean, abs=1e-12)
+    assert np.ptp(a[60:]) > 0.2
+
+
 @pytest.mark.parametrize(("station", "starts"), [(0.0, True), (0.5, True), (-0.5, False)])
 def test_who_waits_to_be_hit_leaves_at_once_beside_the_ego_and_never_behind_its_middle(station: float, starts: bool):
     walks = {"body": "pedestrian", "speed": 0.0, "station": station, "lane": 1, "offset": -3.0,
