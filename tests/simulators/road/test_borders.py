@@ -108,6 +108,30 @@ def test_a_car_stops_after_v2_over_2a_on_any_heading_and_stands(model: str):
             assert column(chunk, name)[t > v / a + 0.06] == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("rate", [100, 20])
+@pytest.mark.parametrize(("v", "jerk"), [(0.5, 2.0), (0.3, 4.0), (1.7, 3.0), (0.037, 1.0)])
+def test_a_car_that_stops_while_its_brakes_still_build_up_stops_where_the_cubic_does(v: float, jerk: float, rate: int):
+    """v - j t^2 / 2 = 0 at t = sqrt(2 v / j), after v t - j t^3 / 6 = 2 v t / 3."""
+    for body in ("car", "animal"):
+        ego = {"body": body, "speed": v, "jerk": jerk, "brakes": 9.0, "model": "kinematic"}
+        world, first = opened({"rate": rate, "friction": 1.0, "actors": {"ego": ego}})
+        chunk = join_chunks([first, world.advance(3.0, commanded(world, -9.0))])
+        t = math.sqrt(2.0 * v / jerk)
+        assert column(chunk, "x")[-1] == pytest.approx(2.0 * v * t / 3.0, abs=1e-9)
+        assert column(chunk, "speed") == pytest.approx(
+            np.maximum(v - 0.5 * jerk * np.square(column(chunk, "t")), 0.0), abs=1e-9
+        )
+
+
+def test_brakes_that_are_released_before_a_stop_let_the_car_roll_on():
+    """From 2 m/s: 0.5 m/s go in the ramp to -2 m/s2 and 0.5 m/s in the ramp back, and 2 m/s2 in between."""
+    ego = {"speed": 2.0, "jerk": 4.0, "brakes": 9.0, "model": "kinematic"}
+    for late, end in ((0.75, 0.5), (0.87, 0.26), (1.12, 0.0)):
+        world, first = opened({"friction": 1.0, "actors": {"ego": ego}})
+        chunks = [first, world.advance(late, commanded(world, -2.0)), world.advance(3.0, commanded(world, 0.0))]
+        assert column(join_chunks(chunks), "speed")[-1] == pytest.approx(end, abs=1e-9)
+
+
 @pytest.mark.parametrize("jerk", [0.0, 4.0])
 @pytest.mark.parametrize("model", ["kinematic", "dynamic"])
 def test_who_stands_stays_while_it_brakes_and_pulls_away_at_once(jerk: float, model: str):
