@@ -284,6 +284,17 @@ def test_manoeuvres_begin_at_their_own_time_wherever_a_step_ends():
         ]  # fmt: skip
 
 
+def test_a_step_may_be_cut_150_times_before_plans_are_no_longer_followed_to_the_moment():
+    """150 things begin in the first 20 ms; the ego's speed is then still exactly the one that it brakes down to."""
+    red = [{"kind": "run_red_light", "at": 1e-4 * (n + 1)} for n in range(150)]
+    actors: dict[str, Any] = {f"walks{n}": {"body": "pedestrian", "speed": 0.0, "station": 30.0 + 3 * n, "lane": 3,
+                                            "behaviour": red[12 * n : 12 * n + 12]} for n in range(13)}  # fmt: skip
+    actors["ego"] = {"speed": 20.0, "jerk": 0.0, "behaviour": [{"kind": "brake", "deceleration": 6.0, "to": 19.86}]}
+    _, chunk = played({"rate": 20, "actors": actors}, 0.05)
+    assert len(chunk.events) == 151
+    assert column(chunk, "speed", 13, 14)[-1] == pytest.approx(19.86, abs=1e-9)
+
+
 def test_one_who_was_hit_begins_nothing_and_its_lane_change_does_not_end():
     change = {"kind": "change_lane", "to": 2, "at": 0.1, "takes": 2.0}
     actors = {
