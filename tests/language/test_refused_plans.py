@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mischance.errors import ScenarioError
@@ -16,6 +16,7 @@ correlations = st.lists(st.floats(-1, 1), min_size=6, max_size=6)
 
 
 @given(correlations)
+@settings(deadline=None)
 def test_a_triangle_is_found_exactly_where_the_matrix_is_positive_definite(rho: list[float]):
     names = "abcd"
     pairs = {frozenset(pair): r for pair, r in zip([(p, q) for p in names for q in names if p < q], rho, strict=True)}

@@ -56,6 +56,7 @@ def spread(kind, size, dimensions, blocks=1, seed=7):
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+@settings(deadline=None)
 def test_a_grid_covers_every_combination_once_a_round_and_the_last_name_goes_fastest(lengths: list[int]):
     axes = {f"x{i}": tuple(float(10 * i + j) for j in range(length)) for i, length in enumerate(lengths)}
     size = math.prod(lengths)
@@ -127,6 +128,7 @@ def test_a_grid_of_which_nothing_is_left_is_an_error_and_an_impossible_point_nam
 
 
 @given(st.integers(1, 70), st.integers(1, 4), SEEDS)
+@settings(deadline=None)
 def test_a_latin_hypercube_has_one_point_in_each_stratum_of_each_dimension_of_each_block(
     size: int, dimensions: int, seed: int
 ):
