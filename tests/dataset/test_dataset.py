@@ -393,10 +393,10 @@ def test_a_full_disk_names_path_and_bytes(tmp_path: Path) -> None:
         with pytest.raises(
             DatasetError, match=r"small/.*: at least [\d,]+ bytes needed, [\d,]+ free|cannot use .*disk is full"
         ):
-            sweep(FakeScenario(), 500, small / "data", workers=0, work=HONEST)  # type: ignore[arg-type]
+            sweep(FakeScenario(), 120, small / "data", workers=0, work=HONEST)  # type: ignore[arg-type]
         assert not list((small / "data").glob("parts/.tmp-*"))
         subprocess.run(["mount", "-o", "remount,size=50m", str(small)], check=True)
-        assert sweep(FakeScenario(), 500, small / "data", workers=0, work=HONEST).ok  # type: ignore[arg-type]
+        assert sweep(FakeScenario(), 120, small / "data", workers=0, work=HONEST).ok  # type: ignore[arg-type]
         assert verify(small / "data") == []
     finally:
         subprocess.run(["umount", str(small)], check=True)

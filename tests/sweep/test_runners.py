@@ -12,6 +12,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from mischance.sweep.growing import Growing
 from mischance.sweep.jobs import sweep
 from mischance.sweep.messages import DatasetRef, Done, Failed, Job, MergeJob, PlayJob, ReplayJob, SealJob
 from mischance.sweep.progress import SweepResult
-from mischance.sweep.runners import PRELOADED, Processes, Runner, Serial
+from mischance.sweep.runners import PRELOADED, Processes, Runner, Serial, forks
 from mischance.sweep.workers import perform
 from tests.dataset.small_world import HERE, FakeScenario
 from tests.shell import MISCHANCE
@@ -56,8 +57,9 @@ class Pool:
     no more jobs than it has processes, and one that may die is of one process.
     """
 
-    def __init__(self, width: int = 2) -> None:
+    def __init__(self, width: int = 2, context: BaseContext | None = None) -> None:
         self.width = width
+        self._context = context or get_context("spawn")  # nothing is inherited
         self.closed = 0
         self._waiting: list[Job] = []
         self.largest = 0
@@ -65,7 +67,7 @@ class Pool:
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.width, mp_context=get_context("spawn"))
+        return ProcessPoolExecutor(self.width, mp_context=self._context)
 
     def submit(self, job: Job) -> None:
         self._waiting.append(job)
@@ -111,7 +113,7 @@ def test_a_runner_of_ones_own_makes_the_same_dataset(tmp_path: Path, expected: b
 
 def test_a_lost_worker_is_the_runners_to_tell_and_costs_one_run(tmp_path: Path) -> None:
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
-    result = make(theirs / "data", "dies", runner=Pool(1))
+    result = make(theirs / "data", "dies", runner=Pool(1, forks()))  # several are lost: forks start for less
     assert dict(result.failures) == {5: "its worker was lost"}
     make(ours / "data", "dies", workers=1)
     assert (theirs / "data/manifest.json").read_bytes() == (ours / "data/manifest.json").read_bytes()
