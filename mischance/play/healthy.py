@@ -26,6 +26,7 @@ from mischance.play.sampling import draw, twin
 
 HEALTHY = 16  # healthy runs that make the band
 SIGMAS = 6.0  # its half width; with 16 runs a narrower one would call chance an effect
+BEYOND = 1.25  # the largest step of all healthy runs, at any time, times this: the limit of a step
 BINS = 200  # pieces of time that a run is looked at in
 ROUNDING = 1e-9  # of a mean of values that are all equal, relative
 MEASURED = "t_measured"  # column of a reading: when its row was measured
@@ -236,7 +237,11 @@ def healthy_band(scenario: Scenario) -> Band:
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(seen, np.nansum(stack, axis=0) / seen, np.nan)
             spread = np.sqrt(np.nansum((stack - mean) ** 2, axis=0) / (seen - 1))
-        band[key] = (mean, np.where(seen >= HEALTHY // 2, spread, np.nan))
+        spread = np.where(seen >= HEALTHY // 2, spread, np.nan)
+        if key.what == "step":  # the largest of many is skewed: it counts beyond all that any healthy run ever showed
+            largest = float(np.max(stack, where=np.isfinite(stack), initial=0.0))
+            mean, spread = np.zeros(BINS), np.where(np.isnan(spread), np.nan, BEYOND * largest / SIGMAS)
+        band[key] = (mean, spread)
     return band
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from mischance.api.requirements import DefaultRequirement
 from mischance.api.tables import Column, Table
 from mischance.errors import RunError
 
@@ -37,6 +38,11 @@ class Arm:
     needs: ClassVar[tuple[str, ...]] = ("pybullet",)
     randomness: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[Schema] = MEASURES
+    requirements: ClassVar[Mapping[str, DefaultRequirement]] = {
+        "task_done": DefaultRequirement(
+            "object.placed > 0", "the arm lets the box go within 0.05 m of the bin's middle"
+        )
+    }
     commands: ClassVar[Schema] = {
         "speed": Column(about="part of the program's speed that is allowed, 0-1; held until the next command")
     }

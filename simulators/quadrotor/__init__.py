@@ -11,6 +11,7 @@ import numpy as np
 from mischance.api.appearance import BODIES, CONTACTS, LANES
 from mischance.api.labels import table_of_rows
 from mischance.api.protocols import FaultKind
+from mischance.api.requirements import DefaultRequirement
 from mischance.api.runs import Chunk, last_tick
 from mischance.api.scene import Motion
 from mischance.api.tables import EVENTS, LABELS, Column, Table
@@ -55,6 +56,16 @@ class Quadrotor:
     needs: ClassVar[tuple[str, ...]] = ("numba",)
     randomness: ClassVar[tuple[str, ...]] = ("quadrotor",)
     measures: ClassVar[Schema] = MEASURES
+    requirements: ClassVar[Mapping[str, DefaultRequirement]] = {
+        "stays_in_fence": DefaultRequirement(
+            "fence_margin > 0 m", "no drone leaves the geofence", lambda settings: settings.fence is not None
+        ),
+        "finishes": DefaultRequirement(
+            "finished",
+            "every drone does all of its mission",
+            lambda settings: any(drone.mission for drone in settings.drones.values()),
+        ),
+    }
     commands: ClassVar[Schema] = {
         "actor": Column("text", about="who is flown; from its first command on an agent flies it", role="entity"),
         "thrust": Column(unit="N", about="along the body's z; held until the next command"),

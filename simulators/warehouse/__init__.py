@@ -9,6 +9,7 @@ import numpy as np
 
 from mischance.api.appearance import LANE_ROWS, LANES
 from mischance.api.labels import table_of_rows
+from mischance.api.requirements import DefaultRequirement
 from mischance.api.runs import Chunk
 from mischance.api.tables import EVENTS, LABELS, Table
 
@@ -41,6 +42,16 @@ class Warehouse:
     max_chunk_seconds: ClassVar[float] = 600.0
     randomness: ClassVar[tuple[str, ...]] = ("order", "orders", "people", "person", "reservation")
     measures: ClassVar[Schema] = MEASURES
+    requirements: ClassVar[Mapping[str, DefaultRequirement]] = {
+        "orders_get_done": DefaultRequirement(
+            "orders_done >= orders_arrived",
+            "every planned order is delivered; one that comes by chance may come too late for that",
+            lambda settings: settings.orders.rate == 0.0 and bool(settings.orders.planned),
+        ),
+        "orders_in_time": DefaultRequirement(
+            "not lateness > 1", "no order takes longer than it is due", lambda settings: settings.orders.due is not None
+        ),
+    }
     events: ClassVar[tuple[str, ...]] = (
         "order", "trip", "reservation_lost", "step_out", "stop", "halted", "resumed", "load_dropped", "delivered",
         "late", "contact",
