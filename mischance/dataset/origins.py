@@ -77,9 +77,16 @@ def origin_of_run(out: Path, run: int) -> tuple[Origin, int]:
     raise DatasetError(f"{out} has no run {run}")
 
 
-def scenario_folder(out: Path, run: int) -> Path:
-    """Return the folder that holds the scenario of a run: the dataset itself, or the run's origin within it."""
-    return out / origin_of_run(out, run)[0].folder if is_merged(out) else out
+def home_of_run(out: Path, run: int) -> tuple[Path, int]:
+    """Return the folder that holds the scenario of a run, and its number there: the dataset, or the run's origin in it.
+
+    Raises:
+        DatasetError: it is a merged dataset without such a run.
+    """
+    if not is_merged(out):
+        return out, run
+    origin, number = origin_of_run(out, run)
+    return out / origin.folder, number
 
 
 def recipe_of_manifest(manifest: Mapping[str, Any]) -> Recipe:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mischance.dataset.draft import SCENARIO
+from mischance.dataset.origins import home_of_run
 from mischance.language.scenario import Scenario
 from mischance.play.sampling import draw
 from mischance.sweep.messages import Done, Failed, Job, JudgeJob
@@ -127,13 +128,16 @@ def candidates(scenario: Scenario, run: int, begun: Sequence[tuple[float, str, s
     return [(words, left_out) for _, words, left_out in sorted(found)][:MOST]
 
 
-def tasks_of(scenario: Scenario, dataset: Path, runs: Sequence[int]) -> dict[tuple[int, str], str]:
+def tasks_of(
+    scenario: Scenario, dataset: Path, runs: Sequence[int], numbers: Mapping[int, int] | None = None
+) -> dict[tuple[int, str], str]:
     """Return (run, what to leave out) -> its words, for each possible cause of what these runs came to.
 
     Args:
         scenario: the scenario.
         dataset: its folder.
         runs: which.
+        numbers: the number that each run has in the scenario, where the dataset was merged from others.
     """
     import pyarrow.parquet as pq
 
@@ -143,7 +147,10 @@ def tasks_of(scenario: Scenario, dataset: Path, runs: Sequence[int]) -> dict[tup
             if row["run"] in begun:
                 begun[row["run"]].append((row["t"], row["kind"], row["subject"]))
     return {
-        (run, left_out): what for run, events in begun.items() for what, left_out in candidates(scenario, run, events)
+        (number, left_out): what
+        for run, events in begun.items()
+        for number in [run if numbers is None else numbers[run]]
+        for what, left_out in candidates(scenario, number, events)
     }
 
 
@@ -165,6 +172,7 @@ def causes_in(dataset: Path, run: int, limit: float) -> list[Tested]:
     Raises:
         MischanceError: its scenario cannot be loaded.
     """
-    setup = Setup(str(dataset / SCENARIO))
-    words = tasks_of(setup.load()[0], dataset, [run])
-    return tested(words, play_again(setup, list(words), limit)).get(run, [])
+    home, number = home_of_run(dataset, run)
+    setup = Setup(str(home / SCENARIO))
+    words = tasks_of(setup.load()[0], dataset, [run], {run: number})
+    return tested(words, play_again(setup, list(words), limit)).get(number, [])

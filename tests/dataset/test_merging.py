@@ -28,7 +28,9 @@ from mischance.dataset.merging import merge
 from mischance.dataset.origins import origins_of, read_merge
 from mischance.errors import DatasetError
 from mischance.estimate.pooling import NotPooled, pooled_probability
+from mischance.reports.replay.run_view import run_view
 from mischance.sweep.jobs import replay, sweep
+from mischance.sweep.judging import causes_in
 from mischance.sweep.reproducing import reproduce
 
 DAY = {"duration": "1 d", "simulator.cards": "200", "simulator.merchants": "20"}
@@ -117,6 +119,16 @@ def test_a_run_plays_again_from_its_origins_scenario(whole: Path, tmp_path: Path
     with pytest.raises(DatasetError, match="merged from other datasets") as refused:
         reproduce(whole)
     assert "replay" in refused.value.hint
+
+
+def test_a_run_is_drawn_with_its_origins_scenario(whole: Path) -> None:
+    shown = run_view(whole, 6, 20)
+    assert (shown.name, shown.event) == ("robots/drone_gust_wall", "crash")
+
+
+@pytest.mark.slow
+def test_causes_of_a_run_are_those_that_its_origin_finds(three: dict[str, Path], whole: Path) -> None:
+    assert causes_in(whole, 9, 60.0) == causes_in(three["b"], 1, 60.0) != []
 
 
 def test_a_changed_row_shows_in_the_replay(three: dict[str, Path], tmp_path: Path) -> None:

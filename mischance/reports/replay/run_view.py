@@ -12,6 +12,7 @@ import yaml
 
 from mischance.api.appearance import CONTACTS, PATHS
 from mischance.api.tables import AnyArray, FloatArray
+from mischance.dataset.origins import home_of_run
 from mischance.errors import DatasetError
 from mischance.opening.reading import Dataset
 from mischance.reports.replay.captions import moments, values
@@ -38,7 +39,8 @@ def run_view(path: Path, run: int, frames: int) -> RunView:
         DatasetError: the folder is no dataset, it has no such run, or the run has no positions.
     """
     dataset = Dataset(path)
-    scenario: dict[str, Any] = yaml.safe_load((path / "scenario.yaml").read_text(encoding="utf-8")) or {}
+    home = home_of_run(path, run)[0]
+    scenario: dict[str, Any] = yaml.safe_load((home / "scenario.yaml").read_text(encoding="utf-8")) or {}
     facts = _facts(dataset, run)
     worlds = list(scenario.get("worlds") or {})
     together = side_by_side(path, run, worlds) if worlds else []
