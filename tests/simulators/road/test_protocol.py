@@ -38,10 +38,11 @@ def test_every_moving_actor_has_the_parts_that_it_has_and_a_wall_none():
     assert found[-1] == "road"
 
 
-def test_signals_are_the_numbers_of_every_actor():
+def test_signals_are_the_numbers_of_every_actor_and_the_egos_conduct():
     found = Road.signals(settings())
     numbers = "x y yaw roll pitch speed acceleration jerk steer vx vy yaw_rate d gap ttc lane length width hit"
-    assert set(found) == {f"{name}.{one}" for name in BODIES for one in f"{numbers} braking_emergency".split()}
+    wanted = {f"{name}.{one}" for name in BODIES for one in f"{numbers} braking_emergency".split()}
+    assert set(found) == wanted | {f"ego.{one}" for one in ("road_margin", "along", "idle", "needless_braking")}
     assert (found["ego.gap"].unit, found["wall.jerk"].unit, found["walks.yaw_rate"].unit) == ("m", "m/s3", "rad/s")
 
 

@@ -38,7 +38,7 @@ def move(kind: str, **keys: Any) -> Any:
 
 
 def event(t: float, kind: int, actor: int, number: int = -1, **fields: float) -> tuple[Any, ...]:
-    given = {"t": t, "kind": kind, "actor": actor, "move": number, "hit": -1, **fields}
+    given = {"t": t, "kind": kind, "actor": actor, "move": number, "hit": -1, "still": math.nan, **fields}
     return tuple(given.get(name, 0) for name in EVENT.names or ())
 
 
@@ -295,12 +295,39 @@ def test_the_sentence_of_a_cause_and_the_faults_that_were_active():
     fault, other = (Fault(f"fault:{i}", f"{who}.brakes", "fade", 1.0, 9.0, 1.0) for i, who in enumerate(NAMES[:2]))
     told = log(faults=(fault, other))
     both = "fade of ego.brakes and fade of other.brakes"
-    assert told.why(None, (EGO, OTHER), 0.5, "") == "nobody did anything out of the ordinary"
-    assert told.why(None, (EGO, OTHER), 0.5, "it came") == "it came"
-    assert told.why(None, (EGO, OTHER), 2.0, "it came") == f"it came with {both}"
-    assert told.why(of(1.0), (EGO, THIRD), 2.0, "it came") == "at 1.0 with fade of ego.brakes"
+    assert told.why(None, (EGO, OTHER), 0.5, "", "") == "nobody did anything out of the ordinary"
+    assert told.why(None, (EGO, OTHER), 0.5, "it came", ", stood") == "it came"
+    assert told.why(None, (EGO, OTHER), 2.0, "it came", "") == f"it came with {both}"
+    assert told.why(of(1.0), (EGO, THIRD), 2.0, "it came", ", stood") == "at 1.0 with fade of ego.brakes"
     named = Cause(1.0, "fault:0", "fade of ego.brakes")
-    assert told.why(named, (EGO, THIRD), 2.0, "") == "fade of ego.brakes"
+    assert told.why(named, (EGO, THIRD), 2.0, "", "") == "fade of ego.brakes"
+    told.causes = {OTHER: [of(1.0)], EGO: [of(1.5)]}
+    assert told.why(of(1.0), (OTHER, EGO), 0.5, "it came", ", stood") == "at 1.0, stood"
+    assert told.why(of(1.5), (OTHER, EGO), 0.5, "it came", ", stood") == "at 1.5", "not of what the ego did"
+
+
+@pytest.mark.parametrize("pair", [(EGO, OTHER), (OTHER, EGO)])
+def test_who_had_stood_in_the_way_for_a_second_is_an_obstacle_whatever_it_begins_then(pair: tuple[int, int]):
+    """It had stood since 1 s in the path of the ego, and begins something at 2 s: that brought it nowhere."""
+    for still, within, stands in ((1.0, 1 << EGO, True), (1.01, 1 << EGO, False), (0.5, 1 << THIRD, False),
+                                  (math.nan, 1 << EGO, False)):  # fmt: skip
+        told = log()
+        late = Cause(2.0, "event:1", "late", within=within, still=still)
+        told.causes = {OTHER: [of(0.5), late]}
+        assert told.chain(pair, 3.0, {}) == (told.causes[OTHER][0] if stands else late)
+        assert told.stood(pair, 3.0, {OTHER: 2.5}) == (", and had stood for 2.0 s since 1.00 s" if stands else "")
+    told.causes = {OTHER: [of(0.5)], EGO: [Cause(2.0, "event:1", "own", within=1 << OTHER, still=0.5)]}
+    for moved, said in ((1.0, "2.0 s since 1.00 s"), (2.0, "1.0 s since 2.00 s"), (2.01, "")):
+        assert told.stood(pair, 3.0, {OTHER: moved, EGO: 0.0}) == (f", and had stood for {said}" if said else "")
+    assert told.stood(pair, 3.0, {}) == ""
+    assert told.stood((OTHER, THIRD), 3.0, {OTHER: 0.0}) == "", "an encounter of others"
+
+
+def test_a_contact_tells_when_each_of_the_two_had_last_moved():
+    told = log()
+    told.tell([event(2.0, CONTACT, OTHER, hit=0, v2=1.5, v3=0.25)], [impact(2.0, OTHER, EGO, event=0)])
+    assert told.moved(told.hits[0]) == {OTHER: 1.5, EGO: 0.25}
+    assert told.moved(impact(2.0, OTHER, EGO, event=7)) == {}
 
 
 def test_what_is_to_begin_says_what_sets_it_off():
