@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mischance.dataset.class_counts import ClassCount, class_counts, in_words
 from mischance.errors import MischanceError
 from mischance.estimate.dataset import sample_of_dataset
+from mischance.estimate.exposure import event_rate
 from mischance.estimate.probability import event_probability
 
 if TYPE_CHECKING:
@@ -253,7 +254,10 @@ def summary(scenario: Scenario, result: SweepResult, *, preview: bool) -> dict[s
     if totals.done:
         name = scenario.event.name if scenario.event else "event"
         sample = sample_of_dataset(result.path, scenario, undecided=result.failures)
-        facts["event"] = {"name": name, **event_probability(sample).facts()}
+        found = event_probability(sample)
+        facts["event"] = {"name": name, **found.facts()}
+        if rate := event_rate(scenario.exposure, found):
+            facts["per_hour"] = {**rate.facts(), "text": str(rate)}
         if scenario.plan is not None:
             facts["plan"] = {"kind": scenario.plan.kind, "points": scenario.plan.size}
         if scenario.constraints and not (scenario.plan and scenario.plan.kind == "grid"):
@@ -292,6 +296,8 @@ def show_summary(facts: dict[str, Any], *, quiet: bool) -> None:
             lines[0] += f", {facts['fresh']} of them now in {_time(facts['seconds'])}"
         if facts.get("event"):
             lines.append(event_line(facts["event"], facts.get("plan")))
+        if facts.get("per_hour"):
+            lines.append(facts["per_hour"]["text"])
         if facts.get("acceptance", {}).get("rate", 1) < 0.9995:
             again = "; the other points are drawn again by Monte Carlo" if facts.get("plan") else ""
             kept = f"constraints keep {facts['acceptance']['rate']:.2%} of all draws; that is in the weights"

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int], event: str = "event") -> None:
-    """Write README.md: what the dataset is, how much, its tables with units, how to load and to replay it."""
+def write_card(
+    out: Path, recipe: Recipe, about: str, missing: Sequence[int], event: str = "event", per_hour: str = ""
+) -> None:
+    """Write README.md: what the dataset is, how much, its tables with units, how to load and to replay it.
+
+    `per_hour`: a sentence on how often the event happens in an hour; '' = not known.
+    """
     tables, others = contents_of(out)
     lines = [
         f"# {recipe.name}",
@@ -29,6 +34,7 @@ def write_card(out: Path, recipe: Recipe, about: str, missing: Sequence[int], ev
         f"{recipe.runs - len(missing):,} of {recipe.runs:,} runs ({_plan(recipe)}).",
         *([f"Time t = 0 is {recipe.begins}."] if recipe.begins else []),
         *_events(out, tables.get("runs", [])),
+        *([f"{per_hour[0].upper()}{per_hour[1:]}."] if per_hour else []),
         *_shared_twins(out, tables.get("labels", [])),
         *(["They are the points of a grid and no sample: their share is no probability."] * (recipe.plan == "grid")),
         *([f"Runs that could not be finished: {', '.join(map(str, missing))}.", ""] if missing else [""]),

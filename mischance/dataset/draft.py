@@ -179,15 +179,16 @@ class Draft:
                 part = str(unseal(self.out, shard, done).relative_to(self.parts)) if done else None
                 self.ledger.reopen_shard(shard.first, shard.last, part)
 
-    def finish(self) -> None:
+    def finish(self, per_hour: str = "") -> None:
         """Write the card and the manifest, and remove what only the making needed.
 
-        What merging formats keep of each run stays: runs that are added later are merged with it.
+        What merging formats keep of each run stays: runs that are added later are merged with it. `per_hour`: a
+        sentence for the card on how often the event happens in an hour.
         """
         missing = self.missing()
         self.ledger.set_meta({"merges": (self.out / MERGE).is_dir()})
         with disk(self.out):
-            write_card(self.out, self.recipe, self.scenario.about, missing, event_name(self.scenario))
+            write_card(self.out, self.recipe, self.scenario.about, missing, event_name(self.scenario), per_hour)
             write_manifest(self.out, self.recipe, missing, self.ledger.files())
             remove_tree(self.parts)
 

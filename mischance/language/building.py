@@ -87,6 +87,7 @@ def build(tree: dict[str, Any], origin: Origin) -> Scenario:
         plan=plan,
         files=files,
         begins=model.begins or "",
+        exposure=model.exposure,
     )
 
 
@@ -348,10 +349,8 @@ class _Builder(PlanChecks):
             tree["event"] = {"name": model.event.name, "when": model.event.when, **given}
         if model.correlate:
             tree["correlate"] = {"gaussian": [list(pair) for pair in model.correlate.gaussian]}
-        if self.rate is not None or (model.exposure and model.exposure.source):
-            source = model.exposure.source if model.exposure else ""
-            rate = {"rate": _dump(self.rate, files)} if self.rate is not None else {}
-            tree["exposure"] = {**rate, **({"source": source} if source else {})}
+        if model.exposure:
+            tree["exposure"] = model.exposure.model_dump(exclude_defaults=True)
         if model.plan:
             points = {"grid": self.grid or None, "lhs": model.plan.lhs, "sobol": model.plan.sobol}
             tree["plan"] = {key: value for key, value in points.items() if value is not None}

@@ -91,7 +91,7 @@ class FaultEntry(_Part):
 class ExposureEntry(_Part):
     """How often the situation occurs in the real world."""
 
-    rate: Law | None = Field(None, description="situations per time [1/s]")
+    rate: Frequency = Field(gt=0, description="situations per time, one number [1/s]")
     source: str = Field("", description="where the figure comes from")
 
 
@@ -380,6 +380,7 @@ class Scenario:
     plan: Plan | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     begins: str = ""
+    exposure: ExposureEntry | None = None
 
     @property
     def promised(self) -> tuple[str, ...]:

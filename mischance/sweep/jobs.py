@@ -122,6 +122,15 @@ def opened(
         yield Sweep(draft, dataset, limit, _batch(scenario, work), merges=merges)
 
 
+def _per_hour(draft: Draft) -> str:
+    """Say how often the event happens in an hour, where the scenario says how often the situation comes up."""
+    if draft.scenario.exposure is None:
+        return ""
+    from mischance.estimate.exposure import rate_of_dataset
+
+    return str(rate_of_dataset(draft.out, draft.scenario, draft.missing()) or "")
+
+
 def _batch(scenario: Scenario, work: str) -> int:
     """Return how many runs are played together, as far as that is known before the first job is done."""
     if work != SCENARIO_WORK:
@@ -193,7 +202,7 @@ class Sweep:
         """Finish the dataset, once all has ended, and return what came of it."""
         draft = self.draft
         if not draft.finished:
-            draft.finish()
+            draft.finish(_per_hour(draft))
         failures = {entry.run: (entry.error or entry.status).split("\n")[0] for entry in draft.ledger.failures()}
         kept = unkept(self.opened, draft.scenario.files)
         seconds = time.monotonic() - self._begun

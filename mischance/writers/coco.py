@@ -36,7 +36,7 @@ class Coco:
     bytes do not depend on the distribution of runs to workers or on cuts in time.
 
     A category has one number in all files of a dataset: its place in the world's list of kinds of bodies (`kind` of
-    `truth/bodies`), which is the same in all runs. Categories that stand in no list follow in order of their names.
+    `truth/bodies`), which is the same in all runs. A category that stands in no such list is an error of its world.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -47,7 +47,11 @@ class Coco:
         self._kinds: dict[str, None] = {}  # of bodies of the world, or of one world after the other
 
     def write(self, record: Record) -> None:
-        """Add the camera labels of one record; with the last record of a batch, write one file per sensor and run."""
+        """Add the camera labels of one record; with the last record of a batch, write one file per sensor and run.
+
+        Raises:
+            DatasetError: an object's category is no kind of body in the world's list.
+        """
         for path, table in record.tables.items():
             room, _, rest = path.partition("/")
             if room == "truth" and rest.rpartition(".")[2] == BODIES:
@@ -82,12 +86,8 @@ class Coco:
             sensor, _, run = path.stem.rpartition("-")
             parts[sensor].append((int(run), path))
         names: dict[str, None] = {}  # in the order of their numbers, the same for all sensors
-        seen: set[str] = set()
         for path in (path for _, found in sorted(parts.items()) for _, path in sorted(found)):
-            part = _load(path)
-            names |= dict.fromkeys(part.get("kinds", ()))
-            seen.update(part["categories"])
-        names |= dict.fromkeys(sorted(seen))
+            names |= dict.fromkeys(_load(path)["kinds"])
         for sensor, found in sorted(parts.items()):
             paths = [path for _, path in sorted(found)]
             target = dataset / "labels" / sensor / "coco.json"
@@ -104,8 +104,14 @@ class Coco:
         marks = [
             annotation_entry(row, image_id) for row, image_id in _numbered(self._objects.pop((sensor, run), []), run)
         ]
-        seen = sorted({mark["category"] for mark in marks})
-        part = {"kinds": list(self._kinds), "categories": seen, "images": images, "annotations": marks}
+        strange = next((mark["category"] for mark in marks if mark["category"] not in self._kinds), None)
+        if strange is not None:
+            raise DatasetError(
+                f"run {run}: sensor {sensor!r} labels an object {strange!r}, which is no kind of body of the world",
+                f"kinds in its table `bodies`: {', '.join(self._kinds) or 'none'}; a category's number in COCO is its"
+                " place in that list, so the world's author has to add it there",
+            )
+        part = {"kinds": list(self._kinds), "images": images, "annotations": marks}
         target = self._folder / _MERGE / f"{sensor}-{padded(run)}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(compact_json(part), encoding="utf-8", newline="\n")

@@ -99,6 +99,9 @@ WITNESSES: dict[str, Witness] = {
     "measure": Witness("runs", {"measure": "[peak]"}),
     "split": Witness("splits", {"split": "{train: 0.5, val: 0, test: 0.5}"}),
     "write": Witness("truth", {"write": "[{kind: parquet, leave_out: [truth/signal]}]"}),
+    "exposure": Witness("README.md", {"exposure": "{rate: 0.3 /h}"}),
+    "exposure.rate": Witness("README.md", {"exposure.rate": "0.4 /h"}, {"exposure": "{rate: 0.3 /h}"}),
+    "exposure.source": Witness("README.md", {"exposure.source": "a census"}, {"exposure": "{rate: 0.3 /h}"}),
     "event.when": Witness("runs", {"event.when": "peak > 0.5"}),
     "event.margin": Witness("runs", {"event.margin": "3.0 - peak"}),
     "faults.target": faults({"target": "sensors.slow", "kind": "offset"}),
@@ -151,8 +154,8 @@ APART = {
     "extends": "test_extends_takes_over", "variants": "test_a_variant_changes", "agents": "test_agents_of_worlds",
     "tags": "test_scenarios_are_found_by_tags", "event.name": "test_the_event_is_called_by_its_name",
     "event.level": "test_the_level_is_what_its_expression_says",
-    # Nothing is computed with these: they are kept for the reader of a dataset.
-    **dict.fromkeys(("faults.source", "exposure", "exposure.rate", "exposure.source"), "test_what_is_a_note_is_kept"),
+    # Nothing is computed with it: it is kept for the reader of a dataset.
+    "faults.source": "test_what_is_a_note_is_kept",
 }  # fmt: skip
 LAWS = {
     "choice": "{choice: [0.3, 0.4]}", "expr": "{expr: 0.1 * strength}", "constant": "{constant: 0.4}",
@@ -284,7 +287,5 @@ def test_the_level_is_what_its_expression_says() -> None:
 
 
 def test_what_is_a_note_is_kept() -> None:
-    changes = fault(source="a data sheet") | {"exposure": "{rate: 3600 /h, source: a census}"}
-    tree = load(PLUGINS / "wander.yaml", changes).tree
+    tree = load(PLUGINS / "wander.yaml", fault(source="a data sheet")).tree
     assert tree["faults"][0]["source"] == "a data sheet"
-    assert tree["exposure"] == {"rate": "1.0 Hz", "source": "a census"}

@@ -51,7 +51,6 @@ def test_a_value_that_leads_nowhere_is_as_unused_as_where_it_leads():
         {"require.own": "always ego.gap > extra"},
         {"event.when": "min_gap < extra", "event.margin": "min_gap - extra"},
         {"event.level": "extra - ego.gap"},
-        {"exposure.rate": "extra * 1 /h"},
         {"faults": "[{target: road, kind: friction, at: 1 s, severity: {expr: extra}}]"},
         {"sensors.imu.rate": "$extra"},
         {"simulator.actors.ego.gap": "$extra"},

@@ -14,6 +14,7 @@ pytest.importorskip("pybullet")
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mischance.api.appearance import bodies_schema
 from mischance.api.runs import Chunk, Draw, Record
 from mischance.api.scene import Body, Motion, Scene, Shape
 from mischance.api.tables import EVENTS, Table
@@ -37,7 +38,7 @@ def scene(run):
     return Scene((ego, Body("a", "car", (shape,)), Body("b", "car", (shape,)), rider, ground))
 
 
-def records(runs, cuts=(), sensors=("front", "rear-left")):
+def records(runs, cuts=(), sensors=("front", "rear-left"), kinds=("car", "bus", "bicycle")):
     """Play a few images of every run through a camera, as the core would."""
     cameras = {name: Camera(CameraSettings(mount="ego.lens", size=SIZE, rate=5.0)) for name in sensors}
     renderer = Tiny(TinySettings(shadow=False))
@@ -56,7 +57,7 @@ def records(runs, cuts=(), sensors=("front", "rear-left")):
         scenes = tuple(scene(run) for run in runs)
         motion = Motion(("ego", "a", "b", "rider"), t, pose, np.zeros((*pose.shape[:3], 6)))
         chunk = Chunk(low, high, stop, stop >= 0.8, Table.empty(EVENTS, len(runs)), {}, motion, scenes)
-        tables, frames = {}, {}
+        tables, frames = {"truth/bodies": Table.empty(bodies_schema(kinds), len(runs))}, {}
         for name, camera in cameras.items():
             reading = camera.read(chunk, renderer)
             tables |= {f"labels/{name}/{kind}": table for kind, table in reading.labels.items()}
@@ -96,7 +97,7 @@ def test_pycocotools_decodes_the_instance_images_pixel_for_pixel(dataset):
     for sensor in ("front", "rear-left"):
         coco = load(folder / "labels" / sensor / "coco.json")
         assert len(coco.imgs) == 3 * 5
-        assert {cat["name"] for cat in coco.cats.values()} == {"bicycle", "car"}
+        assert [coco.cats[number]["name"] for number in (1, 2, 3)] == ["car", "bus", "bicycle"]
         for image_id, image in coco.imgs.items():
             assert image["file_name"] == f"sensors/{sensor}/frames/{image['run']:09d}/{image_id % 10**6:09d}.png"
             truth = images[sensor, image["run"], image_id % 10**6]
@@ -176,15 +177,28 @@ def test_runs_beyond_a_million_and_categories_stay_in_order(tmp_path):
     parts.mkdir(parents=True)
     for run in (1_000_000, 999_999, 7):
         image = {"id": run * 10**6, "width": 4, "height": 3, "file_name": "x"}
-        names = [f"kind {run % 10}", "car", "bicycle"]
-        (parts / f"cam-{run:09d}.json").write_text(
-            json.dumps({"categories": names, "images": [image], "annotations": []})
-        )
+        kinds = ["van", "car", "bicycle"]
+        (parts / f"cam-{run:09d}.json").write_text(json.dumps({"kinds": kinds, "images": [image], "annotations": []}))
     Coco.merge(tmp_path)
     document = json.loads((tmp_path / "labels/cam/coco.json").read_text())
     assert [image["id"] // 10**6 for image in document["images"]] == [7, 999_999, 1_000_000]
-    assert [cat["name"] for cat in document["categories"]] == ["bicycle", "car", "kind 0", "kind 7", "kind 9"]
-    assert [cat["id"] for cat in document["categories"]] == [1, 2, 3, 4, 5]
+    assert [cat["name"] for cat in document["categories"]] == kinds
+    assert [cat["id"] for cat in document["categories"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("kinds", "listed"), [(("car", "bus"), "car, bus"), ((), "none")])
+def test_a_category_that_is_no_kind_of_the_world_is_refused_with_the_worlds_list(tmp_path, kinds, listed):
+    writer = Coco(Settings(), tmp_path)
+    *before, last = records([1], kinds=kinds)
+    for record in before:
+        writer.write(record)
+    with pytest.raises(DatasetError) as refused:
+        writer.write(last)
+    said = "bicycle" if kinds else "car"
+    assert refused.value.message == (
+        f"run 1: sensor 'front' labels an object '{said}', which is no kind of body of the world"
+    )
+    assert f"kinds in its table `bodies`: {listed};" in refused.value.hint
 
 
 def test_a_damaged_part_is_named(tmp_path):

@@ -42,7 +42,6 @@ class Checks:
         self.instruments: dict[str, Declared] = {}
         self.writers: dict[str, PlugIn] = {}
         self.planned: list[dict[str, Any]] = []  # the faults of the resolved tree
-        self.rate: distributions.Spec | None = None  # of exposure
         self.grid: dict[str, list[float | str]] = {}
 
     @property
@@ -294,7 +293,7 @@ class Checks:
         return entry
 
     def names(self) -> None:
-        """Check the names that measure and exposure use, and that no two columns share one."""
+        """Check the names that `measure` uses, and that no two columns share one."""
         measures = self.measures()
         self.drawn_dimensions()
         given = self.entries("measure")
@@ -306,9 +305,6 @@ class Checks:
                 self.origin.add(("measure", i), f"{shorten(self.called)} has no measure {shorten(name)}", hint)
         for name in sorted(set(self.specs) & measures):
             self.origin.add(("vary", name), f"'{name}' is a measure of the world", "choose another name", at_key=True)
-        rate = self.mapping("exposure").get("rate")
-        if rate is not None:
-            self.rate = self.law(rate, ("exposure", "rate"), "frequency", "≥ 0")
 
 
 def some(names: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 They are no errors: a scenario with them plays. Most often they are slips, such as a name that is misspelt.
 
-- A drawn value is used where a plug-in's setting, a fault, a constraint, a requirement, the event, the exposure or a
+- A drawn value is used where a plug-in's setting, a fault, a constraint, a requirement, the event or a
   link names it, or another drawn value that is used; in the file as it stands, in one of its variants, or in what it
   extends. `correlate` and `plan` are no uses.
 - A fault can act if its window begins before the run's end, and it is planned and has a severity in some run. A fault
