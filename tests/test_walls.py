@@ -25,7 +25,7 @@ LAYERS: dict[int, str] = {
     3: "play dataset",
     4: "sweep estimate gym",
     5: "opening reports",
-    6: "cli scripting __main__",
+    6: "cli scripting testing __main__",
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 FACE = {"__version__", "CallablePackage"}  # what every layer may take from the package itself

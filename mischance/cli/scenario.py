@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from pathlib import Path
 
 import click
@@ -14,12 +16,24 @@ from mischance.errors import MischanceError
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False), default="scenario.yaml")
 @click.option("--from", "source", metavar="NAME", help="Copy a scenario of the library.")
+@click.option("--world", metavar="NAME", help="Write a world of your own to start from, its scenario and its test.")
 @json_option
 @click.pass_context
-def init(ctx: click.Context, file: str, source: str | None, as_json: bool) -> None:
-    """Write a scenario to start from."""
+def init(ctx: click.Context, file: str, source: str | None, world: str | None, as_json: bool) -> None:
+    """Write a scenario to start from, or a world of your own with its scenario and its test."""
     from mischance.language.template import starter_text
 
+    if world is not None:
+        files = _write_world(world)
+        if as_json:
+            print_json({"files": files})
+            return
+        click.echo("\n".join(files))
+        say(
+            ctx,
+            f"next: pytest {files[2]}\n      mischance check {files[1]}\n      mischance sweep {files[1]} --runs 40",
+        )
+        return
     path = Path(file)
     text = starter_text(source)
     try:
@@ -34,6 +48,30 @@ def init(ctx: click.Context, file: str, source: str | None, as_json: bool) -> No
         return
     click.echo(file)
     say(ctx, f"next: mischance validate {file}")
+
+
+def _write_world(name: str) -> list[str]:
+    """Write a world's file, its scenario and its test into this folder; all of them or none."""
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise MischanceError(f"--world {name}: a world is named as a Python module", "such as car_wash")
+    written = {}
+    templates = Path(__file__).parent / "templates"
+    for file, template in (
+        (f"{name}.py", "world.py"),
+        (f"{name}.yaml", "world.yaml"),
+        (f"test_{name}.py", "world_test.py"),
+    ):
+        text = (templates / f"{template}.txt").read_text(encoding="utf-8")
+        written[file] = text.replace("CLASS", name.title().replace("_", "")).replace("NAME", name)
+    there = [file for file in written if Path(file).exists()]
+    if there:
+        raise MischanceError(f"{there[0]} exists, and nothing is overwritten", "choose another name or folder")
+    for file, text in written.items():
+        try:
+            Path(file).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise MischanceError(f"cannot write {file}: {error.strerror}") from error
+    return list(written)
 
 
 @click.command()

@@ -1,0 +1,81 @@
+"""`mischance init --world` writes a world that plays, whose test passes at once, in a folder without our sources."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mischance
+from mischance.testing import check_reproducible
+from tests.shell import mischance as command
+from tests.support import wander
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("world")
+    done = command("init", "--world", "car_wash", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["car_wash.py", "car_wash.yaml", "test_car_wash.py"]
+    return place
+
+
+def test_its_own_test_passes_at_once(folder: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder, capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+
+
+def test_a_weak_pump_makes_the_queue_that_its_scenario_is_about(folder: Path, tmp_path: Path) -> None:
+    scenario = mischance.load(folder / "car_wash.yaml").set("duration", "2 h")
+    weak = {"target": "pump", "kind": "weak", "at": "5 min", "severity": 0.9}
+    healthy = scenario.set("faults", []).sweep(6, tmp_path / "healthy", workers=0, quiet=True)
+    ill = scenario.set("faults", [weak]).sweep(6, tmp_path / "ill", workers=0, quiet=True)
+    assert ill.runs["event"].mean() > healthy.runs["event"].mean()
+    assert (ill.runs["clean"] <= healthy.runs["clean"]).all()  # the same cars: faults move no stream
+    assert ill.table("labels")["class"].tolist() == ["fault/pump/weak"] * 6
+    cars = ill.table("cars")
+    wash = cars["washed"][cars["t"] - cars["washed"] >= 300.0]
+    assert len(wash) >= 6
+    assert wash.between(2400.0 - 1e-6, 2400.0 + 5.0 + 1e-6).all()  # a tenth of the power, in steps of 5 s
+    causes = set(ill.events["parent_id"])
+    assert causes <= {"fault:0"}
+
+
+def test_nothing_is_overwritten_and_a_name_is_a_module(folder: Path) -> None:
+    before = (folder / "car_wash.py").read_bytes()
+    assert command("init", "--world", "car_wash", cwd=folder).returncode == 2
+    assert (folder / "car_wash.py").read_bytes() == before
+    for name in ("Car", "1st", "class", "a-b", "../x"):
+        done = command("init", "--world", name, cwd=folder)
+        assert done.returncode == 2
+        assert "named as a Python module" in done.stderr
+
+
+SHARED = """
+turns = []
+class Shared:
+    rate = 5.0
+    batch = 64
+    def start(self, draws, streams):
+        self.runs = len(draws)
+    def act(self, readings, t, live):
+        turns.append(t)
+        return [{"push": 0.01 * len(turns)} for _ in range(self.runs)]
+"""
+
+
+def test_the_check_finds_a_memory_that_runs_share(tmp_path: Path) -> None:
+    (tmp_path / "shared.py").write_text(SHARED)
+    kept = {"agent": f"{{kind: '{tmp_path}/shared.py:Shared'}}", "duration": "1 s", "faults": "[]"}
+    with pytest.raises(AssertionError, match=r"tests/wander: run 0 comes out differently once more \(4 of 4 runs do\)"):
+        check_reproducible(wander(**kept))
+    check_reproducible(wander(**{**kept, "agent": "null"}))
