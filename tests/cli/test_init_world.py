@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import mischance
+from mischance.reports.canvas import ALARM
 from mischance.testing import check_reproducible
 from tests.shell import mischance as command
 from tests.support import wander
@@ -46,6 +49,14 @@ def test_a_weak_pump_makes_the_queue_that_its_scenario_is_about(folder: Path, tm
     wash = cars["washed"][cars["t"] - cars["washed"] >= 300.0]
     assert len(wash) >= 6
     assert wash.between(2400.0 - 1e-6, 2400.0 + 5.0 + 1e-6).all()  # a tenth of the power, in steps of 5 s
+    image = cv2.imread(str(ill.preview().path))
+    assert image is not None
+    red = int((np.abs(image.astype(int) - ALARM).max(axis=2) <= 30).sum())
+    assert red > 1000, "measures, rows and events of runs with the event are red"
+    quiet = cv2.imread(str(healthy.preview().path))
+    assert quiet is not None
+    reds = int((np.abs(quiet.astype(int) - ALARM).max(axis=2) <= 30).sum())
+    assert reds < red / 4
     causes = set(ill.events["parent_id"])
     assert causes <= {"fault:0"}
 

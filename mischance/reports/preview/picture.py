@@ -12,6 +12,7 @@ from mischance.errors import DatasetError
 from mischance.reports.preview.cameras import cameras
 from mischance.reports.preview.classes import merged_sheet, with_classes
 from mischance.reports.preview.event_table import event_table, events
+from mischance.reports.preview.happenings import happenings
 from mischance.reports.preview.runs import runs_from_above
 from mischance.reports.preview.signals import signals
 
@@ -20,8 +21,9 @@ def contact_sheet(dataset: Path, out: Path) -> Path:
     """Write a PNG that shows what a dataset holds, and return its path.
 
     Camera images with their boxes where there are cameras; else a table of events with a value each, its labelled rows
-    marked; else how all runs came out and some of them from above; else the first table of signals. Only the first
-    file of each table is read. Below stands how many of each class there are, in each part. Of a merged dataset: its
+    marked; else how all runs came out and some of them from above; else the first table of signals; else measures by
+    run, rows over time, and when what happened. Only the first file of each table is read.
+    Below stands how many of each class there are, in each part. Of a merged dataset: its
     origins, and the counts of each.
 
     Raises:
@@ -37,5 +39,5 @@ def contact_sheet(dataset: Path, out: Path) -> Path:
     elif (found := event_table(dataset)) is not None:
         canvas = events(dataset, found)
     else:
-        canvas = runs_from_above(dataset) or signals(dataset)
+        canvas = runs_from_above(dataset) or signals(dataset) or happenings(dataset)
     return with_classes(canvas, dataset).save(out)

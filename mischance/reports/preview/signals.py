@@ -12,10 +12,11 @@ from mischance.reports.preview.sheet import MARGIN, WIDTH, Columns, facts, table
 LEAST = 20  # rows a run below which a table is a list of events and no signal
 
 
-def signals(dataset: Path) -> Canvas:
+def signals(dataset: Path) -> Canvas | None:
     """Draw the signals of the fullest table of truth, else of a sensor, a few runs on top of each other.
 
-    Where rows belong to several entities, those of the first are drawn. Columns that tell runs apart come first.
+    Where rows belong to several entities, those of the first are drawn. Columns that tell runs apart come first. None
+    where no table has a signal.
     """
     for room in ("truth", "sensors"):
         tables = {folder.name: _first_entity(folder) for folder in sorted((dataset / room).glob("*"))}
@@ -28,10 +29,7 @@ def signals(dataset: Path) -> Canvas:
             telling = _telling(tables[name])[:4]
             if sizes[name] >= LEAST and telling:
                 return _lines(dataset, name, tables[name], telling)
-    canvas = Canvas(WIDTH, 140)
-    title(canvas, dataset, f"{len(table(dataset / 'runs').get('run', ()))} runs")
-    canvas.text(MARGIN, 110, "There is no image and no signal to show.", size=14)
-    return canvas
+    return None
 
 
 def _first_entity(folder: Path) -> Columns:
