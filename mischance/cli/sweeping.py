@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,10 @@ from mischance.cli.output import fail, plain_problems, print_json
 from mischance.errors import MischanceError, Problem, suggest
 
 MOST_LEVELS = 200  # of a parameter of a map
+if TYPE_CHECKING:
+    from mischance.sweep.suite_report import SuiteReport
+
+LEVELS = ("any", "regression", "error")  # what the exit code of a test says
 SWEEP_RUNS = 100  # where neither --runs nor a plan says how many
 
 
@@ -152,9 +156,13 @@ def _names(given: tuple[str, ...]) -> list[str] | None:
 
 
 @click.command()
-@click.argument("suite")
+@click.argument("suite", nargs=-1, required=True, metavar="SUITE | BEFORE AFTER")
 @click.option(
-    "--agent", metavar="AGENT", help="The system under test: a name, file.py:Class, file.py:function or {kind: …}."
+    "--agent",
+    "agents",
+    multiple=True,
+    metavar="AGENT",
+    help="The system under test: a name, file.py:Class, file.py:function or {kind: …}; two are compared.",
 )
 @click.option(
     "--reference",
@@ -172,48 +180,123 @@ def _names(given: tuple[str, ...]) -> list[str] | None:
 @click.option("--allow-undecided", is_flag=True, help="Let runs that were cut short fail nothing.")
 @INPUT
 @click.option(
-    "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Compare with a stored --json report."
+    "--baseline", type=click.Path(path_type=Path), help="Compare with an earlier test: its folder, or a --json report."
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(LEVELS),
+    help="What the exit code 1 says: any case failed, one that passed before no longer does, or one could not be"
+    " played [any; where two tests are compared, regression].",
 )
 @scenario_options
 @json_option
 @click.pass_context
 def test(
-    ctx: click.Context, suite: str, agent: str | None, references: tuple[str, ...], runs: int | None, workers: int,
-    out: Path | None, limit: float, junit: Path | None, baseline: Path | None, overrides: tuple[str, ...],
-    seed: int | None, without: tuple[str, ...], strict: bool, explain: bool, fresh: bool, allow_undecided: bool,
-    inputs: tuple[Path, ...], as_json: bool,
+    ctx: click.Context, /, suite: tuple[str, ...], agents: tuple[str, ...], out: Path | None, junit: Path | None,
+    baseline: Path | None, fail_on: str | None, allow_undecided: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Test an agent on a suite: a folder, a file, a tag or a scenario; a plan is played over all its points."""
-    from mischance.cli.console import suite_progress
-    from mischance.sweep import suite as testing
+    """Test an agent on a suite: a folder, a file, a tag or a scenario; a plan is played over all its points.
+
+    Two arguments are two finished tests, each a folder or a --json report, that are compared case by case.
+    """
+    if len(suite) > 2 or len(agents) > 2 or len(suite) + (baseline is not None) + len(agents[1:]) > 2:
+        raise MischanceError(
+            "a comparison has two sides",
+            "give one suite, with a --baseline or with a second --agent, or two finished tests and nothing else",
+        )
+    if len(suite) == 2:
+        from mischance.sweep.comparing import Stored
+
+        before, after = (Stored.read(Path(place)) for place in suite)
+        _show_comparison(before, after, {}, fail_on, allow_undecided=allow_undecided, as_json=as_json)
+        return
     from mischance.sweep import suite_report as reporting
 
-    names = testing.suite(suite)
-    quiet = ctx.obj["quiet"] or as_json
+    earlier = _stored(baseline)
+    folder = out or Path("outputs") / "test"
+    if len(agents) == 2:
+        first = _tested(ctx, suite[0], agents[0], folder / "before", as_json=as_json, **options)
+        earlier = _stored(folder / "before", first.facts())
+        folder = folder / "after"
     warnings: list[Problem] = []
-
-    def warn(found: Sequence[Problem]) -> None:
-        warnings.extend(found)
-        if not quiet:
-            show_warnings(found)
-
-    report = testing.run_suite(
-        names, out or Path("outputs") / "test", agent=agent, references=_names(references),
-        runs=runs, workers=workers, limit=limit, seed=seed, overrides=changes_of(overrides), without=without,
-        strict=strict, explain=explain, fresh=fresh, inputs=inputs, warn=warn,
-        progress=None if ctx.obj["quiet"] else suite_progress(limit, notes_only=as_json),
-    )  # fmt: skip
+    agent = agents[-1] if agents else None
+    report = _tested(ctx, suite[0], agent, folder, as_json=as_json, warnings=warnings, **options)
     report = replace(report, allow_undecided=allow_undecided)
-    if baseline is not None:
-        report = reporting.compared(report, baseline)
     if junit is not None:
         try:
             junit.write_text(reporting.junit(report), encoding="utf-8")
         except OSError as error:
             raise MischanceError(f"cannot write {junit}: {error.strerror}") from error
+    facts = {**report.facts(), "warnings": plain_problems(warnings)}
+    if earlier is not None:
+        if not as_json:
+            click.echo(reporting.text(report) + "\n")
+        later = _stored(folder, report.facts())
+        _show_comparison(earlier, later, facts, fail_on, allow_undecided=allow_undecided, as_json=as_json)
+        return
     if as_json:
-        print_json({**report.facts(), "warnings": plain_problems(warnings)})
+        print_json(facts)
     else:
         click.echo(reporting.text(report))
-    if not report.ok:
+    if not report.ok_at(fail_on or "any"):
+        sys.exit(1)
+
+
+def _stored(place: Path | None, facts: dict[str, Any] | None = None) -> Any:
+    """Return a report as one that was stored, or read it; None where there is no place."""
+    from mischance.sweep.comparing import Stored
+
+    if place is None:
+        return None
+    return Stored.read(place) if facts is None else Stored.of(facts, str(place))
+
+
+def _tested(
+    ctx: click.Context, suite: str, agent: str | None, out: Path, *, references: tuple[str, ...], limit: float,
+    overrides: tuple[str, ...], warnings: list[Problem] | None = None, as_json: bool, **options: Any,
+) -> SuiteReport:  # fmt: skip
+    """Test one agent and leave the report in the folder of its datasets."""
+    import json
+
+    from mischance.cli.console import suite_progress
+    from mischance.dataset.disk import disk, write_whole
+    from mischance.sweep import suite as testing
+    from mischance.sweep.comparing import REPORT
+
+    quiet = ctx.obj["quiet"] or as_json
+
+    def warn(found: Sequence[Problem]) -> None:
+        if warnings is not None:
+            warnings.extend(found)
+        if not quiet:
+            show_warnings(found)
+
+    report = testing.run_suite(
+        testing.suite(suite), out, agent=agent, references=_names(references), limit=limit,
+        overrides=changes_of(overrides), warn=warn,
+        progress=None if ctx.obj["quiet"] else suite_progress(limit, notes_only=as_json), **options,
+    )  # fmt: skip
+    with disk(out):
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(report.facts(), indent=2, ensure_ascii=False, allow_nan=False)
+        write_whole(out / REPORT, f"{text}\n".encode())
+    return report
+
+
+def _show_comparison(
+    before: Any, after: Any, facts: dict[str, Any], fail_on: str | None, *, allow_undecided: bool, as_json: bool
+) -> None:
+    """Print how two tests differ; exit with 1 where the second is no good answer."""
+    from mischance.sweep import comparing
+
+    found = comparing.compare(before, after)
+    level = fail_on or "regression"
+    reasons = found.reasons(level, allow_undecided=allow_undecided)
+    if as_json:
+        print_json({**facts, "comparison": found.facts(), "fail_on": level, "reasons": reasons})
+    else:
+        click.echo(comparing.text(found))
+        if reasons:
+            click.echo(f"no ({level}): {', '.join(reasons)}")
+    if reasons:
         sys.exit(1)

@@ -142,11 +142,16 @@ def run_suite(
     if starts and len(scenarios) == 1:
         raise starts[0]
     looked(runner, stopping=False)
-    return _report(tests, agent, references, explain=explain)
+    return _report(tests, agent, references, overrides or {}, explain=explain)
 
 
 def _report(
-    tests: Sequence[ScenarioTest], agent: str | None, references: Sequence[str] | None, *, explain: bool
+    tests: Sequence[ScenarioTest],
+    agent: str | None,
+    references: Sequence[str] | None,
+    overrides: Mapping[str, str],
+    *,
+    explain: bool,
 ) -> SuiteReport:
     asked: dict[str, None] = dict.fromkeys(references or ())
     for test in tests:
@@ -160,6 +165,8 @@ def _report(
         explained=f"testing causes took {replays} replays and {seconds:.1f} s" if explain else "",
         reused=sum(test.reused for test in tests),
         replaced=tuple(folder for test in tests for folder in test.replaced),
+        scenarios={test.scenario.name: test.played_by for test in tests if test.played_by},
+        overrides=dict(overrides),
     )
 
 

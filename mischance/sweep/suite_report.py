@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
-from mischance.errors import MischanceError
 from mischance.sweep.judging import Tested
 from mischance.sweep.otherwise import NOT_AVOIDED
 
@@ -23,6 +20,7 @@ class Case:
     `unknown`: agent -> why it gave no answer: it refuses this world, its run failed, or took too long.
     `undecided`: it was cut short, so that it neither passed nor failed.
     `tested`: possible causes that the run was replayed without, where that was asked for.
+    `values`: what was drawn for it; `draw`: a hash of that and of its faults.
     """
 
     scenario: str
@@ -37,6 +35,8 @@ class Case:
     unknown: Mapping[str, str] = field(default_factory=dict)
     tested: tuple[Tested, ...] = ()
     undecided: bool = False
+    values: Mapping[str, float | str] = field(default_factory=dict)
+    draw: str = ""
 
     @property
     def avoidable(self) -> bool | None:
@@ -51,18 +51,18 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class SuiteReport:
-    """What a suite came to. `newly_failing` and `newly_passing` compare it with a baseline, where one was given."""
+    """What a suite came to. `scenarios`: what each was played by, without the agent; see `comparing.played_by`."""
 
     agent: str
     references: tuple[str, ...]
     cases: tuple[Case, ...]
     errors: Mapping[str, str] = field(default_factory=dict)
-    newly_failing: tuple[str, ...] = ()
-    newly_passing: tuple[str, ...] = ()
     explained: str = ""  # what testing the causes cost
     reused: int = 0  # results that were there already
     replaced: tuple[str, ...] = ()  # folders of results of other code or settings, which were set aside
     allow_undecided: bool = False
+    scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)  # as `--set` gave them
 
     @property
     def failed(self) -> tuple[Case, ...]:
@@ -83,6 +83,12 @@ class SuiteReport:
     def ok(self) -> bool:
         """Whether every case passed, or may be undecided, and every scenario could be played."""
         return not self.failed and not self.errors and (self.allow_undecided or not self.undecided)
+
+    def ok_at(self, level: str) -> bool:
+        """Whether it is a good answer at a level of `--fail-on`; without an earlier test a failure is a regression."""
+        if level != "error":
+            return self.ok
+        return not self.errors and all(case.verdict != "not played" for case in self.cases)
 
     def facts(self) -> dict[str, Any]:
         """Return the report as plain values."""
@@ -106,9 +112,9 @@ class SuiteReport:
             "avoidable": sum(case.avoidable is True for case in self.failed),
             "avoided": {name: _avoided_by(name, self.failed) for name in self.references},
             "errors": dict(self.errors),
-            "newly_failing": list(self.newly_failing),
-            "newly_passing": list(self.newly_passing),
             "explained": self.explained,
+            "scenarios": {name: dict(own) for name, own in self.scenarios.items()},
+            "set": dict(self.overrides),
         }
 
 
@@ -119,25 +125,6 @@ def _avoided_by(reference: str, cases: Sequence[Case]) -> int:
 
 def _plain(number: float) -> float | None:
     return number if abs(number) < float("inf") else None
-
-
-def compared(report: SuiteReport, baseline: Path) -> SuiteReport:
-    """Return the report with what changed since a stored one.
-
-    Raises:
-        MischanceError: the baseline is no report.
-    """
-    try:
-        before = {
-            f"{case['scenario']}#{case['run']}": case["passed"] for case in json.loads(baseline.read_text())["cases"]
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MischanceError(
-            f"{str(baseline)!r} is no stored report", "store one with `mischance test … --json > baseline.json`"
-        ) from error
-    failing = tuple(case.name for case in report.cases if not case.passed and before.get(case.name) is True)
-    passing = tuple(case.name for case in report.cases if case.passed and before.get(case.name) is False)
-    return replace(report, newly_failing=failing, newly_passing=passing)
 
 
 def text(report: SuiteReport) -> str:
@@ -161,9 +148,6 @@ def text(report: SuiteReport) -> str:
             lines.append(f"  {_avoided(case)}")
         lines += [f"  {line}" for line in _said(case)]
         lines.append(f"  {case.replay}")
-    if report.newly_failing or report.newly_passing:
-        lines += ["", f"newly failing: {', '.join(report.newly_failing) or 'none'}"]
-        lines.append(f"newly passing: {', '.join(report.newly_passing) or 'none'}")
     lines += ["", report.explained] if report.explained else []
     if report.reused:
         lines += ["", f"{report.reused} of {len(report.cases)} results were there already, made by the same agent,"

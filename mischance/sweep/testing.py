@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from mischance.api.phases import Phase
 from mischance.dataset.draft import is_dataset
@@ -17,6 +18,7 @@ from mischance.sweep.jobs import Sweep, opened
 from mischance.sweep.judging import Judging, tasks_of, tested
 from mischance.sweep.messages import Done, Failed, Job, JudgeJob
 from mischance.sweep.otherwise import NOT_AVOIDED, outcome_of
+from mischance.sweep.played_by import played_by, with_draws
 from mischance.sweep.progress import Progress
 from mischance.sweep.setups import Answer, Setup
 from mischance.sweep.suite_report import Case
@@ -65,6 +67,7 @@ class ScenarioTest:
         self.cases: list[Case] = []
         self.error: MischanceError | None = None
         self.references: tuple[str, ...] = ()
+        self.played_by: Mapping[str, Any] = {}
         self.reused = self.fresh = self.replays = 0
         self.replay_seconds = 0.0
         self.replaced: list[str] = []
@@ -171,6 +174,7 @@ class ScenarioTest:
         self._spent = sweep.spent
         self._sweep = None
         self.cases = _cases(self.scenario, self.folder)
+        self.played_by = played_by(self.scenario)
         failed = [case.run for case in self.cases if not case.passed and not case.undecided]
         self.cases += [
             Case(
@@ -179,6 +183,7 @@ class ScenarioTest:
             )
             for run, reason in result.failures.items()
         ]  # fmt: skip
+        self.cases = with_draws(self.scenario, self.cases)
         own = (
             self.scenario.simulator.declared.reference_agents if self._how.references is None else self._how.references
         )

@@ -24,7 +24,7 @@ from mischance.sweep.judging import Tested
 from mischance.sweep.otherwise import outcome_of
 from mischance.sweep.setups import Answer
 from mischance.sweep.suite import run_suite, suite
-from mischance.sweep.suite_report import Case, SuiteReport, compared, junit, text
+from mischance.sweep.suite_report import Case, SuiteReport, junit, text
 from tests.support import PLUGINS
 
 WANDER = str(PLUGINS / "wander.yaml")
@@ -237,8 +237,6 @@ def test_the_report_in_words():
     assert plain.splitlines() == ["agent me", "", "ok   a/b 1/1", "", "1 passed, 0 failed"]
     cut = text(SuiteReport("me", (), (case(0, undecided=True),)))
     assert cut.splitlines()[2] == "??   a/b 0/1   1 undecided"
-    changed = text(replace(REPORT, newly_failing=("a/b#1",)))
-    assert "newly failing: a/b#1\nnewly passing: none" in changed
 
 
 @pytest.mark.parametrize("allow", [False, True])
@@ -259,14 +257,14 @@ def test_junit_has_a_suite_a_scenario_and_skips_what_may_be_undecided(allow: boo
     assert report_module._clean("a\tb\nc\x01d\x1fe f") == "a\tb\ncde f"
 
 
-def test_what_changed_since_a_stored_report_is_named(tmp_path: Path):
-    stored = [{"scenario": "a/b", "run": run, "passed": passed} for run, passed in ((0, False), (1, True), (2, False))]
-    (tmp_path / "b.json").write_text(json.dumps({"cases": stored}))
-    found = compared(REPORT, tmp_path / "b.json")
-    assert (found.newly_passing, found.newly_failing) == (("a/b#0",), ("a/b#1",)), "what is new is no change"
-    for wrong in ("{", "{}", '{"cases": [3]}', '{"cases": [{}]}'):
-        (tmp_path / "b.json").write_text(wrong)
-        with pytest.raises(MischanceError, match="no stored report"):
-            compared(REPORT, tmp_path / "b.json")
-    with pytest.raises(MischanceError, match="no stored report"):
-        compared(REPORT, tmp_path / "none.json")
+def test_the_exit_code_may_speak_of_errors_alone():
+    good = replace(REPORT, cases=(case(0, passed=True),))
+    lost = replace(REPORT, cases=(replace(case(1), verdict="not played"),))
+    assert [one.ok_at("error") for one in (good, REPORT, lost, replace(good, errors={"x": "y"}))] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [one.ok_at("any") for one in (good, REPORT)] == [one.ok_at("regression") for one in (good, REPORT)]
+    assert [good.ok_at("any"), REPORT.ok_at("any")] == [True, False]

@@ -13,7 +13,7 @@ from mischance.language.loading import load
 from mischance.play.player import play
 from mischance.play.sampling import draw
 from mischance.sweep.suite import run_suite, suite
-from mischance.sweep.suite_report import compared, junit
+from mischance.sweep.suite_report import junit
 from tests.shell import mischance
 from tests.support import PLUGINS
 
@@ -78,21 +78,6 @@ def test_junit_counts_what_failed(report):
     assert int(root.get("tests")) == len(root.findall(".//testcase")) == 12
     assert int(root.get("failures")) == len(root.findall(".//failure")) == len(report.failed)
     assert all("mischance replay" in failure.text for failure in root.iter("failure"))
-
-
-def test_a_stored_report_shows_what_changed(report, tmp_path):
-    facts = report.facts()
-    facts["cases"][0]["passed"] = not facts["cases"][0]["passed"]
-    path = tmp_path / "baseline.json"
-    path.write_text(json.dumps(facts))
-    changed = compared(report, path)
-    name = report.cases[0].name
-    assert (name in changed.newly_passing) == report.cases[0].passed
-    assert (name in changed.newly_failing) == (not report.cases[0].passed)
-    assert len(changed.newly_failing) + len(changed.newly_passing) == 1
-    path.write_text("[]")
-    with pytest.raises(MischanceError, match="no stored report"):
-        compared(report, path)
 
 
 def test_a_suite_is_a_folder_a_tag_or_a_scenario(tmp_path):
