@@ -34,7 +34,9 @@ MASKS = (
     (re.compile(r"\b\d+(?:\.\d+)? runs/s\b"), "<rate>"),
     (re.compile(r"\b\d+(?:\.\d+)? (?:bytes|[kMG]i?B)(?![/\w])"), "<size>"),
 )
-NOISE = re.compile(r".*: \d+ of \d+ runs, .*|note: .*(?:no run has ended|loading what).*|.*\bcompil(?:ing|ed|es)\b.*")
+NOISE = re.compile(
+    r".*: \d+ of \d+ runs, .*|\d+ of \d+ scenarios, .*|note: .*(?:no run has ended|loading what).*|.*\bcompil(?:ing|ed|es)\b.*"
+)
 
 
 @dataclass(frozen=True)
