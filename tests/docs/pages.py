@@ -35,7 +35,8 @@ MASKS = (
     (re.compile(r"\b\d+(?:\.\d+)? (?:bytes|[kMG]i?B)(?![/\w])"), "<size>"),
 )
 NOISE = re.compile(
-    r".*: \d+ of \d+ runs, .*|\d+ of \d+ scenarios, .*|note: .*(?:no run has ended|loading what).*|.*\bcompil(?:ing|ed|es)\b.*"
+    r".*: \d+ of \d+ runs, .*|\d+ of \d+ scenarios, .*"
+    r"|note: .*(?:no run has ended|loading what).*|.*\bcompil(?:ing|ed|es)\b.*"
 )
 
 
