@@ -40,11 +40,13 @@ CONDUCT_SCHEMA: Schema = {
         floor=1e-9,
         about="how long it has slowed down below 90 % of its reference speed, or has not picked up below 50 %, while"
         " its way was free; counts from -7 after a danger",
+        role="label",
     ),
     "needless_braking": Column(
         unit="m/s2",
         floor=1e-9,
         about="deceleration that it demands; 0 while, or until 1.5 s after, something ahead calls for it",
+        role="label",
     ),
 }
 

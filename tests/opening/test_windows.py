@@ -141,6 +141,14 @@ def test_a_window_has_the_class_that_is_in_force_for_most_of_it(data: Dataset, s
     assert set(windows.label_id[~labelled]) == {""}
 
 
+def test_of_equal_parts_the_label_that_began_first_counts(data: Dataset) -> None:
+    # fault/loose from 2 s to 4 s and fault/stuck from 3 s on: in a window within 3 s to 4 s both are whole
+    windows = data.windows("shaker", "1 s", step="0.5 s")
+    (both,) = np.flatnonzero((windows.run == 0) & (np.abs(windows.t - 3.0) < 0.01))
+    assert windows.label_id[both] == "l:0"
+    assert windows.share[both] == pytest.approx(1.0)
+
+
 def test_what_was_not_reported_is_unknown(data: Dataset) -> None:
     windows = data.windows("shaker", "1 s", as_of=6.0)
     assert (windows.t + 0.9 <= 6.0).all()
