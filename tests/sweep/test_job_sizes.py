@@ -216,7 +216,7 @@ def test_a_full_disk_ends_it_at_once(under_way: Any):
 def test_a_sweep_none_of_whose_first_runs_can_begin_is_stopped(under_way: Any, runs: int, tried: int):
     runner = Scripted(1, lambda job: Failed(f"stands in a wall {job.first}\nlong", at_start=True))
     what = "the run cannot begin" if tried == 1 else f"none of the first {tried} runs can begin"
-    with pytest.raises(StartError, match=f"test/small: {what}: stands in a wall 0$"):
+    with pytest.raises(StartError, match=f"test/small: {what}: stands in a wall 0"):
         under_way(runner, runs=runs)[0].finish()
 
 
