@@ -302,18 +302,19 @@ def test_the_compression_of_images_changes_their_size(tmp_path: Path) -> None:
 
 
 def test_what_is_not_tried_here_is_tried_elsewhere() -> None:
-    """Renderers: `OTHERS` of tests/play/test_renderer_settings.py; `leave_out`: tests/language/test_every_option.py."""
+    """Renderers in tests/play/, `leave_out` in tests/language/test_every_option.py, exporters in tests/exporters/."""
     left = {
         f"{entry.name}: {name}"
-        for room in ("agents", "writers")
+        for room in ("agents", "writers", "exporters")
         for entry in catalog.entries(room)
         if entry.name not in DRIVERS
         for name in declares(catalog.find(room, entry.name)).settings.model_fields
     }
     fields = "command", "framing", "deadline", "reads", "rate"
-    assert left == {"png: compression", "parquet: leave_out", *(f"program: {name}" for name in fields)}
+    exported = {"coco: sensors", "yolo: sensors", "yolo: min_visible"}
+    assert left == {"png: compression", "parquet: leave_out", *exported, *(f"program: {name}" for name in fields)}
     assert "leave_out" in WITNESSES["write"].change["write"]
-    tried = {"simulators", "sensors", "renderers", "agents", "writers"}
+    tried = {"simulators", "sensors", "renderers", "agents", "writers", "exporters"}
     assert tried == {room for room in catalog.ROOMS if room != "scenarios" and catalog.entries(room)}
 
 

@@ -210,3 +210,15 @@ def test_what_cannot_be_exported_is_said(dataset: Path, tmp_path: Path, kind: st
     with pytest.raises(DatasetError, match="is no dataset"):
         export(tmp_path, kind, tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_settings_of_yolo_say_which_cameras_and_which_objects(dataset: Path, tmp_path: Path) -> None:
+    known = {name: mischance.open(dataset).table(f"labels/{name}/objects")["visible"] for name in ("front", "rear")}
+    least = int(np.median(known["front"])) + 1
+    for name, settings, wanted in (
+        ("all", {}, sum(map(len, known.values()))),
+        ("front", {"sensors": ["front"]}, len(known["front"])),
+        ("large", {"min_visible": least}, sum(int((seen >= least).sum()) for seen in known.values())),
+    ):
+        assert export(dataset, "yolo", tmp_path / name, settings)["objects"] == wanted > 0
+    assert (known["front"] < least).any()
