@@ -1,6 +1,6 @@
 """Which drivers pass the driving library under the default requirements: the reference drivers, and broken ones.
 
-    python benchmarks/default_requirements.py [--draws 4] [--driver r157_driver ...] [--variant nominal]
+    python -P benchmarks/default_requirements.py [--draws 4] [--driver r157_driver ...] [--variant nominal]
 
 Each driver drives every scenario of the library in one variant, the same draws for all. A row a driver: in how many
 variants it kept everything in every draw, in how many it broke something in every draw, and in how many it broke each
@@ -53,7 +53,7 @@ def row_of(driver: str, scenarios: Sequence[str], variant: str = "nominal", draw
     """Play one variant of each scenario with a driver."""
     found = Row(driver)
     for name in scenarios:
-        scenario = load(f"{name}:{variant}", {"agent": json.dumps({"kind": DRIVERS[driver]})}, without=["sensors"])
+        scenario = load(f"{name}:{variant}" if variant else name, {"agent": json.dumps({"kind": DRIVERS[driver]})}, without=["sensors"])
         with Player(scenario) as player:
             table = player.outcomes(draw(scenario, range(draws)))
         bad = table.columns["undecided"].copy()
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=4)
     parser.add_argument("--driver", action="append", choices=[*DRIVERS])
-    parser.add_argument("--variant", default="nominal")
+    parser.add_argument("--variant", default="nominal", help="'' = the scenarios as they stand")
     parser.add_argument("--scenario", action="append")
     parser.add_argument("--why", action="store_true", help="say what the driver broke, and where it passed in part")
     given = parser.parse_args()

@@ -150,7 +150,7 @@ def _run(found: Batch, r: int, settings: Settings) -> None:
     for n, (name, crossing) in enumerate(settings.road.crossings.items()):
         (edge,) = crossing_line(settings, name, line)
         width = crossing.lanes * crossing.lane_width
-        found.sides[r, n] = (edge.x, edge.y, edge.cosine, edge.sine, width, crossing.reach)
+        found.sides[r, n] = (edge.x, edge.y, edge.cosine, edge.sine, width, crossing.reach, crossing.kerb)
     table = settings.impact.table()
     found.spots[r] = (inf, table[-1][1])
     found.spots[r, : len(table)] = list(table)

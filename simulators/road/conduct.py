@@ -17,7 +17,6 @@ from .paths import heading_at, place, project
 from .state import SIDES
 
 STRAIGHT_AHEAD = 0.7  # cosine: two that go the same way
-KERB = 4.0  # radius of the kerb at the corner of a crossing; unverified [m]
 ROOM = 0.5  # beside the ego, which belongs to its way [m]
 TICK = 0.25  # step of the look ahead [s]
 NEAR = 4.0  # who is in the way that soon always is a reason [s]
@@ -55,9 +54,12 @@ def road_margin(c: Any, road: Any, pieces: int, width: float, sides: Any) -> flo
                 d = (y - side.y) * side.cosine - (x - side.x) * side.sine
                 own = min(d, side.width - d, side.reach - abs(s))
                 best = max(best, own)
-                a, b = KERB + main, KERB + own  # to the middle of the kerb's circle, where both are short of it
+                a, b = (
+                    side.kerb + main,
+                    side.kerb + own,
+                )  # to the middle of the kerb's circle, where both are short of it
                 if main < 0.0 and own < 0.0 and a > 0.0 and b > 0.0:
-                    best = max(best, sqrt(a * a + b * b) - KERB)
+                    best = max(best, sqrt(a * a + b * b) - side.kerb)
         least = min(least, best)
     return least
 

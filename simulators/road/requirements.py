@@ -53,8 +53,8 @@ CONDUCT_SCHEMA: Schema = {
 REQUIREMENTS = {
     "stays_on_carriageway": DefaultRequirement(
         "always ego.road_margin > 0 m",
-        "until it is hit, no corner of the ego is beyond the edge of the main road and of the roads that cross it;"
-        " their kerbs are rounded by 4 m",
+        "until it is hit, no corner of the ego is beyond the edge of the main road and of the roads that cross it, with"
+        " rounded kerbs",
     ),
     "gets_on": DefaultRequirement(
         "always ego.idle < 3 s",

@@ -55,6 +55,7 @@ class Crossing(Part):
     lanes: int = Field(2, ge=1, le=8, description="number of lanes")
     lane_width: Length = Field(3.5, ge=2, le=6, description="width of a lane [m]")
     reach: Length = Field(80.0, ge=10, le=2000, description="length that is drawn to either side [m]")
+    kerb: Length = Field(4.0, ge=0, le=50, description="radius of the kerb at its corners with the main road [m]")
 
     @model_validator(mode="after")
     def _crosses(self) -> Self:

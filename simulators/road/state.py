@@ -106,6 +106,8 @@ ROW = _record("x y yaw roll pitch speed acceleration jerk steer vx vy yaw_rate d
 
 CONDUCT = _record("road_margin along idle needless_braking")
 
-SIDE = _record("x y cosine sine width reach")  # right edge of a crossing road where the middles cross; width 0 = none
+SIDE = _record(
+    "x y cosine sine width reach kerb"
+)  # right edge of a crossing road where the middles cross; width 0 = none
 
 SPOT = _record("speed value")  # a row of the restitution table
