@@ -53,7 +53,11 @@ def row_of(driver: str, scenarios: Sequence[str], variant: str = "nominal", draw
     """Play one variant of each scenario with a driver."""
     found = Row(driver)
     for name in scenarios:
-        scenario = load(f"{name}:{variant}" if variant else name, {"agent": json.dumps({"kind": DRIVERS[driver]})}, without=["sensors"])
+        scenario = load(
+            f"{name}:{variant}" if variant else name,
+            {"agent": json.dumps({"kind": DRIVERS[driver]})},
+            without=["sensors"],
+        )
         with Player(scenario) as player:
             table = player.outcomes(draw(scenario, range(draws)))
         bad = table.columns["undecided"].copy()
