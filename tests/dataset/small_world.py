@@ -66,6 +66,7 @@ class FakeScenario:
     comment: str = ""
     plan: None = None
     begins: str = ""
+    exposure: None = None
     files: dict[str, Any] = field(default_factory=dict)
 
     def plugins(self) -> tuple[Any, ...]:

@@ -243,7 +243,7 @@ def test_input_files_are_hashed_kept_and_named_where_they_changed(tmp_path: Path
         made.ledger.add_part(0, 0, f"{0:09d}/{part.name}", rows, 1.0)
     code.write_text("second = 2\n")
     with (
-        pytest.raises(OtherDatasetError, match=r"and these files have changed: driver\.py$"),
+        pytest.raises(OtherDatasetError, match=r"(?m)and these files have changed: driver\.py$"),
         draft(out, scenario=scenario),
     ):
         pass
@@ -272,7 +272,7 @@ def test_a_module_that_was_imported_late_belongs_to_the_dataset_while_it_is_what
         assert made.recipe == known
     late.write_text("x = 2\n")
     with (
-        pytest.raises(OtherDatasetError, match=r"these files have changed: pkg/late\.py$"),
+        pytest.raises(OtherDatasetError, match=r"(?m)these files have changed: pkg/late\.py$"),
         draft(out, scenario=scenario),
     ):
         pass
@@ -303,14 +303,14 @@ def test_only_what_a_sweep_leaves_at_its_very_start_is_taken_over(tmp_path: Path
     Ledger(with_ledger).close()
     for name in ("a.tmp", ".hidden"):
         (with_ledger / name).write_text("precious")
-    with pytest.raises(DatasetError, match=r"it holds \.hidden, a\.tmp$"), draft(with_ledger):
+    with pytest.raises(DatasetError, match=r"(?m)it holds \.hidden, a\.tmp$"), draft(with_ledger):
         pass
 
 
 def test_foreign_files_are_named_three_at_most(tmp_path: Path) -> None:
     for name in "dcba":
         (tmp_path / name).write_text("")
-    with pytest.raises(DatasetError, match=r"it holds a, b, c$"), draft(tmp_path):
+    with pytest.raises(DatasetError, match=r"(?m)it holds a, b, c$"), draft(tmp_path):
         pass
 
 

@@ -33,7 +33,7 @@ WANDER = str(PLUGINS / "wander.yaml")
 
 
 def test_a_run_fails_by_its_requirements_or_else_by_its_event_and_passes_only_to_its_end():
-    asks, asks_nothing = (SimpleNamespace(require=own) for own in (("low",), ()))
+    asks, asks_nothing = (SimpleNamespace(require=own, promised=own) for own in (("low",), ()))
     for scenario, broken, event, undecided, verdict, wanted in (
         (asks, [], True, False, "crash", "passed"),
         (asks, ["low"], False, False, "", "failed"),
