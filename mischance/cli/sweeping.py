@@ -146,7 +146,7 @@ def _axes(over: str) -> dict[str, int]:
             raise MischanceError(f"--map {over}: {levels!r} is no number of levels", f"2 to {MOST_LEVELS}")
         axes[name] = int(levels or LEVELS)
     if len(axes) != 2 or "" in axes:
-        raise MischanceError(f"--map {over}: name two drawn parameters", "for example --map gap,ego_speed")
+        raise MischanceError(f"--map {over}: name two drawn parameters", "for example --map gap,speed")
     return axes
 
 
