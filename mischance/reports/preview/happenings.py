@@ -45,7 +45,8 @@ def happenings(dataset: Path) -> Canvas:
         canvas.text(x, y - 10, _named(measure, units.get(measure, "")) + " by run", size=13, bold=True)
     top += -(-len(measures) // 2) * (_TALL + 60)
     units = {key: fact.unit for key, fact in facts(dataset / "truth" / name).items()}
-    end = max([1.0, *(float(t.max()) for t, _ in kinds.values()), *([float(rows["t"].max())] if told else [])])
+    times = [*(t for t, _ in kinds.values()), *([rows["t"]] if told else [])]
+    end = float(np.max([1.0, *(np.max(t) for t in times)]))
     for column in told:
         place = (MARGIN + 60.0, top, WIDTH - 2 * MARGIN - 70.0, float(_TALL))
         _dots(canvas, place, rows["t"], rows[column], rows["run"], happened, end)
