@@ -1,6 +1,6 @@
 """Which drivers pass the driving library under the default requirements: the reference drivers, and broken ones.
 
-    python -P benchmarks/default_requirements.py [--draws 4] [--driver r157_driver ...] [--variant nominal]
+    python benchmarks/default_requirements.py [--draws 4] [--driver r157_driver ...] [--variant nominal]
 
 Each driver drives every scenario of the library in one variant, the same draws for all. A row a driver: in how many
 variants it kept everything in every draw, in how many it broke something in every draw, and in how many it broke each

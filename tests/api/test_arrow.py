@@ -203,8 +203,12 @@ def test_columns_are_packed_as_they_wish():
         "i": "DELTA_BINARY_PACKED",
     }
     assert options["use_dictionary"] == ["k"]
-    assert (options["compression"], options["compression_level"]) == ("zstd", 1)
-    assert (options["write_statistics"], options["write_page_checksum"]) == (True, True)
+    assert (options["compression"], options["compression_level"]) == ("zstd", -1)
+    # by these a reader can leave row groups out; every group has all values of a float, but for times
+    assert options["write_statistics"] == ["run", "n", "m", "s", "i", "k", "w"]
+    assert options["write_page_checksum"] is True
+    timed = parquet_options(arrow_schema({"t": Column(unit="s", role="time"), "x": Column()}))
+    assert timed["write_statistics"] == ["run", "t"]
     signals = parquet_options(signal_batch(SIGNALS, np.array([8, 9])).schema)
     assert signals["column_encoding"] == {"u": "BYTE_STREAM_SPLIT", "i": "BYTE_STREAM_SPLIT"}
     assert (signals["compression"], signals["use_dictionary"]) == ("lz4", False)

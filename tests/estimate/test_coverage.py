@@ -1,4 +1,4 @@
-"""Coverage of the intervals on analytic worlds, through the function that sweeps call (see benchmarks/coverage.py)."""
+"""Coverage of the intervals on analytic worlds, through the function that sweeps call (see benchmarks/interval_coverage.py)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.coverage import EXPECTED, PLANS, simulate
+from benchmarks.interval_coverage import EXPECTED, PLANS, simulate
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,6 @@ def test_what_is_not_there_is_one_line_with_what_is(data: mischance.opening.read
     assert "truth/payments" in missing.value.hint
     with pytest.raises(DatasetError, match="has no label table"):
         data.table("runs", labels=True)
-    with pytest.raises(DatasetError, match="as_of"):
-        data.table("payments", as_of=1.0)
     with pytest.raises(DatasetError, match="no images"):
         data.frames("sensors/rear/frames", 3)
     with pytest.raises(DatasetError, match="is no dataset"):

@@ -1,7 +1,7 @@
 """Coverage of the intervals that a sweep prints, on analytic worlds whose probability is known.
 
-    python benchmarks/coverage.py                      # 2,000 repeats, a few CPU-minutes
-    python benchmarks/coverage.py --repeats 300 --plans plain weighted
+    python benchmarks/interval_coverage.py                      # 2,000 repeats, a few CPU-minutes
+    python benchmarks/interval_coverage.py --repeats 300 --plans plain weighted
 
 Every repeat draws runs as a sweep would (plan, weights, rejection by constraints) and hands them to
 `mischance.estimate.probability.event_probability`, which is what `mischance sweep` calls. For intervals that are called
