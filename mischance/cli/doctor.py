@@ -15,8 +15,8 @@ from typing import Any
 from mischance.api.engines import silenced
 
 CORE = (
-    "click", "cloudpickle", "cv2", "embreex", "jinja2", "numba", "numpy", "pandas", "pebble", "pyarrow", "pybullet", "pydantic",
-    "rich", "scipy", "simpy", "yaml",
+    "click", "cloudpickle", "cv2", "embreex", "jinja2", "numba", "numpy", "pandas", "pebble", "pyarrow", "pybullet",
+    "pydantic", "rich", "scipy", "simpy", "yaml",
 )  # fmt: skip
 # What the extras add; which of them there are follows from the code: see `extras`.
 ABOUT = {

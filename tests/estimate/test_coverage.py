@@ -1,4 +1,4 @@
-"""Coverage of the intervals on analytic worlds, through the function that sweeps call (see benchmarks/interval_coverage.py)."""
+"""Coverage of the intervals on analytic worlds, by the function that sweeps call: benchmarks/interval_coverage.py."""
 
 from __future__ import annotations
 
