@@ -409,10 +409,10 @@ SENSORS = kinds("sensors")
 
 
 @cache
-def truth_for(kind: str) -> tuple[Scenario, str, tuple[Draw, ...], tuple[tuple[Chunk, ...], ...]]:
+def truth_for(kind: str, duration: str = "") -> tuple[Scenario, str, tuple[Draw, ...], tuple[tuple[Chunk, ...], ...]]:
     """Return whole runs that a sensor may look at: cut at odd times, several runs in each chunk."""
     name, sensor = scene_for(kind)
-    scenario = scenario_named(name, faults="[]")
+    scenario = scenario_named(name, faults="[]", **({"duration": duration} if duration else {}))
     worlds_available(scenario)
     draws = draw(scenario, np.arange(6))
     kept: list[Draw] = []

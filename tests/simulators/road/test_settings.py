@@ -21,6 +21,7 @@ Patch friction (0, 2] !
 Crossing lanes [1, 8] 2
 Crossing lane_width [2, 6] 3.5
 Crossing reach [10, 2000] 80
+Crossing kerb [0, 50] 4
 Lanes lanes [1, 8] 3
 Lanes lane_width [2, 6] 3.5
 Lanes length [50, 5000] 600
