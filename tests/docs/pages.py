@@ -3,7 +3,8 @@
 A block that starts with ```console is a terminal: lines that start with `$ ` are commands, the lines below are
 what it prints. `...` stands for anything, inside a line or as lines of its own. A long line may go on in indented ones,
 and so may a command after a `\\`. A command without lines below it must only succeed; `$ ... ; echo $?` shows another
-exit code. A block of Python is run as a script.
+exit code. A block of Python is run as a script. A `{code-block}` with a caption is a file of that name that
+the reader saves.
 
 Wall-clock times, rates and sizes differ from machine to machine and are masked. Lines that only a slow machine prints
 (progress, what is waited for or loaded, kernels that are compiled) do not count.
@@ -28,6 +29,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 PAGES = [page for page in PAGES if not {"_build", "_generated"} & set(page.parts)]
 
 BLOCK = re.compile(r"^([`~]{3,})(console|python)[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^([`~]{3,})\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 
 MASKS = (
     (re.compile(r"\b(in|took|after) \d+(?:\.\d+)? (?:ms|s|min|h)(?: \d+ (?:s|min))*\b"), r"\1 <time>"),
@@ -56,7 +58,12 @@ class Command:
 def commands(page: Path, scripts: bool = True) -> list[Command]:
     """Return the commands of a page in order, with its blocks of Python as commands too where `scripts` is true."""
     text = page.read_text(encoding="utf-8")
-    found = []
+    found = [
+        Command(
+            page, text.count("\n", 0, block.start()) + 1, f"cat >{block[2]} <<'END OF FILE'\n{block[3]}END OF FILE", ()
+        )
+        for block in FILE.finditer(text)
+    ]
     for block in BLOCK.finditer(text):
         start = text.count("\n", 0, block.start(3)) + 1
         if block.group(2) == "python":
@@ -73,7 +80,12 @@ def commands(page: Path, scripts: bool = True) -> list[Command]:
             )
             shown = tuple(line.rstrip() for line in lines[last + 1 : following] if line.strip())
             found.append(Command(page, start + here, command, shown))
-    return found
+    return sorted(found, key=lambda command: command.line)
+
+
+def files(page: Path) -> dict[str, str]:
+    """Return name -> text of the files that a page shows."""
+    return {block[2]: block[3] for block in FILE.finditer(page.read_text(encoding="utf-8"))}
 
 
 def comparable(text: str) -> list[str]:

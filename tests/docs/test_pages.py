@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, Command, comparable, matches, recipe, run
+from tests.docs.pages import PAGES, ROOT, Command, comparable, files, matches, recipe, run
 from tests.docs.pages import commands as all_commands
 
 # What a newcomer reads first is run by `make test`, all pages by `make test-slow`.
@@ -198,6 +198,18 @@ def test_a_command_may_go_on_in_the_next_line(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text("```console\n$ a b \\\n    --c\nd\n$ e\n```\n", encoding="utf-8")
     assert [(one.text, one.shown) for one in all_commands(page)] == [("a b --c", ("d",)), ("e", ())]
+
+
+def test_a_block_with_a_caption_is_a_file_that_later_commands_find(tmp_path: Path):
+    line = "x = '$HOME `id`'"
+    text = f"```{{code-block}} python\n:caption: a.py\n\n{line}\n```\n\n```console\n$ cat a.py\n{line}\n```\n"
+    shown = tmp_path / "page.md"
+    shown.write_text(text, encoding="utf-8")
+    assert files(shown) == {"a.py": f"{line}\n"}
+    for one in all_commands(shown):
+        done = run(one.text, tmp_path)
+        assert matches(one.shown, done.stdout)
+    assert (tmp_path / "a.py").read_text(encoding="utf-8") == f"{line}\n"
 
 
 def test_times_and_sizes_do_not_count_but_results_do():
