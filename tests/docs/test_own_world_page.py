@@ -89,6 +89,12 @@ def test_faults_are_labelled_and_an_impact_names_its_own(measured: mischance.Dat
     assert np.allclose(measured.events["t"], ends)
 
 
+def test_the_brake_is_whole_until_the_fault_begins(measured: mischance.Dataset) -> None:
+    runs = measured.runs
+    x, v = 0.5 * runs["speed"] - 0.5 * 3.0 * 0.5**2, runs["speed"] - 3.0 * 0.5  # after 0.5 s at 3 m/s2
+    assert np.allclose(runs["impact"] ** 2, v**2 - 2 * (0.4 * 3.0) * (25.0 - x), rtol=0, atol=1e-9)
+
+
 def test_no_fault_is_blamed_where_a_healthy_brake_would_have_hit_too(folder: Path) -> None:
     fault = {"target": "brake", "kind": "fade", "at": "0.1 s", "severity": 0.2}
     near = mischance.load(folder / "cart.yaml").set({"simulator.gap": "8 m", "faults": [fault]})
