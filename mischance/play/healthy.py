@@ -2,9 +2,10 @@
 
 A stream is observably wrong where one of its features leaves the band while its run's twin stays inside. Features of
 each column, of all rows and of each entity by itself: the mean in a piece of time, the largest step from one row of an
-entity to its next, the share of rows that repeat the one before, and how many rows there are; of images the mean, the
-mean change, and whether one repeats the one before. A step shows what has a wide band from run to run, such as a gain
-of a speed that each run draws anew; a repeated row shows a freeze.
+entity to its next, the share of values that are missing (NaN or infinite), the share of rows that repeat the one
+before, and how many rows there are; of images the mean, the mean change, and whether one repeats the one before. A step
+shows what has a wide band from run to run, such as a gain of a speed that each run draws anew; a repeated row shows a
+freeze.
 """
 
 from __future__ import annotations
@@ -77,19 +78,20 @@ class Profile:
             if is_stream(path):
                 rows = table.run(i)
                 t = seconds(rows["t"], table.schema)
-                self._clock(path, t, rows)
+                self._clock(path, t, rows, table.schema)
                 self._mean(Feature(path, "", "rows"), t, np.ones(len(t)))
                 self._columns(path, t, rows, table.schema)
         for path, part in record.signals.items():
             if is_stream(path):
                 samples = samples_of(part, i)
                 t = samples["t"]
-                self._clock(path, t, samples)
-                self._columns(path, t, samples, {"t": Column(unit="s", role="time"), **part.channels})
+                schema = {"t": Column(unit="s", role="time"), **part.channels}
+                self._clock(path, t, samples, schema)
+                self._columns(path, t, samples, schema)
         for path, images in record.frames.items():
             if is_stream(path):
                 frames = images[i]
-                self._clock(path, frames.t, {})
+                self._clock(path, frames.t, {}, {})
                 for name, stack in frames.passes.items():
                     self._look(path, name, frames.t, stack)
 
@@ -109,13 +111,15 @@ class Profile:
 
     # -- what is taken of a stream ------------------------------------------------------------------------------------
 
-    def _clock(self, path: str, t: FloatArray, rows: Mapping[str, AnyArray]) -> None:
+    def _clock(self, path: str, t: FloatArray, rows: Mapping[str, AnyArray], schema: Schema) -> None:
         if len(t):
             times = np.unique(np.append(t, self._last.get(path, t[0])))
             self.interval[path] = max(self.interval.get(path, 0.0), float(np.diff(times).max(initial=0.0)))
             self._last[path] = float(times[-1])
             if MEASURED in rows:
-                self.age[path] = max(self.age.get(path, 0.0), float(np.max(t - rows[MEASURED])))
+                ages = t - seconds(rows[MEASURED], {"t": schema[MEASURED]})
+                oldest = float(np.max(ages, where=np.isfinite(ages), initial=0.0))
+                self.age[path] = max(self.age.get(path, 0.0), oldest)
 
     def _columns(self, path: str, t: FloatArray, rows: Mapping[str, AnyArray], schema: Schema) -> None:
         """Take the columns of numbers: means, of each entity too, steps of an entity, and rows that are repeated."""
@@ -133,6 +137,9 @@ class Profile:
         entities: Sequence[str] = schema[by].names if by and schema[by].dtype == "category" else ()
         for name, own in zip(names, values, strict=True):
             self._mean(Feature(path, name, "mean"), t, own)
+            if rows[name].dtype.kind == "f":
+                missing = ~np.isfinite(own)
+                self._mean(Feature(path, name, "missing"), t, missing.astype(np.float64), at=missing)
         for code, entity in enumerate(entities if 1 < len(entities) <= MOST_ENTITIES else ()):
             mine = whose == code
             if mine.any():
@@ -161,7 +168,8 @@ class Profile:
             return
         with np.errstate(invalid="ignore"):  # infinity less itself
             steps = np.abs(values[:, later] - values[:, earlier])
-        same = ((values[:, later] == values[:, earlier]) | np.isnan(steps)).all(axis=0)
+        nothing = np.isnan(values)
+        same = ((values[:, later] == values[:, earlier]) | (nothing[:, later] & nothing[:, earlier])).all(axis=0)
         self._mean(Feature(path, "", "repeated"), t[later], same.astype(np.float64), at=same)
         for name, own in zip(names, steps, strict=True):
             self._peak(Feature(path, name, "step"), t[later], own)
@@ -170,12 +178,13 @@ class Profile:
         key = f"{path} {name}"
         for k in range(len(t)):
             when, image = t[k : k + 1], stack[k]
-            now = np.nan_to_num(image.astype(np.float64), posinf=0.0)
+            now = np.nan_to_num(image.astype(np.float64), posinf=0.0, neginf=0.0)
             self._mean(Feature(path, name, "mean"), when, np.array([now.mean()]))
             if key in self._images:
                 change = np.array([np.abs(now - self._images[key]).mean()])
+                same = change == 0.0
                 self._mean(Feature(path, name, "change"), when, change)
-                self._mean(Feature(path, name, "repeated"), when, (change == 0.0).astype(np.float64))
+                self._mean(Feature(path, name, "repeated"), when, same.astype(np.float64), at=same)
             self._images[key] = now
 
     def _bins(self, t: FloatArray) -> IntArray:
