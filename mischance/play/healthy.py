@@ -113,7 +113,7 @@ class Profile:
 
     def _clock(self, path: str, t: FloatArray, rows: Mapping[str, AnyArray], schema: Schema) -> None:
         if len(t):
-            times = np.unique(np.append(t, self._last.get(path, t[0])))
+            times = np.unique(np.append(t, self._last.get(path, float(t[0]))))
             self.interval[path] = max(self.interval.get(path, 0.0), float(np.diff(times).max(initial=0.0)))
             self._last[path] = float(times[-1])
             if MEASURED in rows:

@@ -206,6 +206,9 @@ def test_the_rounding_of_a_mean_is_no_effect():
     for off, seen in ((0.5e-6, False), (-0.5e-6, False), (2e-6, True), (-2e-6, True)):
         mine = run_with("truth/x", {1.0: -1000.0 + off})
         assert (first_seen(["truth"], mine, calm, band, 0.0) == 1.0) is seen
+    never = {mean_of("truth/x", "v", "missing"): (np.zeros(PIECES), np.zeros(PIECES))}
+    assert math.isnan(first_seen(["truth"], calm, calm, never, 0.0)), "what equals a band of no width is inside"
+    assert first_seen(["truth"], run_with("truth/x", {1.0: -1000.0, 1.02: np.nan}), calm, never, 0.0) == 1.02
 
 
 def test_rows_that_are_lacking_or_too_many_are_seen_at_the_end_of_their_piece_of_time():
