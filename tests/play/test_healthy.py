@@ -102,6 +102,14 @@ def test_each_entity_has_its_own_mean_and_steps_from_its_own_row_before(cuts: li
     assert found(made, "truth/x", "", "repeated") == {0: (0.5, 0.05), 1: (0.0, 0.2), 3: (0.5, 0.3)}
 
 
+def test_an_entity_may_be_a_number_that_itself_has_no_steps():
+    schema = {**WHO, "who": Column("int64", role="entity")}
+    made = profile(record({"t": [0.0, 0.0, 0.05, 0.05], "who": [7, 9, 9, 7], "v": [1.0, 5.0, 5.0, 3.0]}, schema=schema))
+    assert {key.column for key in made.values() if key.what == "step"} == {"v"}
+    assert found(made, "truth/x", "v", "step") == {0: (2.0, 0.05)}
+    assert found(made, "truth/x", "", "repeated") == {0: (0.5, 0.05)}
+
+
 @pytest.mark.parametrize(("entities", "own"), [(1, 0), (2, 2), (32, 32), (33, 0)])
 def test_one_entity_is_all_and_more_than_32_have_no_means_of_their_own(entities: int, own: int):
     names = tuple(f"n{k}" for k in range(entities))
@@ -250,7 +258,7 @@ def test_a_fault_may_be_seen_until_the_next_row_and_as_long_as_its_measurement_t
         t, measured = zip(*rows, strict=True)
         return record({"t": t, "t_measured": measured, "v": [0.0] * len(t)}, path, AGED)
 
-    mine = profile(aged([(1.0, 0.3), (9.0, 8.9)]))  # ages 0.7 and 0.1; its gaps do not count
+    mine = profile(aged([(1.0, 0.3), (1.0, np.nan), (9.0, 8.9)]))  # ages 0.7 and 0.1; its gaps do not count
     its = profile(
         aged([(1.0, 0.8), (1.0, np.nan), (1.5, 1.4)]),
         aged([(3.5, 3.4), (4.0, 3.9)]),  # 2 s after the row in the record before
