@@ -17,14 +17,24 @@ from mischance.errors import MischanceError
 @click.argument("file", type=click.Path(dir_okay=False), default="scenario.yaml")
 @click.option("--from", "source", metavar="NAME", help="Copy a scenario of the library.")
 @click.option("--world", metavar="NAME", help="Write a world of your own to start from, its scenario and its test.")
+@click.option("--sensor", metavar="NAME", help="Write a sensor of your own to start from, a scenario and its test.")
+@click.option("--writer", metavar="NAME", help="Write a writer of your own to start from, a scenario and its test.")
 @json_option
 @click.pass_context
-def init(ctx: click.Context, file: str, source: str | None, world: str | None, as_json: bool) -> None:
-    """Write a scenario to start from, or a world of your own with its scenario and its test."""
+def init(
+    ctx: click.Context, file: str, source: str | None, world: str | None, sensor: str | None, writer: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Write a scenario to start from, or a world, sensor or writer of your own with its scenario and its test."""
     from mischance.language.template import starter_text
 
-    if world is not None:
-        files = _write_world(world)
+    asked = [
+        (kind, name) for kind, name in (("world", world), ("sensor", sensor), ("writer", writer)) if name is not None
+    ]
+    if len(asked) + (source is not None) > 1:
+        raise MischanceError("--from, --world, --sensor and --writer each write something else", "give one of them")
+    if asked:
+        files = _write_plugin(*asked[0])
         if as_json:
             print_json({"files": files})
             return
@@ -50,16 +60,16 @@ def init(ctx: click.Context, file: str, source: str | None, world: str | None, a
     say(ctx, f"next: mischance validate {file}")
 
 
-def _write_world(name: str) -> list[str]:
-    """Write a world's file, its scenario and its test into this folder; all of them or none."""
+def _write_plugin(kind: str, name: str) -> list[str]:
+    """Write a plug-in's file, its scenario and its test into this folder; all of them or none."""
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise MischanceError(f"--world {name}: a world is named as a Python module", "such as car_wash")
+        raise MischanceError(f"--{kind} {name}: a {kind} is named as a Python module", "such as car_wash")
     written = {}
     templates = Path(__file__).parent / "templates"
     for file, template in (
-        (f"{name}.py", "world.py"),
-        (f"{name}.yaml", "world.yaml"),
-        (f"test_{name}.py", "world_test.py"),
+        (f"{name}.py", f"{kind}.py"),
+        (f"{name}.yaml", f"{kind}.yaml"),
+        (f"test_{name}.py", f"{kind}_test.py"),
     ):
         text = (templates / f"{template}.txt").read_text(encoding="utf-8")
         written[file] = text.replace("CLASS", name.title().replace("_", "")).replace("NAME", name)

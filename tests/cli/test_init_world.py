@@ -1,4 +1,7 @@
-"""`mischance init --world` writes a world that plays, whose test passes at once, in a folder without our sources."""
+"""`mischance init --world`, `--sensor` and `--writer` write plug-ins that play, in a folder without our sources.
+
+Their own tests pass at once.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_its_own_test_passes_at_once(folder: Path) -> None:
+    assert "3 passed" in own_test(folder)
+
+
+@pytest.mark.parametrize("kind", ["sensor", "writer"])
+def test_a_sensor_or_writer_comes_with_a_scenario_that_uses_it(kind: str, tmp_path: Path) -> None:
+    done = command("init", f"--{kind}", "my_own", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["my_own.py", "my_own.yaml", "test_my_own.py"]
+    scenario = mischance.load(tmp_path / "my_own.yaml")
+    used = scenario.sensors.values() if kind == "sensor" else scenario.writers
+    assert "my_own.py:MyOwn" in {plugin.kind for plugin in used}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sensor", "writer"])
+def test_the_test_of_a_sensor_or_writer_passes_at_once(kind: str, tmp_path: Path) -> None:
+    assert command("init", f"--{kind}", "my_own", cwd=tmp_path).returncode == 0
+    assert "2 passed" in own_test(tmp_path)
+
+
+def own_test(folder: Path) -> str:
+    """Run the tests of a folder as its owner would; return what pytest printed."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=folder, capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "3 passed" in done.stdout
+    return done.stdout
 
 
 def test_a_weak_pump_makes_the_queue_that_its_scenario_is_about(folder: Path, tmp_path: Path) -> None:
@@ -69,6 +94,14 @@ def test_nothing_is_overwritten_and_a_name_is_a_module(folder: Path) -> None:
         done = command("init", "--world", name, cwd=folder)
         assert done.returncode == 2
         assert "named as a Python module" in done.stderr
+
+
+def test_one_thing_is_written_at_a_time(tmp_path: Path) -> None:
+    for given in (["--world", "a", "--sensor", "b"], ["--writer", "a", "--from", "driving/cut_in"]):
+        done = command("init", *given, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "give one of them" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 SHARED = """

@@ -1,6 +1,6 @@
 """The world, sensor and writer that docs/own_world.md shows are ones, as they stand there; their test passes.
 
-test_pages.py runs the commands of the page; the car wash is tested where `mischance init` is.
+test_pages.py runs the commands of the page; what `mischance init` writes is tested where that is.
 """
 
 from __future__ import annotations
@@ -143,3 +143,9 @@ def test_what_is_shown_of_the_car_wash_is_what_init_writes(tmp_path: Path) -> No
     assert len(shown) >= 5
     for block in shown:
         assert block in written, block
+
+
+@pytest.mark.parametrize(("kind", "name"), [("sensor", "wheel_speed"), ("writer", "csv_rows")])
+def test_sensor_and_writer_are_those_that_init_writes(kind: str, name: str, tmp_path: Path) -> None:
+    assert command("init", f"--{kind}", name, cwd=tmp_path).returncode == 0
+    assert (tmp_path / f"{name}.py").read_text(encoding="utf-8") == files(PAGE)[f"{name}.py"]
