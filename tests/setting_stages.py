@@ -76,6 +76,9 @@ ROAD: Sequence[Stage] = (
         },
         road={"crossings": {"side": {"at": 60.0}}},
     ),
+    road(  # along the edge, across the rounded kerb of a crossing
+        {"ego": {"speed": 20.0, "offset": -1.2}}, road={"crossings": {"side": {"at": 20.0}}}
+    ),
     road(  # near the limit of the tyres, and turned over
         {"ego": {"speed": 25.0, "lane": 2, "behaviour": [{"kind": "turn", "radius": 60.0, "angle": 1.5}]}}, 2.0
     ),
