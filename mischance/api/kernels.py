@@ -52,8 +52,8 @@ def kernel(function: Function | None = None, *, allocates: bool = False) -> Func
 
 def prepare() -> None:
     """Load what numba loads for the first kernel of a process, whether it is compiled or read: forks need not do it."""
-    cpu_target.target_context.refresh()
-    cpu_target.typing_context.refresh()
+    for context in ("target_context", "typing_context"):  # numba's cached properties have no types
+        getattr(cpu_target, context).refresh()
 
 
 class Kernel(CPUDispatcher):

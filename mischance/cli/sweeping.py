@@ -204,6 +204,7 @@ def test(
             "a comparison has two sides",
             "give one suite, with a --baseline or with a second --agent, or two finished tests and nothing else",
         )
+    one = next(iter(suite))
     if len(suite) == 2:
         from mischance.sweep.comparing import Stored
 
@@ -215,12 +216,12 @@ def test(
     earlier = _stored(baseline)
     folder = out or Path("outputs") / "test"
     if len(agents) == 2:
-        first = _tested(ctx, suite[0], agents[0], folder / "before", as_json=as_json, **options)
+        first = _tested(ctx, one, agents[0], folder / "before", as_json=as_json, **options)
         earlier = _stored(folder / "before", first.facts())
         folder = folder / "after"
     warnings: list[Problem] = []
     agent = agents[-1] if agents else None
-    report = _tested(ctx, suite[0], agent, folder, as_json=as_json, warnings=warnings, **options)
+    report = _tested(ctx, one, agent, folder, as_json=as_json, warnings=warnings, **options)
     report = replace(report, allow_undecided=allow_undecided)
     if junit is not None:
         try:

@@ -275,7 +275,8 @@ class Dataset(Tables):
     ) -> pd.DataFrame:
         """Return the rows of a table in those columns, its keys and its time."""
         time = time_column(declared)
-        wanted = list(dict.fromkeys([*key_columns(declared), *([time] if time else []), *names]))
+        every: list[str] = [*key_columns(declared), *([time] if time else []), *names]
+        wanted = list(dict.fromkeys(every))
         frame = past(to_frame(self._read(path, wanted, runs), declared), declared, as_of, path)
         return frame if split is None else frame[rows_in(self._splits, split, frame, time)].reset_index(drop=True)
 

@@ -115,7 +115,8 @@ def _cut_one(
     codes = piece[cut.codes].to_numpy(np.int64)[rows] if cut.codes else np.zeros(len(rows), np.int64)
     at, window = (rest.at, rest.window) if rest else (0, 0)
     if rest:
-        t, values, codes = (np.concatenate(pair) for pair in ((rest.t, t), (rest.values, values), (rest.codes, codes)))
+        t = np.concatenate([rest.t, t])
+        values, codes = np.concatenate([rest.values, values]), np.concatenate([rest.codes, codes])
     count = max((at + len(t) - cut.length) // cut.step + 1 - window, 0) if at + len(t) >= cut.length else 0
     begin = (window + np.arange(count)) * cut.step - at
     end = begin + cut.length - 1

@@ -46,7 +46,7 @@ class Stored:
         try:
             cases = {(case["scenario"], case["run"]): case for case in facts["cases"]}
             for case in cases.values():
-                case["passed"], case["verdict"], case["reason"]  # that they are there
+                _ = case["passed"], case["verdict"], case["reason"]  # that they are there
             if cases and not facts.get("scenarios"):
                 raise MischanceError(
                     f"{place!r} does not tell what its cases are: an earlier version has stored it", "test again"
@@ -190,7 +190,7 @@ def compare(before: Stored, after: Stored) -> Comparison:
             "compare tests of the same scenarios with the same --seed, --set and --runs",
         )
     pairs = [(key, before.cases[key], after.cases[key]) for key in same]
-    states = {key: (state_of(a), state_of(b)) for key, a, b in pairs}
+    states: dict[tuple[str, int], tuple[State, State]] = {key: (state_of(a), state_of(b)) for key, a, b in pairs}
     decided = {key: pair for key, pair in states.items() if "undecided" not in pair}
     lost = [key for key, (a, b) in decided.items() if a == "passed" != b]
     gained = [key for key, (a, b) in decided.items() if b == "passed" != a]

@@ -70,7 +70,8 @@ class Judging:
         else:
             late = result.status == "timeout"
             why = f"took longer than {self._limit:g} s" if late else result.reason.split("\n")[0]
-            self._found[job.tasks[0]] = Answer(*job.tasks[0], "timeout" if late else "failed", why)
+            for task in job.tasks:  # one
+                self._found[task] = Answer(*task, "timeout" if late else "failed", why)
 
     def answers(self) -> list[Answer]:
         """Return what there is so far, in the order of the tasks."""
