@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mischance.api.tables import FloatArray
 from mischance.opening.outcome_map import MapAxis, OutcomeMap
 from mischance.reports.canvas import ALARM, FAINT, GOOD, INK, LINE, PAPER, WARNING, Axes, Canvas, Color, round_ticks
 
@@ -59,17 +60,24 @@ def margins(canvas: Canvas, found: OutcomeMap, place: tuple[float, float, float,
     ]  # fmt: skip
     words = [[_short(value) for value in row] for row in found.margin]
     axes = _panel(canvas, found, place, fills, words, "margin of the event, median of each cell")
-    negative = np.where(np.isnan(found.margin), -1, (found.margin <= 0).astype(np.int64))
-    for row, column in np.ndindex(found.margin.shape):
-        for other_row, other_column, corner in ((row, column + 1, (1, 0)), (row + 1, column, (0, 1))):
-            if other_row < negative.shape[0] and other_column < negative.shape[1]:
-                pair = {int(negative[row, column]), int(negative[other_row, other_column])}
-                if pair == {0, 1}:
-                    begin = (column + corner[0], row + corner[1])
-                    canvas.line(axes.at(*zip(begin, (column + 1, row + 1), strict=True)), INK, 1.6)
+    for begin, end in borders(found.margin):
+        canvas.line(axes.at(*zip(begin, end, strict=True)), INK, 1.6)
     canvas.text(
         place[0], place[1] + place[3] + 72, "zero is the border; below it the event has happened", size=12, ink=FAINT
     )
+
+
+def borders(margin: FloatArray) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return the edges between cells on either side of zero, each from (x, y) to (x, y) counted in cells.
+
+    Args:
+        margin: NaN where a cell has none, which has no border; shape (cells up, cells across).
+    """
+    happened, known = margin <= 0, ~np.isnan(margin)
+    upright = (happened[:, :-1] != happened[:, 1:]) & known[:, :-1] & known[:, 1:]
+    level = (happened[:-1] != happened[1:]) & known[:-1] & known[1:]
+    found = [((x + 1, y), (x + 1, y + 1)) for y, x in np.argwhere(upright).tolist()]
+    return found + [((x, y + 1), (x + 1, y + 1)) for y, x in np.argwhere(level).tolist()]
 
 
 def _panel(

@@ -54,10 +54,7 @@ def road_margin(c: Any, road: Any, pieces: int, width: float, sides: Any) -> flo
                 d = (y - side.y) * side.cosine - (x - side.x) * side.sine
                 own = min(d, side.width - d, side.reach - abs(s))
                 best = max(best, own)
-                a, b = (
-                    side.kerb + main,
-                    side.kerb + own,
-                )  # to the middle of the kerb's circle, where both are short of it
+                a, b = side.kerb + main, side.kerb + own  # to the middle of the kerb's circle, which lies off both
                 if main < 0.0 and own < 0.0 and a > 0.0 and b > 0.0:
                     best = max(best, sqrt(a * a + b * b) - side.kerb)
         least = min(least, best)

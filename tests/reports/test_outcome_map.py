@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
 import mischance
 from mischance.reports.canvas import ALARM, GOOD
+from mischance.reports.outcome_cells import borders
 from mischance.reports.outcome_map import draw_map
 from tests.shell import mischance as command
 
@@ -55,6 +57,31 @@ def test_cells_have_the_colours_of_their_outcomes(swept: tuple[Path, dict[str, o
         ink = tuple(image[round(y), round(x)].tolist())
         if row.failed in (0, row.runs):
             assert ink == (ALARM if row.failed else GOOD), row
+
+
+def test_margins_are_red_below_zero_and_green_above_with_a_line_between(swept: tuple[Path, dict[str, object]]) -> None:
+    out, _ = swept
+    picture, _ = draw_map(out, "gap", "friction")
+    image = cv2.imread(str(picture)).astype(int)
+    rows = pd.read_csv(out / "map.csv")
+    gaps, frictions = sorted(rows["gap"].unique()), sorted(rows["friction"].unique())
+    wide, tall = 600 / len(gaps), 460 / len(frictions)  # the right panel begins at (812, 150)
+    assert (rows["margin_median"] < 0).any()
+    assert (rows["margin_median"] > 0).any()
+    for row in rows.itertuples():
+        x = 812 + (gaps.index(row.gap) + 0.1) * wide
+        y = 150 + 460 - (frictions.index(row.friction) + 0.9) * tall
+        _, green, red = image[round(y), round(x)].tolist()
+        assert (red > green) == (row.margin_median < 0), row
+
+
+def test_borders_stand_between_cells_of_either_sign_and_at_no_unknown_one() -> None:
+    nan = np.nan
+    margin = np.array([[-1.0, -2.0, 3.0], [-1.0, 0.0, nan], [1.0, nan, 4.0]])
+    # rows go up: between the second and third cell of the lowest row, and above the first cell of the second row
+    assert borders(margin) == [((2, 0), (2, 1)), ((0, 2), (1, 2))]
+    assert borders(-margin[:1]) == [((2, 0), (2, 1))]
+    assert borders(np.array([[1.0, nan, -1.0]])) == []
 
 
 def test_the_dataset_is_whole_with_its_map_and_the_same_command_draws_it_again(
