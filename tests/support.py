@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from mischance.language.scenario import Scenario
 from mischance.play.player import play
 
 PLUGINS = Path(__file__).parent / "plugins"
+TANK = f"{PLUGINS}/tank.py:Tank"
 
 
 def wander(**overrides: str) -> Scenario:
@@ -47,3 +50,13 @@ def rows_of(records: Sequence[Record], path: str, i: int = 0) -> dict[str, AnyAr
     """Return all rows of the i-th run of one table, over all records."""
     parts = [record.tables[path].run(i) for record in records if path in record.tables]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def tanks(tmp_path: Path, links: Sequence[Mapping[str, Any]], *, faults: Sequence[Any] = (), **worlds: Any) -> Scenario:
+    """Return a scenario of tanks a, b …, each with the settings given, else those by default."""
+    parts = {name: {"kind": TANK, **(worlds.get(name) or {})} for name in worlds or ("a", "b")}
+    text = {"worlds": parts, "links": list(links), "faults": list(faults)}
+    path = tmp_path / "tanks.yaml"
+    lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in text.items())
+    path.write_text(f"mischance: 1\nname: tests/tanks\nduration: 4 s\n{lines}\n", encoding="utf-8")
+    return load(path)

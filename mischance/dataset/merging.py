@@ -24,7 +24,7 @@ from mischance.api.names import padded
 from mischance.api.randomness import keyed_uniform
 from mischance.api.tables import IntArray
 from mischance.dataset.balancing import balanced
-from mischance.dataset.disk import FileFacts, Lock, disk, remove_tree, sync_file, sync_tree, write_whole
+from mischance.dataset.disk import FileFacts, write_whole
 from mischance.dataset.draft import SCENARIO
 from mischance.dataset.ledger import NAME as LEDGER
 from mischance.dataset.manifest import LOCK, MADE_OF_IT, MANIFEST, read_manifest, verify, write_body
@@ -32,6 +32,7 @@ from mischance.dataset.merged_card import write_merged_card
 from mischance.dataset.merged_changes import RUNS, SPLITS, Source, changes, redrawn_parts, with_origins
 from mischance.dataset.merged_formats import rebuild_formats
 from mischance.dataset.merged_tables import Numbers, table_names, unified, write_merged
+from mischance.dataset.new_folder import new_folder
 from mischance.dataset.origins import MERGED, ORIGINS, Origin, is_merged, origins_of, read_merge
 from mischance.dataset.shards import MERGE
 from mischance.errors import DatasetError
@@ -79,26 +80,9 @@ def merge(
     _refuse_place(sources, out)
     found, origins = _numbered(sources)
     found = _chosen(found, balance)
-    draft = out.parent / f".{out.name}.merging"
-    with disk(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir(exist_ok=True)
-        lock = Lock(draft / LOCK)
-        lock.take()
-        try:
-            _clear(draft)
-            kept = [replace(one, kept=_kept_of(one, found)) for one in origins]
-            _write(draft, found, kept, split, balance, probability)
-            sync_tree(draft)
-            lock.leave()
-            if out.is_dir():
-                out.rmdir()  # empty, as was seen before
-            draft.rename(out)
-            sync_file(out.parent)
-        except BaseException:
-            lock.leave()
-            remove_tree(draft)
-            raise
+    with new_folder(out, "merging") as draft:
+        kept = [replace(one, kept=_kept_of(one, found)) for one in origins]
+        _write(draft, found, kept, split, balance, probability)
     return Merged(out, tuple(kept), sum(one.kept for one in kept))
 
 
@@ -204,13 +188,6 @@ def _kept_of(origin: Origin, sources: Sequence[Source]) -> int:
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
-
-
-def _clear(draft: Path) -> None:
-    """Remove what a merge left there that was stopped."""
-    for entry in draft.iterdir():
-        if entry.name != LOCK:
-            remove_tree(entry)
 
 
 def _write(

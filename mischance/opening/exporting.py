@@ -12,8 +12,7 @@ from mischance.api.appearance import BODIES
 from mischance.api.exporting import LabelledImage
 from mischance.api.names import padded
 from mischance.api.protocols import declares
-from mischance.dataset.disk import Lock, disk, remove_tree, sync_file, sync_tree
-from mischance.dataset.manifest import LOCK
+from mischance.dataset.new_folder import new_folder
 from mischance.dataset.splits import PARTS
 from mischance.errors import DatasetError, suggest
 from mischance.language import catalog
@@ -101,27 +100,8 @@ def export(
     cls = catalog.find("exporters", kind)
     chosen = _settings(kind, declares(cls).settings, settings or {})
     stored = StoredDataset(Dataset(dataset))
-    draft = target.parent / f".{target.name}.exporting"
-    with disk(target):
-        draft.mkdir(parents=True, exist_ok=True)
-        lock = Lock(draft / LOCK)
-        lock.take()
-        try:
-            for entry in draft.iterdir():
-                if entry.name != LOCK:
-                    remove_tree(entry)
-            counts = dict(cls(chosen, draft).export(stored))
-            sync_tree(draft)
-            lock.leave()
-            if target.is_dir():
-                target.rmdir()
-            draft.rename(target)
-            sync_file(target.parent)
-        except BaseException:
-            lock.leave()
-            remove_tree(draft)
-            raise
-    return counts
+    with new_folder(target, "exporting") as draft:
+        return dict(cls(chosen, draft).export(stored))
 
 
 def _settings(kind: str, model: type[BaseModel], given: Mapping[str, Any]) -> BaseModel:

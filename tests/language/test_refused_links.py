@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,14 @@ import pytest
 
 from mischance.errors import ScenarioError
 from mischance.language.loading import load
-from mischance.language.scenario import Scenario
-from tests.support import PLUGINS
+from tests.support import PLUGINS, TANK, tanks
 
 pytest.importorskip("simpy")
 
 CASCADE = PLUGINS / "cascade.yaml"
-TANK = f"{PLUGINS}/tank.py:Tank"
 LEAK = {"to": "b.wall", "kind": "leak"}
 NAME = "robots/warehouse_lost_messages"
 LOST = {"from": "dispatch.lost", "to": "hall.dispatch", "kind": "message_loss"}
-
-
-def tanks(tmp_path: Path, links: Sequence[Mapping[str, Any]], *, faults: Sequence[Any] = (), **worlds: Any) -> Scenario:
-    """Return a scenario of tanks a, b …, each with the settings given, else those by default."""
-    parts = {name: {"kind": TANK, **(worlds.get(name) or {})} for name in worlds or ("a", "b")}
-    text = {"worlds": parts, "links": list(links), "faults": list(faults)}
-    path = tmp_path / "tanks.yaml"
-    lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in text.items())
-    path.write_text(f"mischance: 1\nname: tests/tanks\nduration: 4 s\n{lines}\n", encoding="utf-8")
-    return load(path)
 
 
 def text_of(tmp_path: Path, text: str) -> Path:

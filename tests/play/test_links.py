@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,11 @@ from mischance.play.player import Player, play
 from mischance.play.sampling import draw, twin
 from mischance.sweep import jobs
 from tests.shell import content
-from tests.support import PLUGINS, digests, rows_of
+from tests.support import PLUGINS, TANK, digests, rows_of, tanks
 
 CASCADE = PLUGINS / "cascade.yaml"
-TANK = f"{PLUGINS}/tank.py:Tank"
 LEVEL, LEAK = "levels", {"to": "b.wall", "kind": "leak"}
 CUTS = [0.003, 1.0 / 3.0, 1.2345678, 2.5, 2.71]
-
-
-def tanks(tmp_path: Path, links: Sequence[Mapping[str, Any]], *, faults: Sequence[Any] = (), **worlds: Any) -> Scenario:
-    """Return a scenario of tanks a, b …, each with the settings given, else those by default."""
-    parts = {name: {"kind": TANK, **(worlds.get(name) or {})} for name in worlds or ("a", "b")}
-    text = {"worlds": parts, "links": list(links), "faults": list(faults)}
-    path = tmp_path / "tanks.yaml"
-    lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in text.items())
-    path.write_text(f"mischance: 1\nname: tests/tanks\nduration: 4 s\n{lines}\n", encoding="utf-8")
-    return load(path)
 
 
 def played(scenario: Scenario, cuts: Sequence[float] = ()) -> list[Record]:
