@@ -75,6 +75,16 @@ def test_the_margin_is_that_of_the_outermost_corner(tmp_path):
     assert f"at {first:g} s" in row["reason"]
 
 
+@pytest.mark.parametrize(("lane", "heading"), [(1, 0.3), (1, -0.3), (2, 0.3), (2, -0.3)])
+def test_each_corner_can_be_the_outermost_one(tmp_path, lane: int, heading: float):
+    """Rear right, front right, front left and rear left: whichever is nearest to an edge."""
+    ego, conduct, _ = played(tmp_path, ego=f"{{speed: 5 m/s, lane: {lane}, heading: {heading}}}", duration=2)
+    nearest = [min(enumerate(corners(ego, k)), key=lambda each: min(each[1][1], 7.0 - each[1][1])) for k in (0, 1)]
+    assert {i for i, _ in nearest} == {{(1, 0.3): 0, (1, -0.3): 2, (2, 0.3): 3, (2, -0.3): 1}[lane, heading]}
+    expected = [min(min(y, 7.0 - y) for _, y in corners(ego, k)) for k in range(len(ego["t"]))]
+    assert conduct["road_margin"] == pytest.approx(expected, abs=1e-9)
+
+
 def test_a_crossing_road_is_carriageway_as_far_as_it_reaches_and_its_kerb_is_round(tmp_path):
     """A car turns right with 9 m of radius: distance to the union of two strips and a kerb's corner, by sampling."""
     road = "{lanes: 2, crossings: {side: {at: 40 m, lanes: 2, reach: 30 m}}}"
